@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: EUPL-1.2
+# Short names for plain commands; each works without make as well.
+.PHONY: setup fmt check test cov bench demo docs wheel lock
+
+setup:
+	scripts/setup
+
+fmt:
+	scripts/fmt
+
+check:
+	scripts/check
+
+test:
+	scripts/test
+
+cov:
+	scripts/cov
+
+bench:
+	scripts/bench
+
+demo:
+	scripts/demo
+
+docs:
+	scripts/docs
+
+wheel:
+	scripts/wheel
+
+lock:
+	scripts/lock
