@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The errors of Lamppost, one per handling decision.
+
+::
+
+    LamppostError
+    ├── ConfigError     a setting or policy is wrong: stop at start, exit code 2
+    ├── FormatError     bytes no format can read: quarantine them, go on
+    ├── NotConnected    the other side is away: back off, try again
+    └── PartialWrite    a sink refused some items: quarantine those, keep the rest
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class LamppostError(Exception):
+    """The root of every error this project raises on purpose."""
+
+
+class ConfigError(LamppostError):
+    """A setting or policy value is wrong; the message names the file and the key path."""
+
+    def __init__(self, problem: str, *, where: str = "", hint: str = "") -> None:
+        """Compose one line: where, what, and what to do."""
+        line = f"{where}: {problem}" if where else problem
+        super().__init__(f"{line} ({hint})" if hint else line)
+
+
+class FormatError(LamppostError):
+    """A payload cannot be read; carries the reason code its quarantine record gets."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        """Keep the code apart from the human detail."""
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class NotConnected(LamppostError):
+    """The other side cannot be reached or asks us to wait.
+
+    Attributes:
+        retry_after_s: seconds the other side asked us to wait, or None.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        """Keep the wish of the other side beside the message."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class PartialWrite(LamppostError):
+    """A sink stored a batch except for some items.
+
+    Attributes:
+        refused: reason by the position of the refused item in the batch.
+    """
+
+    def __init__(self, refused: Mapping[int, str]) -> None:
+        """Keep every refusal; the rest of the batch is stored."""
+        super().__init__(f"{len(refused)} item(s) refused by the destination")
+        self.refused = dict(refused)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Rows grouped by series: the one vectorised tool all streaming processors share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """A view of rows sorted by series, the order of arrival kept within each.
+
+    Attributes:
+        order: positions of the original rows, shape (n,); ``column[order]`` is sorted.
+        series: series code of each sorted row, shape (n,).
+    """
+
+    order: IntArray
+    series: npt.NDArray[np.int32]
+
+    @classmethod
+    def by_series(cls, series: npt.NDArray[np.int32]) -> Groups:
+        """Sort rows by series, stably."""
+        order = np.argsort(series, kind="stable")
+        return cls(order, series[order])
+
+    @cached_property
+    def is_first(self) -> BoolArray:
+        """True where a sorted row is the first of its series, shape (n,)."""
+        first = np.ones(len(self.series), dtype=np.bool_)
+        np.not_equal(self.series[1:], self.series[:-1], out=first[1:])
+        return first
+
+    @cached_property
+    def starts(self) -> IntArray:
+        """Position of the first sorted row of each series, shape (groups,)."""
+        return np.flatnonzero(self.is_first)
+
+    @cached_property
+    def lasts(self) -> IntArray:
+        """Position of the last sorted row of each series, shape (groups,)."""
+        return np.append(self.starts[1:], len(self.series))[: len(self.starts)] - 1
+
+    @cached_property
+    def group(self) -> IntArray:
+        """Number of the group each sorted row belongs to, shape (n,)."""
+        return np.cumsum(self.is_first) - 1
+
+    @cached_property
+    def codes(self) -> npt.NDArray[np.int32]:
+        """The series present, ascending, shape (groups,)."""
+        return self.series[self.starts]
+
+    def previous(self, column: FloatArray, carried: FloatArray) -> FloatArray:
+        """Return each sorted row's predecessor in its series.
+
+        Args:
+            column: sorted values, shape (n,).
+            carried: value before this batch for every group, shape (groups,).
+        """
+        shifted = np.empty_like(column)
+        shifted[1:] = column[:-1]
+        shifted[self.starts] = carried
+        return shifted
+
+    def previous_int(self, column: IntArray, carried: IntArray) -> IntArray:
+        """Do what :meth:`previous` does, for instants."""
+        shifted = np.empty_like(column)
+        shifted[1:] = column[:-1]
+        shifted[self.starts] = carried
+        return shifted
+
+    def running_max(self, column: IntArray, carried: IntArray) -> IntArray:
+        """Return the largest value of the series before each sorted row, shape (n,).
+
+        Args:
+            column: sorted instants, shape (n,).
+            carried: largest value before this batch for every group, shape (groups,).
+        """
+        if len(column) == 0:
+            return column.copy()
+        before = self.previous_int(column, carried)
+        # One accumulate over all groups: ranks keep the order of instants, and adding a multiple
+        # of the rank span for each group keeps a group from seeing the maximum of the one before.
+        values, ranks = np.unique(before, return_inverse=True)
+        lifted = ranks + self.group * len(values)
+        return values[np.maximum.accumulate(lifted) - self.group * len(values)]
+
+    def rounds(self) -> Iterator[IntArray]:
+        """Yield the first sorted row of every series, then the second of every series, ...
+
+        Within a round each series appears once, so sequential rules can run as array operations
+        over series. There are as many rounds as the busiest series has rows.
+        """
+        remaining = self.starts
+        while len(remaining):
+            yield remaining
+            following = remaining + 1
+            inside = following < len(self.series)
+            following = following[inside]
+            remaining = following[~self.is_first[following]]

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The policy: the city's rules as reviewed YAML files, merged, checked and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from .alerts import Severity
+from .errors import ConfigError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Route(_Part):
+    """Which format reads which topics or paths.
+
+    Attributes:
+        match: MQTT topic filter (``+``, ``#``) or URL path.
+        format: name of a registered format.
+    """
+
+    match: str = Field(min_length=1)
+    format: str
+
+
+class TimeRule(_Part):
+    """When a device's time is believed.
+
+    Attributes:
+        not_before: earliest believable instant.
+        max_ahead_s: how far a device's time may lie ahead of receipt.
+    """
+
+    not_before: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+    max_ahead_s: float = Field(default=60.0, ge=0)
+
+    @field_validator("not_before")
+    @classmethod
+    def _after_1970(cls, value: datetime) -> datetime:
+        if value.tzinfo is None or value < datetime(1970, 1, 1, tzinfo=UTC):
+            raise ValueError("must have a zone and not lie before 1970")
+        return value
+
+
+class AlertRule(_Part):
+    """Who must know of what.
+
+    Attributes:
+        use: name of a registered alert component.
+        title: what operations staff read in the list.
+        severity: how urgent it is.
+        for_s: how long the condition must hold before the alert fires.
+        clear_for_s: how long it must not hold before the alert resolves.
+        settings: the component's own settings.
+    """
+
+    use: str
+    title: str
+    severity: Severity = "warning"
+    for_s: float = Field(default=0.0, ge=0)
+    clear_for_s: float = Field(default=0.0, ge=0)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class Publication(_Part):
+    """What open-data consumers must know.
+
+    Attributes:
+        publisher: who publishes.
+        licence: SPDX id of the licence of the data.
+        licence_url: where the licence text is.
+        title: name of the data set.
+    """
+
+    publisher: str = "Lamppost"
+    licence: str = "CC-BY-4.0"
+    licence_url: str = "https://creativecommons.org/licenses/by/4.0/"
+    title: str = "City sensor aggregates"
+
+
+class Policy(_Part):
+    """Everything a city decides.
+
+    Attributes:
+        routes: first match wins.
+        time: when device time is believed.
+        quality, detection, windows, indices: settings by component name; what is not named is off.
+        alerts: rules by id.
+        publication: for open data.
+    """
+
+    routes: tuple[Route, ...] = ()
+    time: TimeRule = TimeRule()
+    quality: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    detection: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    windows: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    indices: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    alerts: dict[str, AlertRule] = Field(default_factory=dict)
+    publication: Publication = Publication()
+
+    def canonical(self) -> str:
+        """Return the one JSON text that equal policies share."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def version(self) -> str:
+        """The content hash that stands on every result: 12 hexadecimal digits of SHA-256."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which naming a key twice is an error, not a silent loss."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the signature of PyYAML
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def load_policy(folder: Path) -> Policy:
+    """Read and merge the policy files of a folder.
+
+    Each top-level key may stand in one file only.
+
+    Raises:
+        ConfigError: naming the file and the key path.
+    """
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise ConfigError("no policy files (*.yaml) here", where=str(folder))
+    merged: dict[str, Any] = {}
+    origin: dict[str, Path] = {}
+    for path in files:
+        for key, value in _load_file(path).items():
+            if key in origin:
+                raise ConfigError(f"also stands in {origin[key]}", where=f"{path}: {key}")
+            merged[key], origin[key] = value, path
+    return parse_policy(merged, {key: str(path) for key, path in origin.items()})
+
+
+def parse_policy(raw: dict[str, Any], origin: dict[str, str] | None = None) -> Policy:
+    """Validate a merged policy.
+
+    Args:
+        raw: the policy by top-level key.
+        origin: the file each top-level key came from.
+
+    Raises:
+        ConfigError: naming the file and the key path.
+    """
+    try:
+        return Policy.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = [str(part) for part in first["loc"]]
+        file = (origin or {}).get(location[0] if location else "", "policy")
+        raise ConfigError(first["msg"], where=f"{file}: {'.'.join(location)}") from error
+
+
+def _load_file(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        problem = " ".join(str(error).split())
+        raise ConfigError(f"not readable as YAML: {problem}", where=str(path)) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError("must be a mapping of keys", where=str(path))
+    return content

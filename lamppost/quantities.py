@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The vocabulary of measured quantities: canonical name, unit, kind and printed name.
+
+Source: the canonical quantities of the device payload reference; units in UCUM spelling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal["concentration", "climate", "sound", "light", "index", "traffic", "level", "raw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One thing that can be measured.
+
+    Attributes:
+        name: canonical name, the key everywhere.
+        unit: canonical unit, UCUM spelling.
+        kind: family it belongs to.
+        label: printed name.
+        additive: True where the sum over a window means something (counts).
+    """
+
+    name: str
+    unit: str
+    kind: Kind
+    label: str
+    additive: bool = False
+
+
+_PARTICLES: Final = {"pm1": "PM1", "pm2_5": "PM2.5", "pm4": "PM4", "pm10": "PM10"}
+_GASES: Final = {
+    "no": "NO",
+    "no2": "NO₂",
+    "nox": "NOx",
+    "o3": "O₃",
+    "so2": "SO₂",
+    "co": "CO",
+    "benzene": "Benzene",
+}
+
+_ALL: Final[tuple[Quantity, ...]] = (
+    *(Quantity(name, "ug/m3", "concentration", label) for name, label in _PARTICLES.items()),
+    *(
+        Quantity(f"{name}_cf1", "ug/m3", "concentration", f"{label} (CF=1)")
+        for name, label in _PARTICLES.items()
+    ),
+    *(
+        Quantity(f"{name}_corrected", "ug/m3", "concentration", f"{label} (corrected by vendor)")
+        for name, label in _PARTICLES.items()
+    ),
+    *(Quantity(name, "ug/m3", "concentration", label) for name, label in _GASES.items()),
+    Quantity("co2", "ppm", "concentration", "CO₂"),
+    Quantity("temperature", "Cel", "climate", "Temperature"),
+    Quantity("temperature_corrected", "Cel", "climate", "Temperature (corrected by vendor)"),
+    Quantity("humidity", "%", "climate", "Relative humidity"),
+    Quantity("humidity_corrected", "%", "climate", "Relative humidity (corrected by vendor)"),
+    Quantity("pressure", "hPa", "climate", "Station pressure"),
+    Quantity("wind_speed", "m/s", "climate", "Wind speed"),
+    Quantity("wind_direction", "deg", "climate", "Wind direction"),
+    Quantity("soil_temperature", "Cel", "climate", "Soil temperature"),
+    Quantity("soil_moisture", "%", "climate", "Soil moisture"),
+    Quantity("rainfall", "mm", "climate", "Rainfall", additive=True),
+    Quantity("noise_laeq", "dB(A)", "sound", "Noise LAeq"),
+    Quantity("noise_lamin", "dB(A)", "sound", "Noise LAmin"),
+    Quantity("noise_lamax", "dB(A)", "sound", "Noise LAmax"),
+    Quantity("illuminance", "lx", "light", "Illuminance"),
+    Quantity("uv_index", "1", "light", "UV index"),
+    Quantity("voc_index", "1", "index", "VOC index"),
+    Quantity("nox_index", "1", "index", "NOx index"),
+    Quantity("vehicle_count", "1", "traffic", "Vehicle count", additive=True),
+    Quantity("vehicle_count_total", "1", "traffic", "Running vehicle total"),
+    Quantity("flow", "veh/h", "traffic", "Traffic flow"),
+    Quantity("speed", "km/h", "traffic", "Speed"),
+    Quantity("speed_v85", "km/h", "traffic", "85th percentile speed"),
+    Quantity("occupancy", "%", "traffic", "Occupancy"),
+    Quantity("headway", "s", "traffic", "Headway"),
+    Quantity("travel_time", "s", "traffic", "Travel time"),
+    Quantity("parking_occupied", "1", "level", "Parking occupied"),
+    Quantity("raw", "", "raw", "Number of unknown meaning"),
+)
+
+QUANTITIES: Final[dict[str, Quantity]] = {quantity.name: quantity for quantity in _ALL}
