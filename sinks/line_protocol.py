@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Outbox columns as InfluxDB line protocol, built column by column, never reading by reading.
+
+Every field is a float, every time nanoseconds. A field that is NaN or infinite is omitted; each
+measurement has an integer field, so every row has a line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lamppost.batch import AggregateBatch, Columns, IndexBatch, JudgedBatch
+from lamppost.frames import arrow_batch
+from lamppost.log import AGGREGATES, ALERTS, INDICES, READINGS, Entry
+from lamppost.series import SeriesKey, qualifiers_mapping
+from lamppost.times import format_length
+
+from .series_names import SeriesNames
+from .text_columns import Part, TextColumn, join, numbers, or_empty, pick, spelled, texts
+
+READING_FIELDS: Final = (
+    "value",
+    "flag",
+    "reasons",
+    "score",
+    "expected",
+    "band_low",
+    "band_high",
+)
+AGGREGATE_FIELDS: Final = (
+    "count",
+    "expected",
+    "coverage",
+    "mean",
+    "min",
+    "max",
+    "sd",
+    "total",
+    "suspect",
+    "excluded",
+    "flag",
+    "revision",
+)
+INDEX_FIELDS: Final = ("value", "concentration", "category", "coverage")
+
+# Tag names of ours; a qualifier of the same name is stored as q_<name>.
+_RESERVED: Final = frozenset({"station", "quantity", "window", "index", "rule", "severity", "time"})
+# Servers disagree about backslashes, and none takes control characters.
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\\%]")
+_SPECIAL: Final = re.compile(r"[ ,=]")
+_SMALL: Final = texts(str(number) for number in range(256))
+
+
+def escape(text: str) -> str:
+    r"""Return a tag key or value as it stands in a line.
+
+    Space, comma and equals sign get a backslash. Control characters, the backslash and the percent
+    sign are percent-encoded, because servers read a literal backslash differently.
+
+    >>> print(escape("Main St, north"))
+    Main\ St\,\ north
+    >>> escape("50%")
+    '50%25'
+    """
+    encoded = _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text)
+    return _SPECIAL.sub(lambda found: f"\\{found[0]}", encoded)
+
+
+def tags(key: SeriesKey) -> str:
+    """Return the tags of a series with a leading comma.
+
+    A line cannot hold an empty tag: an empty name is left out, an empty qualifier reads ``%``.
+    """
+    pairs = [("station", key.sensor), ("quantity", key.quantity)]
+    named = [(name, escape(value)) for name, value in pairs if value]
+    qualifiers = qualifiers_mapping(key.qualifiers).items()
+    named += [(_tag_name(name), escape(value) or "%") for name, value in qualifiers]
+    return "".join(f",{name}={value}" for name, value in named)
+
+
+class LineWriter:
+    """Turns outbox entries into lines; keeps the tags of each series ready."""
+
+    def __init__(self, names: SeriesNames) -> None:
+        """Read names from a table that may grow between calls."""
+        self._names = names
+        self._tags: list[str] = []
+        self._tags_array = texts(())
+        self._writers: Mapping[str, Callable[[bytes], TextColumn]] = {
+            READINGS: self._readings,
+            AGGREGATES: self._aggregates,
+            INDICES: self._indices,
+            ALERTS: self._alerts,
+        }
+
+    def lines(self, entry: Entry) -> TextColumn:
+        """Return the lines of an entry, each with its line end; none for kinds without lines."""
+        writer = self._writers.get(entry.kind)
+        return texts(()) if writer is None else writer(entry.body)
+
+    def _readings(self, body: bytes) -> TextColumn:
+        batch = JudgedBatch.from_arrow(arrow_batch(body))
+        heads = ("readings", self._series(batch.series))
+        return _lines(heads, batch, READING_FIELDS, batch.time)
+
+    def _aggregates(self, body: bytes) -> TextColumn:
+        batch = AggregateBatch.from_arrow(arrow_batch(body))
+        windows = spelled(batch.length, lambda length: f",window={format_length(length)}")
+        heads = ("aggregates", self._series(batch.series), windows)
+        return _lines(heads, batch, AGGREGATE_FIELDS, batch.start)
+
+    def _indices(self, body: bytes) -> TextColumn:
+        batch = IndexBatch.from_arrow(arrow_batch(body))
+        names = spelled(
+            batch.index, lambda number: f",index={escape(self._names.index_name(number))}"
+        )
+        heads = ("indices", self._series(batch.series), names)
+        return _lines(heads, batch, INDEX_FIELDS, batch.end)
+
+    def _alerts(self, body: bytes) -> TextColumn:
+        return texts(_alert_line(event) for event in json.loads(body))
+
+    def _series(self, codes: npt.NDArray[np.int32]) -> TextColumn:
+        known = self._names.series
+        if len(self._tags) < len(known):
+            fresh = range(len(self._tags), len(known))
+            self._tags += [tags(known[code]) for code in fresh]
+            self._tags_array = texts(self._tags)
+        return pick(self._tags_array, codes)
+
+
+def _tag_name(name: str) -> str:
+    """Return the tag name of a qualifier, distinct for distinct qualifiers and never ours."""
+    taken = name in _RESERVED or name.startswith(("q_", "_")) or not name
+    return escape(f"q_{name}" if taken else name)
+
+
+def _lines(
+    heads: Sequence[Part], batch: Columns, names: Iterable[str], time: npt.NDArray[np.int64]
+) -> TextColumn:
+    # Every measurement has an integer field, so there is always a complete one to begin with.
+    complete: list[Part] = []
+    partial: list[Part] = []
+    for name in names:
+        column = getattr(batch, name)
+        absent = ~np.isfinite(column)
+        if not absent.any():
+            complete += [f",{name}=", _spelled(column)]
+        elif not absent.all():
+            partial.append(or_empty(join(f",{name}=", numbers(column, absent))))
+    tail: list[Part] = [" ", numbers(time), "\n"]
+    complete[0] = " " + str(complete[0])[1:]
+    return join(*heads, *complete, *partial, *tail)
+
+
+def _spelled(column: npt.NDArray[Any]) -> TextColumn:
+    return pick(_SMALL, column) if column.dtype == np.uint8 else numbers(column)
+
+
+def _alert_line(event: Mapping[str, Any]) -> str:
+    key = SeriesKey(event["sensor"], event["quantity"], event["qualifiers"])
+    marks = f"rule={escape(event['rule'])},severity={escape(event['severity'])}"
+    active = int(event["kind"] != "resolved")
+    acknowledged = int(event["kind"] == "acknowledged")
+    state = f"active={active},acknowledged={acknowledged}"
+    return f"alerts{tags(key)},{marks} {state} {event['at']}\n"

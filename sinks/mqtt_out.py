@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Outbox to MQTT: the newest aggregates and every alert event, as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from lamppost.batch import AggregateBatch
+from lamppost.component import register
+from lamppost.flags import FLAG_NAMES
+from lamppost.frames import arrow_batch
+from lamppost.log import AGGREGATES, ALERTS, RULES, SERIES, STATIONS, Entry
+from lamppost.times import format_instant, format_length
+
+from .mqtt_client import BrokerSettings, Publisher
+from .series_names import NamedSink, policy_of, unit_of
+
+_QOS: Final = 1
+_STATISTICS: Final = ("expected", "coverage", "mean", "min", "max", "sd", "total")
+_COUNTS: Final = ("count", "suspect", "excluded", "revision")
+# Characters with a meaning in topics, and our own escape.
+_UNSAFE: Final = re.compile(r"[/+#%\x00-\x1f\x7f]")
+
+
+class MqttOutSettings(BrokerSettings):
+    """Where to publish.
+
+    Attributes:
+        prefix: first part of the topics.
+    """
+
+    prefix: str = Field(default="lamppost", pattern=r"^[^+#\x00]+$")
+
+
+@register("sink")
+class MqttOutSink(NamedSink):
+    """Publishes the newest aggregate of each series and window, and every alert event, at QoS 1.
+
+    Topics: ``<prefix>/aggregates/<station>/<quantity>/<window>`` and
+    ``<prefix>/alerts/<severity>/<station>``. A correction of a window that is no longer the newest
+    is not published; a message can arrive twice and says by itself what it is about.
+    """
+
+    name: ClassVar[str] = "mqtt_out"
+    wants: ClassVar[tuple[str, ...]] = (SERIES, STATIONS, RULES, AGGREGATES, ALERTS)
+    Settings: ClassVar[type[MqttOutSettings]] = MqttOutSettings
+
+    def __init__(self, settings: MqttOutSettings) -> None:
+        """Connect to nothing yet."""
+        super().__init__()
+        self._prefix = settings.prefix
+        self._publisher = Publisher(settings)
+        self._newest: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def write(self, entries: Sequence[Entry], cursor: int) -> None:  # noqa: ARG002 - kept by the runner
+        """Publish what entries say.
+
+        Raises:
+            NotConnected: the broker is away; publish all of it again later.
+            PartialWrite: the broker refused some messages, by their position in this call.
+        """
+        newest = dict(self._newest)
+        messages = [message for entry in entries for message in self._messages(entry, newest)]
+        if messages:
+            self._publisher.publish_all(messages, _QOS)
+        self._newest = newest
+
+    def close(self) -> None:
+        """Say goodbye to the broker."""
+        self._publisher.close()
+
+    def _messages(
+        self, entry: Entry, newest: dict[tuple[int, int], tuple[int, int]]
+    ) -> Iterator[tuple[str, bytes]]:
+        self.names.learn(entry)
+        if entry.kind == AGGREGATES:
+            yield from self._aggregates(entry.body, newest)
+        elif entry.kind == ALERTS:
+            yield from (self._alert(event) for event in json.loads(entry.body))
+
+    def _aggregates(
+        self, body: bytes, newest: dict[tuple[int, int], tuple[int, int]]
+    ) -> Iterator[tuple[str, bytes]]:
+        columns = arrow_batch(body)
+        policy = policy_of(columns, self.names)
+        batch = AggregateBatch.from_arrow(columns)
+        batch = batch.take(_newest_rows(batch))
+        for row in range(len(batch)):
+            key = int(batch.series[row]), int(batch.length[row])
+            age = int(batch.start[row]), int(batch.revision[row])
+            if age >= newest.get(key, age):
+                newest[key] = age
+                yield self._aggregate(batch, row, policy)
+
+    def _aggregate(self, batch: AggregateBatch, row: int, policy: str) -> tuple[str, bytes]:
+        key = self.names.series[int(batch.series[row])]
+        start, length = int(batch.start[row]), int(batch.length[row])
+        window = format_length(length)
+        fields: dict[str, Any] = {
+            "station": key.sensor,
+            "quantity": key.quantity,
+            "qualifiers": key.qualifiers,
+            "unit": unit_of(key.quantity),
+            "window": window,
+            "window_start": format_instant(start),
+            "window_end": format_instant(start + length),
+            **{name: _number(getattr(batch, name)[row]) for name in _STATISTICS},
+            **{name: int(getattr(batch, name)[row]) for name in _COUNTS},
+            "quality": FLAG_NAMES.get(int(batch.flag[row]), "missing"),
+            "policy": policy,
+        }
+        return self._topic("aggregates", key.sensor, key.quantity, window), _json(fields)
+
+    def _alert(self, event: dict[str, Any]) -> tuple[str, bytes]:
+        spelled = {
+            **event,
+            "at": format_instant(event["at"]),
+            "since": format_instant(event["since"]),
+        }
+        return self._topic("alerts", event["severity"], event["sensor"]), _json(spelled)
+
+    def _topic(self, *levels: str) -> str:
+        safe = (_UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", level) for level in levels)
+        return "/".join([self._prefix, *safe])
+
+
+def _newest_rows(batch: AggregateBatch) -> npt.NDArray[np.int64]:
+    """Return the row of the newest window and revision of each series and length, ascending."""
+    order = np.lexsort((batch.revision, batch.start, batch.length, batch.series))
+    series, length = batch.series[order], batch.length[order]
+    last = np.ones(len(order), bool)
+    last[:-1] = (series[1:] != series[:-1]) | (length[1:] != length[:-1])
+    return np.sort(order[last]).astype(np.int64)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _json(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()

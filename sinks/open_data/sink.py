@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Outbox to a folder of open data that is current, whole and self-describing at every moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from pydantic import Field
+
+from lamppost.component import Settings, register
+from lamppost.errors import ConfigError, NotConnected
+from lamppost.log import AGGREGATES, INDICES, RULES, SERIES, STATIONS, Entry
+from lamppost.policy import Publication
+from lamppost.times import format_length
+from sinks.series_names import NamedSink
+
+from . import fields
+from .files import replace_file, replace_if_changed
+from .package import Package, json_bytes
+from .partitions import by_day, day_folder, merged
+from .readme import dictionary, readme
+from .tables import aggregate_rows, index_rows, station_rows
+from .text import csv_bytes, parquet_bytes
+
+_CURSOR: Final = ".cursor.json"
+# Typed loosely: the Parquet module has incomplete types.
+_parquet: Any = pyarrow.parquet
+
+
+class OpenDataSettings(Settings):
+    """Where to publish, and what.
+
+    Attributes:
+        dir: the folder; made when missing.
+        windows: lengths of the aggregates to publish, as in 1min, 15min, 1h, 24h.
+    """
+
+    dir: Path = Path("open-data")
+    windows: tuple[str, ...] = Field(default=("15min", "1h"), min_length=1)
+
+
+@register("sink")
+class OpenDataSink(NamedSink):
+    """Keeps a folder of CSV and Parquet files with aggregates, health indices and stations.
+
+    The folder holds its own position in the outbox, written last: after a crash the entries since
+    then are merged again, which changes nothing.
+    """
+
+    name: ClassVar[str] = "open_data"
+    wants: ClassVar[tuple[str, ...]] = (SERIES, STATIONS, RULES, AGGREGATES, INDICES)
+    Settings: ClassVar[type[OpenDataSettings]] = OpenDataSettings
+
+    def __init__(self, settings: OpenDataSettings) -> None:
+        """Make the folder.
+
+        Raises:
+            ConfigError: it cannot be made.
+        """
+        super().__init__()
+        self._folder = settings.dir
+        self._windows = frozenset(settings.windows)
+        self._package: Package | None = None
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            problem = f"cannot make the open-data folder: {error.strerror}"
+            raise ConfigError(problem, where=str(self._folder)) from error
+
+    def cursor(self) -> int | None:
+        """Return the position the folder has reached, 0 when it is new or does not say."""
+        try:
+            return int(json.loads((self._folder / _CURSOR).read_bytes())["cursor"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
+    def write(self, entries: Sequence[Entry], cursor: int) -> None:
+        """Merge entries into the folder and move its position to ``cursor``.
+
+        Raises:
+            NotConnected: the folder cannot be written, or a file in it cannot be read; the
+                position stays.
+        """
+        try:
+            self._write(entries)
+            replace_file(self._folder / _CURSOR, json_bytes({"cursor": cursor}))
+        except OSError as error:
+            # What was noted about files may not have reached the disk: look again next time.
+            self._package = None
+            raise NotConnected(f"cannot write open data to {self._folder}: {error}") from error
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        if self._package is None:
+            self._package = Package(self._folder)
+        package = self._package
+        days = self._collect(entries, package)
+        for folder, (table, parts) in sorted(days.items()):
+            self._merge(package, folder, table, parts)
+        stations = csv_bytes(station_rows(self.names.stations.values()))
+        self._publish(package, f"{fields.STATIONS.name}.csv", stations)
+        publication = self._publication()
+        package.write(publication, (found.owner for found in self.names.stations.values()))
+        text = readme(publication, self.names.policy())
+        replace_if_changed(self._folder / "README.md", text.encode())
+        replace_if_changed(self._folder / "data-dictionary.json", json_bytes(dictionary()))
+
+    def _collect(
+        self, entries: Sequence[Entry], package: Package
+    ) -> dict[str, tuple[fields.Table, list[pa.Table]]]:
+        """Return the new rows by the folder of their day."""
+        days: dict[str, tuple[fields.Table, list[pa.Table]]] = {}
+        for entry in entries:
+            self.names.learn(entry)
+            found: dict[str, pa.Table] = {}
+            table = fields.INDICES if entry.kind == INDICES else fields.AGGREGATES
+            if entry.kind == AGGREGATES:
+                found = self._aggregates(entry.body, package)
+            elif entry.kind == INDICES:
+                found = self._indices(entry.body, package)
+            for folder, rows in found.items():
+                days.setdefault(folder, (table, []))[1].append(rows)
+        return days
+
+    def _aggregates(self, body: bytes, package: Package) -> dict[str, pa.Table]:
+        batch, rows = aggregate_rows(body, self.names)
+        found: dict[str, pa.Table] = {}
+        for length in np.unique(batch.length):
+            window = format_length(int(length))
+            if window not in self._windows:
+                continue
+            chosen = np.flatnonzero(batch.length == length)
+            package.saw([int(batch.start[chosen].max() + length)])
+            for day, part in by_day(rows.take(chosen), batch.start[chosen]):
+                found[f"aggregates/window={window}/{day_folder(day)}"] = part
+        return found
+
+    def _indices(self, body: bytes, package: Package) -> dict[str, pa.Table]:
+        batch, rows = index_rows(body, self.names)
+        if len(batch):
+            package.saw([int(batch.end.max())])
+        # A period that ends at midnight is about the day before.
+        return {f"indices/{day_folder(day)}": part for day, part in by_day(rows, batch.end - 1)}
+
+    def _merge(
+        self, package: Package, folder: str, table: fields.Table, parts: list[pa.Table]
+    ) -> None:
+        stored = f"{folder}/{table.name}.parquet"
+        rows = merged(table, [*self._existing(stored, table), *parts])
+        self._publish(package, f"{folder}/{table.name}.csv", csv_bytes(rows))
+        # Last: the Parquet file is what later rows are merged with.
+        self._publish(package, stored, parquet_bytes(rows))
+
+    def _existing(self, relative: str, table: fields.Table) -> list[pa.Table]:
+        path = self._folder / relative
+        if not path.is_file():
+            return []
+        try:
+            rows = _parquet.ParquetFile(path).read()
+            return [rows.cast(table.arrow_schema())]
+        except (pa.ArrowInvalid, ValueError) as error:
+            hint = "restore the file, or remove it together with .cursor.json to publish anew"
+            raise NotConnected(f"{path} is not a file of ours: {error} ({hint})") from error
+
+    def _publish(self, package: Package, relative: str, data: bytes) -> None:
+        path = self._folder / relative
+        if package.unchanged(relative, data) and path.is_file():
+            return
+        replace_file(path, data)
+        package.describe(relative, data)
+
+    def _publication(self) -> Publication:
+        content = self.names.rules.get("content", {})
+        return Publication.model_validate(content.get("publication", {}))
