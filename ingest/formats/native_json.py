@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Lamppost's own JSON: one sensor, one or many times, many quantities, units optional."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby, repeat
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    NotRequired,  # pydantic needs this one before Python 3.12
+)
+
+from pydantic import ConfigDict, Field, Strict, StringConstraints, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from lamppost.component import Example, register
+from lamppost.decoded import Decoded, Measurement
+from lamppost.frames import Deliveries
+from lamppost.series import qualifiers_text
+from lamppost.state import Snapshot
+from lamppost.times import NO_TIME, parse_instant
+
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+# "=" and ";" separate qualifiers in the name of a series.
+Qualifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f;=]+$")
+]
+Number = Annotated[float, Strict()] | None
+Instant = Annotated[float, Strict()] | Annotated[str, StringConstraints(max_length=64)]
+
+
+class Message(TypedDict):
+    """What one message says."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc] # pydantic's documented way
+
+    sensor: Annotated[Name, Field(description="Identity of the device.")]
+    time: NotRequired[
+        Annotated[
+            Instant | list[Instant],
+            Field(
+                description="RFC 3339 text with zone, or Unix seconds; one, or as many as values."
+                " Left out: the time of receipt counts."
+            ),
+        ]
+    ]
+    values: Annotated[
+        dict[Name, Number | Annotated[list[Number], Field(min_length=1)]],
+        Field(min_length=1, description="Number, or list of numbers, by canonical quantity name."),
+    ]
+    units: NotRequired[
+        Annotated[
+            dict[Name, Name], Field(description="Unit by quantity, where it is not the canonical.")
+        ]
+    ]
+    qualifiers: NotRequired[
+        Annotated[
+            dict[Qualifier, Qualifier],
+            Field(description="What tells several series apart: channel, lane, direction, class."),
+        ]
+    ]
+
+
+_MESSAGES: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
+MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
+
+
+@register("format")
+class NativeJson:
+    """Reads Lamppost's own JSON messages.
+
+    Many messages are validated at once; when something in them is wrong they are cut in halves
+    until the bad ones stand alone, so a bad message costs only itself.
+    """
+
+    name: ClassVar[str] = "native_json"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example(
+            "v1/aq-017/readings",
+            b'{"sensor":"aq-017","time":"2026-11-21T21:00:00Z","values":{"pm2_5":12.1,"no2":40},'
+            b'"units":{"no2":"ppb"}}',
+            (("aq-017", "pm2_5", 12.1), ("aq-017", "no2", 40.0)),
+        ),
+        Example(
+            "v1/tr-002/readings",
+            b'{"sensor":"tr-002","time":[1795294800,1795294860],'
+            b'"values":{"vehicle_count":[11,14]},"qualifiers":{"lane":"1"}}',
+            (("tr-002", "vehicle_count", 11.0), ("tr-002", "vehicle_count", 14.0)),
+        ),
+    )
+
+    def decode(self, deliveries: Deliveries, rows: Sequence[int], out: Decoded) -> None:
+        """Append the readings of the messages at ``rows``."""
+        payloads = deliveries.payloads
+        whole = [row for row in rows if _is_object(payloads[row])]
+        for row in rows if len(whole) < len(rows) else ():
+            if not _is_object(payloads[row]):
+                out.refuse(row, "malformed", "not a JSON object")
+        # Payloads are joined only where none can lean on its neighbour: the line feed between two
+        # ends a text left open, the brace that begins the next ends an object left open, and a list
+        # cannot be left open where there is no "[". Those with one are read one by one.
+        for joinable, run in groupby(whole, lambda row: b"[" not in payloads[row]):
+            for part in [list(run)] if joinable else [[row] for row in run]:
+                self._decode_whole(payloads, part, out)
+
+    def _decode_whole(self, payloads: list[bytes], rows: Sequence[int], out: Decoded) -> None:
+        if not rows:
+            return
+        body = b"[" + b",\n".join([payloads[row] for row in rows]) + b"]"
+        try:
+            messages = _MESSAGES.validate_json(body)
+        except ValidationError as error:
+            if len(rows) == 1:
+                _refuse(error, rows[0], out)
+                return
+            messages = []
+        if len(messages) == len(rows):
+            for row, message in zip(rows, messages, strict=True):
+                _read(row, message, out)
+        elif len(rows) == 1:
+            out.refuse(rows[0], "malformed", "more than one JSON object")
+        else:
+            middle = len(rows) // 2
+            self._decode_whole(payloads, rows[:middle], out)
+            self._decode_whole(payloads, rows[middle:], out)
+
+    def snapshot(self) -> Snapshot:
+        """Return nothing: each message stands for itself."""
+        return {}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over nothing."""
+
+
+def _is_object(payload: bytes) -> bool:
+    stripped = payload.strip(b" \t\r\n")
+    return stripped[:1] == b"{" and stripped[-1:] == b"}"
+
+
+def _refuse(error: ValidationError, row: int, out: Decoded) -> None:
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        out.refuse(row, "malformed", first["msg"])
+        return
+    path = ".".join(str(part) for part in first["loc"][1:])
+    out.refuse(row, "schema", f"{path}: {first['msg']}")
+
+
+def _read(row: int, message: Message, out: Decoded) -> None:
+    sensor, stamp = message["sensor"], message.get("time")
+    units = message.get("units") or {}
+    qualifiers = qualifiers_text(message.get("qualifiers") or {})
+    times = [parse_instant(item) for item in stamp] if isinstance(stamp, list) else None
+    instant = NO_TIME if stamp is None or isinstance(stamp, list) else parse_instant(stamp)
+    for quantity, given in message["values"].items():
+        values = given if isinstance(given, list) else [given]
+        if len(values) != (1 if times is None else len(times)):
+            out.refuse(row, "schema", f"values.{quantity}: not as many numbers as times", sensor)
+            continue
+        meaning = Measurement(sensor, quantity, qualifiers, units.get(quantity))
+        numbers = [float("nan") if value is None else value for value in values]
+        out.extend(row, meaning, numbers, repeat(instant, 1) if times is None else times)

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Readings pushed over HTTP: accepted only when they are committed to the inbox."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from lamppost.clock import Clock, SystemClock
+from lamppost.frames import Deliveries
+from lamppost.log import FRAME, Log, Record
+
+ROUTE: Final = "/api/v1/readings"
+MAX_MESSAGES: Final = 2500
+_INFLATED_FACTOR: Final = 10
+_RETRY_AFTER_S: Final = 5
+_MEDIA_TYPES: Final = {"", "application/json", "application/x-ndjson", "application/ndjson"}
+_SPACE: Final = " \t\r\n"
+
+
+class Rejection(BaseModel):
+    """One message of a request that was not taken.
+
+    Attributes:
+        index: its position in the request, from 0.
+        code: why, as in the quarantine's list of codes.
+        detail: what exactly is wrong.
+    """
+
+    index: int
+    code: str
+    detail: str
+
+
+class Receipt(BaseModel):
+    """What became of a request.
+
+    Attributes:
+        accepted: messages now on our disk; what is wrong inside one shows in its health record.
+        rejected: messages that are not JSON objects.
+    """
+
+    accepted: int
+    rejected: list[Rejection] = Field(default_factory=list)
+
+
+class Refused(Exception):
+    """A request cannot be taken; becomes a problem document."""
+
+    def __init__(self, status: HTTPStatus, detail: str, **headers: str) -> None:
+        """Keep status, the sentence for the device's owner, and response headers."""
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@dataclass(slots=True)
+class _Messages:
+    taken: list[bytes] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.taken) + len(self.rejected)
+
+    def take(self, text: str, value: object) -> None:
+        """Keep the text of an object; say what is wrong with anything else."""
+        if isinstance(value, dict):
+            self.taken.append(text.encode())
+        else:
+            self.reject("schema", "a message is a JSON object")
+
+    def reject(self, code: str, detail: str) -> None:
+        self.rejected.append(Rejection(index=len(self), code=code, detail=detail))
+
+
+@dataclass(frozen=True, slots=True)
+class PushLimits:
+    """What one request may hold.
+
+    Attributes:
+        body_bytes: bytes as sent; decompressed, ten times as many.
+        messages: messages.
+    """
+
+    body_bytes: int = 1_048_576
+    messages: int = MAX_MESSAGES
+
+
+def problem(
+    status: HTTPStatus, detail: str, headers: dict[str, str] | None = None, **facts: Any
+) -> JSONResponse:
+    """Return a problem document (RFC 9457)."""
+    content = {"type": "about:blank", "title": status.phrase, "status": status.value}
+    return JSONResponse(
+        {**content, "detail": detail, **facts},
+        status_code=status.value,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+def problem_response(status: HTTPStatus) -> dict[str, Any]:
+    """Return what OpenAPI says about an answer that is a problem document."""
+    return {"description": status.phrase, "content": {"application/problem+json": {}}}
+
+
+def push_router(
+    log: Log, *, clock: Clock | None = None, token: str = "", limits: PushLimits | None = None
+) -> APIRouter:
+    """Return the routes that take readings.
+
+    Args:
+        log: the inbox.
+        clock: tells the instant of receipt.
+        token: bearer token a device must show; empty lets everyone in.
+        limits: what one request may hold.
+    """
+    router = APIRouter(tags=["readings"])
+    receive = _Door(log, clock or SystemClock(), token, limits or PushLimits())
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: problem_response(HTTPStatus(status)) for status in (400, 401, 413, 415, 422, 503)
+    }
+    body = {
+        "requestBody": {
+            "required": True,
+            "content": {
+                kind: {"schema": {"type": "object"}}
+                for kind in ("application/json", "application/x-ndjson")
+            },
+        }
+    }
+
+    @router.post(
+        ROUTE,
+        status_code=HTTPStatus.ACCEPTED,
+        response_model=Receipt,
+        responses=refusals,
+        openapi_extra=body,
+    )
+    async def post_readings(request: Request) -> JSONResponse:
+        """Take one message, a JSON array of messages, or one message per line (NDJSON).
+
+        The answer 202 means: on disk. The body may be compressed with gzip.
+        """
+        try:
+            return await receive.handle(request)
+        except Refused as refused:
+            return problem(refused.status, refused.detail, refused.headers)
+
+    return router
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    log: Log
+    clock: Clock
+    token: str
+    limits: PushLimits
+
+    async def handle(self, request: Request) -> JSONResponse:
+        self._authorise(request.headers.get("authorization", ""))
+        _check_media_type(request.headers.get("content-type", ""))
+        raw = await self._body(request)
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        text = _text(raw, encoding, self.limits.body_bytes * _INFLATED_FACTOR)
+        messages = _split(text, self.limits.messages)
+        if messages.taken:
+            await asyncio.to_thread(self._commit, messages.taken)
+            receipt = Receipt(accepted=len(messages.taken), rejected=messages.rejected)
+            return JSONResponse(receipt.model_dump(), status_code=HTTPStatus.ACCEPTED)
+        rejected = [rejection.model_dump() for rejection in messages.rejected]
+        detail = "no message in the request is a JSON object"
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, rejected=rejected)
+
+    def _authorise(self, header: str) -> None:
+        if not self.token:
+            return
+        scheme, _, shown = header.partition(" ")
+        same = hmac.compare_digest(shown.strip().encode(), self.token.encode())
+        if scheme.lower() != "bearer" or not same:
+            raise Refused(
+                HTTPStatus.UNAUTHORIZED,
+                "show the push token: Authorization: Bearer <token>",
+                WWW_Authenticate="Bearer",
+            )
+
+    async def _body(self, request: Request) -> bytes:
+        limit = self.limits.body_bytes
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit:
+            raise _too_large(limit)
+        chunks = bytearray()
+        async for chunk in request.stream():
+            chunks += chunk
+            if len(chunks) > limit:
+                raise _too_large(limit)
+        return bytes(chunks)
+
+    def _commit(self, messages: list[bytes]) -> None:
+        now = self.clock.now_ns()
+        deliveries = Deliveries()
+        for message in messages:
+            deliveries.add(ROUTE, message, now, source="http")
+        try:
+            self.log.append([Record(FRAME, now, deliveries.to_bytes())])
+        except OSError as error:
+            raise Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "the readings could not be stored; send them again later",
+                Retry_After=str(_RETRY_AFTER_S),
+            ) from error
+
+
+def _check_media_type(header: str) -> None:
+    media_type = header.partition(";")[0].strip().lower()
+    if media_type not in _MEDIA_TYPES:
+        detail = f"send application/json or application/x-ndjson, not {media_type}"
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
+
+
+def _text(raw: bytes, encoding: str, limit: int) -> str:
+    if encoding == "gzip":
+        raw = _inflate(raw, limit)
+    elif encoding not in {"", "identity"}:
+        detail = f"the content encoding {encoding} is not supported; use gzip or none"
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, Accept_Encoding="gzip")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        detail = f"the body is not UTF-8: {error.reason} at byte {error.start}"
+        raise Refused(HTTPStatus.BAD_REQUEST, detail) from error
+
+
+def _inflate(raw: bytes, limit: int) -> bytes:
+    inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        inflated = inflater.decompress(raw, limit + 1)
+    except zlib.error as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"the body is not gzip: {error}") from error
+    if len(inflated) > limit:
+        raise _too_large(limit)
+    if not inflater.eof or inflater.unused_data:
+        raise Refused(HTTPStatus.BAD_REQUEST, "the body is not one whole gzip stream")
+    return inflated
+
+
+def _split(text: str, limit: int) -> _Messages:
+    messages = _Messages()
+    body = text.strip(_SPACE)
+    if not body:
+        raise Refused(HTTPStatus.BAD_REQUEST, "the body is empty")
+    try:
+        for piece, value in _values(body):
+            messages.take(piece, value)
+            if len(messages) > limit:
+                detail = f"at most {limit} messages in one request"
+                raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+    except (ValueError, RecursionError) as error:
+        if body.startswith("[") or "\n" not in body:
+            raise Refused(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+        return _split_lines(body, limit)
+    return messages
+
+
+def _split_lines(body: str, limit: int) -> _Messages:
+    lines = [line.strip(_SPACE) for line in body.split("\n")]
+    lines = [line for line in lines if line]
+    if len(lines) > limit:
+        detail = f"at most {limit} messages in one request"
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+    messages = _Messages()
+    for line in lines:
+        try:
+            messages.take(line, json.loads(line))
+        except (ValueError, RecursionError) as error:
+            messages.reject("malformed", f"not JSON: {error}")
+    return messages
+
+
+def _values(body: str) -> Iterator[tuple[str, object]]:
+    """Yield the text of every message as it was sent, with its value."""
+    decoder = json.JSONDecoder()
+    is_array = body.startswith("[")
+    position = _skip(body, 1) if is_array else 0
+    if is_array and body[position : position + 1] == "]":
+        position = _skip(body, position + 1)
+    while position < len(body):
+        value, end = decoder.raw_decode(body, position)
+        yield body[position:end], value
+        position = _skip(body, end)
+        if is_array:
+            position = _after_separator(body, position)
+
+
+def _after_separator(body: str, position: int) -> int:
+    mark = body[position : position + 1]
+    following = _skip(body, position + 1)
+    at_end = following == len(body)
+    if (mark == "," and not at_end) or (mark == "]" and at_end):
+        return following
+    raise ValueError(f"expected a comma or the end of the array at character {position}")
+
+
+def _skip(body: str, position: int) -> int:
+    while position < len(body) and body[position] in _SPACE:
+        position += 1
+    return position
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {limit} bytes in one request")
