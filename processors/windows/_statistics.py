@@ -44,6 +44,11 @@ def window_starts(rows: RowArray, length_ns: int) -> npt.NDArray[np.int64]:
     return starts
 
 
+# Absurd values may overflow to infinity; that is what is then said of their window.
+_absurd_values = np.errstate(over="ignore", invalid="ignore")
+
+
+@_absurd_values
 def of_readings(rows: RowArray, length_ns: int, included: npt.NDArray[np.bool_]) -> RowArray:
     """Return one state per series and window of readings sorted by series and time.
 
@@ -69,6 +74,7 @@ def of_readings(rows: RowArray, length_ns: int, included: npt.NDArray[np.bool_])
     return states
 
 
+@_absurd_values
 def of_states(rows: RowArray, length_ns: int) -> RowArray:
     """Return one state per series and longer window of states sorted by series and time."""
     begins, states = _frames(rows, length_ns)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Settings given per quantity, looked up by series code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BeforeValidator
+
+from lamppost.batch import FloatArray
+from lamppost.quantities import QUANTITIES
+from lamppost.series import SeriesTable
+
+
+def _known(name: object) -> object:
+    if name is False:
+        raise ValueError('YAML reads a bare no as false; write "no" in quotes')
+    if not isinstance(name, str):
+        return name
+    if name in QUANTITIES:
+        return name
+    close = difflib.get_close_matches(name, QUANTITIES, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    message = f"{name!r} is not a quantity{hint}"
+    raise ValueError(message)
+
+
+QuantityName = Annotated[str, BeforeValidator(_known)]
+"""A canonical quantity name; anything else is a configuration error."""
+
+
+class PerSeries:
+    """Numbers the settings give for each quantity, as columns over series codes.
+
+    The table of series may grow at any time; rows for new series appear at the next look-up.
+    """
+
+    def __init__(
+        self,
+        series: SeriesTable,
+        given: Mapping[str, Sequence[float]],
+        default: Sequence[float] | None = None,
+        *,
+        width: int,
+    ) -> None:
+        """Take rows of ``width`` numbers by quantity, and one for all other quantities."""
+        rows = [*given.values(), *([] if default is None else [default])]
+        self._series = series
+        self._columns = np.array([[np.nan] * width, *rows], np.float64).T.copy()
+        self._row = {name: number for number, name in enumerate(given, start=1)}
+        self._other = 0 if default is None else len(rows)
+        self._row_of_series: npt.NDArray[np.intp] = np.empty(0, np.intp)
+
+    def of(self, codes: npt.NDArray[np.int32]) -> FloatArray:
+        """Return the numbers of some series, shape (width, n); NaN where none are given."""
+        self._grow()
+        numbers: FloatArray = np.take(self._columns, self._row_of_series[codes], axis=1)
+        return numbers
+
+    def _grow(self) -> None:
+        known = len(self._row_of_series)
+        if known == len(self._series):
+            return
+        added = [
+            self._row.get(self._series[code].quantity, self._other)
+            for code in range(known, len(self._series))
+        ]
+        self._row_of_series = np.concatenate([self._row_of_series, np.array(added, np.intp)])
+
+
+def optional(number: float | None) -> float:
+    """Return a number, or NaN in place of none."""
+    return np.nan if number is None else number

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Numbers and durations as people read them."""
+
+from __future__ import annotations
+
+import math
+
+from lamppost.quantities import QUANTITIES
+
+_WITHOUT_UNIT = frozenset({"", "1"})
+
+
+def number(value: float) -> str:
+    """Return a number with as many digits as a reader needs.
+
+    >>> number(182.34), number(1204.9), number(0.0312), number(75)
+    ('182.3', '1205', '0.0312', '75')
+    """
+    if not math.isfinite(value):
+        return "no number"
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    if abs(value) >= 1 or value == 0:
+        return f"{value:.1f}".removesuffix(".0")
+    return f"{value:.3g}"
+
+
+def amount(value: float, unit: str) -> str:
+    """Return a number with its unit.
+
+    >>> amount(75, "ug/m3"), amount(12, "1")
+    ('75 ug/m3', '12')
+    """
+    return number(value) if unit in _WITHOUT_UNIT else f"{number(value)} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its largest fitting units.
+
+    >>> duration(45), duration(600), duration(5400), duration(200000)
+    ('45 s', '10 min', '1 h 30 min', '2 d 7 h')
+    """
+    whole = int(seconds)
+    for size, unit, smaller_size, smaller in (
+        (86_400, "d", 3_600, "h"),
+        (3_600, "h", 60, "min"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller_size
+            return f"{whole // size} {unit} {rest} {smaller}" if rest else f"{whole // size} {unit}"
+    return f"{whole // 60} min" if whole >= 60 else f"{whole} s"
+
+
+def label(quantity: str, qualifiers: str = "") -> str:
+    """Return the printed name of a series' quantity.
+
+    >>> label("pm2_5"), label("flow", "lane=2")
+    ('PM2.5', 'Traffic flow (lane=2)')
+    """
+    printed = QUANTITIES[quantity].label if quantity in QUANTITIES else quantity
+    return f"{printed} ({qualifiers})" if qualifiers else printed

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Anomaly: readings that a detector finds unusual, again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from lamppost.alerts import Signal
+from lamppost.batch import JudgedBatch
+from lamppost.component import Observed, Settings, register
+from lamppost.flags import OUT_OF_ORDER
+from lamppost.grouping import BoolArray, Groups
+from lamppost.quantities import QUANTITIES
+from lamppost.series import SeriesTable
+from lamppost.state import SeriesState, Snapshot
+from lamppost.stations import Station
+from lamppost.times import NO_TIME, SECOND_NS, format_instant
+from processors._lanes import Lanes
+from processors._per_series import PerSeries, QuantityName
+
+from ._latch import latch, worth_saying
+from ._wording import amount, label, number
+
+_MOST_READINGS: Final = 63
+
+
+class AnomalySettings(Settings):
+    """How unusual, how often and for which quantities."""
+
+    quantities: tuple[QuantityName, ...] | None = Field(
+        default=None, description="Quantities watched; all that a detector scores if left out."
+    )
+    score: float = Field(
+        default=5.0, gt=0, description="Score from which a reading counts as unusual."
+    )
+    direction: Literal["both", "above", "below"] = Field(
+        default="both", description="Whether it counts above, below or on both sides of the usual."
+    )
+    at_least: int = Field(
+        default=3, ge=1, description="Unusual readings that make it hold, among the last few."
+    )
+    of_last: int = Field(
+        default=5, ge=1, le=_MOST_READINGS, description="How many last readings are looked at."
+    )
+    minimum_deviation: dict[QuantityName, float] = Field(
+        default_factory=dict,
+        description="Smallest distance from the expected value that counts, canonical unit.",
+    )
+    stale_s: float = Field(
+        default=3_600.0,
+        gt=0,
+        description="Older readings are not judged, and without newer ones it no longer holds.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.at_least > self.of_last:
+            raise ValueError("at_least must not exceed of_last")
+        return self
+
+
+@register("alert")
+class Anomaly:
+    """Holds while several of a series' last readings are unusual.
+
+    A reading counts when its score and its distance from the expected value are both large enough.
+    The condition begins with ``at_least`` of the ``of_last`` newest readings that arrived in order,
+    and ends when none of them counts any more.
+    """
+
+    name: ClassVar[str] = "anomaly"
+    Settings: ClassVar[type[AnomalySettings]] = AnomalySettings
+
+    def __init__(
+        self,
+        settings: AnomalySettings,
+        series: SeriesTable,
+        stations: Mapping[str, Station],  # noqa: ARG002 - every alert rule is given the stations
+    ) -> None:
+        """Prepare the memory of the last readings."""
+        self._settings = settings
+        self._series = series
+        wanted = QUANTITIES if settings.quantities is None else settings.quantities
+        least = {name: (settings.minimum_deviation.get(name, 0.0),) for name in wanted}
+        self._least = PerSeries(series, least, width=1)
+        self._state = SeriesState(
+            unusual=np.uint64(0), holds=np.bool_(False), time=np.int64(NO_TIME)
+        )
+
+    def evaluate(self, observed: Observed) -> list[Signal]:
+        """Judge the readings of this step."""
+        self._state.grow(len(self._series))
+        judged = observed.judged
+        fresh = (judged.revision == 0) & (judged.reasons & OUT_OF_ORDER.mask == 0)
+        fresh &= observed.now - judged.time <= self._settings.stale_s * SECOND_NS
+        rows = np.flatnonzero(fresh & ~np.isnan(self._least.of(judged.series)[0]))
+        signals = self._judge(judged, rows) if len(rows) else []
+        return signals + (self._given_up(observed.now) if observed.ticked else [])
+
+    def snapshot(self) -> Snapshot:
+        """Return the last readings of each series, as bits."""
+        return self._state.snapshot()
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over the last readings of each series."""
+        self._state.restore(snapshot)
+
+    def _judge(self, judged: JudgedBatch, rows: npt.NDArray[np.int64]) -> list[Signal]:
+        groups = Groups.by_series(judged.series[rows])
+        rows = rows[groups.order]
+        unusual = self._unusual(judged, rows)
+        codes = groups.codes
+        self._state["time"][codes] = judged.time[rows[groups.lasts]]
+        # Most series have nothing unusual now and had nothing before: they need no bookkeeping.
+        busy = (np.add.reduceat(unusual, groups.starts) > 0) | (self._state["unusual"][codes] > 0)
+        kept = busy[groups.group]
+        if not kept.any():
+            return []
+        groups = Groups(rows[kept], groups.series[kept])
+        counts = self._counts(groups, unusual[kept])
+        carried = self._state["holds"][groups.codes]
+        holds = latch(groups, counts >= self._settings.at_least, counts == 0, carried)
+        self._state["holds"][groups.codes] = holds[groups.lasts]
+        said = np.flatnonzero(worth_saying(groups, holds, carried))
+        return [self._signal(judged, int(groups.order[row]), bool(holds[row])) for row in said]
+
+    def _unusual(self, judged: JudgedBatch, rows: npt.NDArray[np.int64]) -> BoolArray:
+        """Return which of some rows count as unusual."""
+        score = judged.score[rows]
+        side = {"both": np.abs(score), "above": score, "below": -score}[self._settings.direction]
+        far = np.abs(judged.value[rows] - judged.expected[rows])
+        least = self._least.of(judged.series[rows])[0]
+        unusual: BoolArray = (side >= self._settings.score) & (far >= least)
+        return unusual
+
+    def _counts(self, groups: Groups, unusual: BoolArray) -> npt.NDArray[np.int64]:
+        """Return how many of the last readings were unusual, as of each row."""
+        lanes = Lanes.of(groups)
+        codes = groups.codes[lanes.groups]
+        history = self._state["unusual"][codes]
+        window = np.uint64((1 << self._settings.of_last) - 1)
+        laid = unusual[lanes.order].astype(np.uint64)
+        bits = np.empty_like(laid)
+        for rows, lane in lanes.rounds():
+            bits[rows] = history[lane] = (history[lane] << np.uint64(1) | laid[rows]) & window
+        self._state["unusual"][codes] = history
+        counts = np.empty(len(laid), np.int64)
+        counts[lanes.order] = np.bitwise_count(bits)
+        return counts
+
+    def _given_up(self, now: int) -> list[Signal]:
+        """End what holds for series that have stopped."""
+        stale = now - self._state["time"] > self._settings.stale_s * SECOND_NS
+        codes = np.flatnonzero(self._state["holds"] & stale)
+        self._state["holds"][codes] = False
+        self._state["unusual"][codes] = 0
+        return [self._stopped(int(code), now) for code in codes]
+
+    def _signal(self, judged: JudgedBatch, row: int, active: bool) -> Signal:  # noqa: FBT001
+        key = self._series[int(judged.series[row])]
+        unit, what = QUANTITIES[key.quantity].unit, label(key.quantity, key.qualifiers)
+        value, expected, score, low, high = (
+            float(getattr(judged, name)[row])
+            for name in ("value", "expected", "score", "band_low", "band_high")
+        )
+        if active:
+            side = "above" if score > 0 else "below"
+            sentence = (
+                f"{what} {amount(value, unit)} is far {side} the expected {amount(expected, unit)} "
+                f"(usual {number(low)} to {number(high)}, score {number(abs(score))})"
+            )
+        else:
+            sentence = f"{what} {amount(value, unit)} is usual again"
+        return Signal(
+            subject=key.sensor,
+            quantity=key.quantity,
+            qualifiers=key.qualifiers,
+            active=active,
+            at=int(judged.time[row]),
+            observed=value,
+            expected=expected,
+            band_low=low,
+            band_high=high,
+            unit=unit,
+            sentence=sentence,
+            clears_when=self._clears_when(),
+        )
+
+    def _stopped(self, code: int, now: int) -> Signal:
+        key = self._series[code]
+        since = format_instant(int(self._state["time"][code]))
+        what = label(key.quantity, key.qualifiers)
+        return Signal(
+            subject=key.sensor,
+            quantity=key.quantity,
+            qualifiers=key.qualifiers,
+            active=False,
+            at=now,
+            observed=np.nan,
+            expected=np.nan,
+            band_low=np.nan,
+            band_high=np.nan,
+            unit=QUANTITIES[key.quantity].unit,
+            sentence=f"{what} has not been received since {since}; it is no longer judged",
+            clears_when=self._clears_when(),
+        )
+
+    def _clears_when(self) -> str:
+        return f"none of the last {self._settings.of_last} readings is unusual"

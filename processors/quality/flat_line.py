@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Flat line: an instrument that repeats itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from lamppost.batch import FlagArray, FloatArray, Int64Array, ReasonArray
+from lamppost.component import Rows, Settings, Verdict, register
+from lamppost.flags import (
+    FAIL,
+    GOOD,
+    MISSING,
+    MISSING_VALUE,
+    NOT_EVALUATED,
+    SUSPECT,
+    Reason,
+)
+from lamppost.grouping import BoolArray, Groups
+from lamppost.series import SeriesTable
+from lamppost.state import SeriesState, Snapshot
+from lamppost.times import SECOND_NS
+from processors._lanes import Lanes
+from processors._per_series import PerSeries, QuantityName, optional
+
+FLAT_LINE: Final = Reason(
+    9,
+    "flat_line",
+    "The instrument has shown the same value for longer than this quantity stays constant.",
+    "QARTOD flat line test (ioos_qc flat_line_test), by the run's first value",
+)
+
+
+class FlatLineLimits(Settings):
+    """How long one quantity may stay the same."""
+
+    suspect_s: float = Field(gt=0, description="Length of a run that makes it suspect, seconds.")
+    fail_s: float | None = Field(
+        default=None, description="Length of a run that makes it fail, seconds; never when unset."
+    )
+    tolerance: float = Field(
+        default=0.0,
+        ge=0,
+        description="Largest distance from a run's first value that continues the run.",
+    )
+    min_readings: int = Field(
+        default=5, ge=2, description="Readings a run must have before it is judged."
+    )
+    ignore_up_to: float | None = Field(
+        default=None,
+        description="Values up to this are not judged: 0 for counts, which stay 0 all night.",
+    )
+
+    @model_validator(mode="after")
+    def _rise(self) -> Self:
+        if self.fail_s is not None and self.fail_s < self.suspect_s:
+            raise ValueError("fail_s must not be below suspect_s")
+        return self
+
+    def numbers(self) -> tuple[float, ...]:
+        """Return the limits in a row, durations in nanoseconds."""
+        return (
+            self.suspect_s * SECOND_NS,
+            optional(self.fail_s) * SECOND_NS,
+            self.tolerance,
+            float(self.min_readings),
+            -np.inf if self.ignore_up_to is None else self.ignore_up_to,
+        )
+
+
+class FlatLineSettings(Settings):
+    """Limits by quantity; a quantity without limits is not judged."""
+
+    quantities: dict[QuantityName, FlatLineLimits] = Field(
+        default_factory=dict, description="Limits by canonical quantity name."
+    )
+    default: FlatLineLimits | None = Field(
+        default=None, description="Limits of every quantity not named; none when left out."
+    )
+
+
+class _Repeats(NamedTuple):
+    """Rows that may belong to a long run: when it began, and its readings up to the row."""
+
+    rows: Int64Array
+    began: Int64Array
+    readings: Int64Array
+
+
+_Follow = Callable[[Groups, Int64Array, FloatArray], _Repeats]
+
+
+@register("check")
+class FlatLine:
+    """Flags values that have stayed the same for too long.
+
+    A run lasts while every value stays within ``tolerance`` of the run's first one. A reading is
+    suspect or fails when its run has lasted ``suspect_s`` or ``fail_s`` and has ``min_readings``.
+    A missing value neither ends nor prolongs a run. State is three numbers per series.
+    """
+
+    name: ClassVar[str] = "flat_line"
+    reasons: ClassVar[tuple[Reason, ...]] = (FLAT_LINE,)
+    sequential: ClassVar[bool] = True
+    Settings: ClassVar[type[FlatLineSettings]] = FlatLineSettings
+
+    def __init__(self, settings: FlatLineSettings, series: SeriesTable) -> None:
+        """Prepare the limits."""
+        self._limits = PerSeries(
+            series,
+            {name: limits.numbers() for name, limits in settings.quantities.items()},
+            settings.default.numbers() if settings.default else None,
+            width=5,
+        )
+        self._series = series
+        self._state = SeriesState(first=np.float64(np.nan), began=np.int64(0), readings=np.int64(0))
+
+    def judge(self, rows: Rows) -> Verdict:
+        """Find the run every reading belongs to, and look at the long ones."""
+        self._state.grow(len(self._series))
+        groups = rows.groups
+        by_group = self._limits.of(groups.codes)
+        judged = np.where(np.isnan(by_group[0]), np.uint8(NOT_EVALUATED), np.uint8(GOOD))
+        flag = np.repeat(judged, groups.lasts - groups.starts + 1)
+        reasons = np.zeros(len(rows), np.uint32)
+        missing = np.isnan(rows.value)
+        flag[missing] = MISSING
+        reasons[missing] = MISSING_VALUE.mask
+        for chosen, follow in (
+            (by_group[2] == 0, self._follow_exact),
+            (by_group[2] > 0, self._follow_within),
+        ):
+            if chosen.any():
+                self._mark(follow, rows, chosen, missing, (flag, reasons))
+        return Verdict(flag, reasons)
+
+    def _mark(
+        self,
+        follow: _Follow,
+        rows: Rows,
+        chosen: BoolArray,
+        missing: BoolArray,
+        verdict: tuple[FlagArray, ReasonArray],
+    ) -> None:
+        """Follow the runs of some groups, and flag the readings of long ones."""
+        groups, time, value, where = rows.groups, rows.time, rows.value, None
+        if missing.any() or not chosen.all():
+            where = np.flatnonzero(~missing & chosen[groups.group])
+            groups = Groups(where, groups.series[where])
+            time, value = time[where], value[where]
+        if not len(value):
+            return
+        found = follow(groups, time, value)
+        limits = self._limits.of(groups.series[found.rows])
+        suspect_ns, fail_ns, _, min_readings, ignore_up_to = limits
+        lasted = time[found.rows] - found.began
+        counted = (found.readings >= min_readings) & (value[found.rows] > ignore_up_to)
+        flag, reasons = verdict
+        back = found.rows if where is None else where[found.rows]
+        suspect = counted & (lasted >= suspect_ns)
+        flag[back[suspect]] = SUSPECT
+        reasons[back[suspect]] |= FLAT_LINE.mask
+        flag[back[counted & (lasted >= fail_ns)]] = FAIL
+
+    def _follow_exact(self, groups: Groups, time: Int64Array, value: FloatArray) -> _Repeats:
+        """Follow runs of equal values; single readings, the usual case, cost next to nothing."""
+        codes, starts = groups.codes, groups.starts
+        opens = np.empty(len(value), np.bool_)
+        np.not_equal(value[1:], value[:-1], out=opens[1:])
+        opens[starts] = value[starts] != self._state["first"][codes]
+        # Where a run goes on from the batch before, its first row here continues the count.
+        goes_on = starts[~opens[starts]]
+        opens[starts] = True
+        first_row = np.flatnonzero(opens)
+        length = np.diff(first_row, append=len(value))
+        carried = np.zeros(len(first_row), np.int64)
+        began = time[first_row]
+        place = np.searchsorted(first_row, goes_on)
+        carried[place] = self._state["readings"][groups.series[goes_on]]
+        began[place] = self._state["began"][groups.series[goes_on]]
+        last_run = np.append(np.searchsorted(first_row, starts[1:]), len(first_row)) - 1
+        self._keep(codes, value[groups.lasts], began[last_run], (carried + length)[last_run])
+        repeated = np.flatnonzero(carried + length > 1)
+        size = length[repeated]
+        turn = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+        return _Repeats(
+            np.repeat(first_row[repeated], size) + turn,
+            np.repeat(began[repeated], size),
+            np.repeat(carried[repeated], size) + turn + 1,
+        )
+
+    def _follow_within(self, groups: Groups, time: Int64Array, value: FloatArray) -> _Repeats:
+        """Follow runs of values near the first one, round by round."""
+        lanes = Lanes.of(groups)
+        codes = groups.codes[lanes.groups]
+        first, start, count = (self._state[name][codes] for name in ("first", "began", "readings"))
+        tolerance = self._limits.of(codes)[2]
+        laid_time, laid_value = time[lanes.order], value[lanes.order]
+        began, readings = np.empty_like(time), np.empty_like(time)
+        for rows, lane in lanes.rounds():
+            with np.errstate(over="ignore", invalid="ignore"):
+                same = np.abs(laid_value[rows] - first[lane]) <= tolerance[lane]
+            first[lane] = np.where(same, first[lane], laid_value[rows])
+            began[rows] = start[lane] = np.where(same, start[lane], laid_time[rows])
+            readings[rows] = count[lane] = np.where(same, count[lane], 0) + 1
+        self._keep(codes, first, start, count)
+        return _Repeats(lanes.order, began, readings)
+
+    def _keep(
+        self,
+        codes: npt.NDArray[np.int32],
+        first: FloatArray,
+        began: Int64Array,
+        readings: Int64Array,
+    ) -> None:
+        self._state["first"][codes] = first
+        self._state["began"][codes] = began
+        self._state["readings"][codes] = readings
+
+    def snapshot(self) -> Snapshot:
+        """Return the run each series is in."""
+        return self._state.snapshot()
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over the run each series is in."""
+        self._state.restore(snapshot)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Gross range: values a quantity or its instrument cannot have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Self
+
+from pydantic import Field, model_validator
+
+from lamppost.component import Rows, Settings, Verdict, register
+from lamppost.flags import Reason
+from lamppost.series import SeriesTable
+from lamppost.state import Snapshot
+from processors._per_series import PerSeries, QuantityName
+
+from ._verdicts import answer
+
+GROSS_RANGE: Final = Reason(
+    8,
+    "gross_range",
+    "The value lies outside the span this quantity can have or its instrument can measure.",
+    "QARTOD gross range test (ioos_qc gross_range_test)",
+)
+
+
+class GrossRangeSpans(Settings):
+    """What one quantity can be. Both bounds of a span belong to it."""
+
+    fail_span: tuple[float, float] = Field(
+        description="Lowest and highest possible value, canonical unit; beyond it a value fails."
+    )
+    suspect_span: tuple[float, float] | None = Field(
+        default=None,
+        description="Lowest and highest usual value; beyond it a value is suspect.",
+    )
+
+    @model_validator(mode="after")
+    def _nest(self) -> Self:
+        low, high = self.fail_span
+        inner_low, inner_high = self.suspect_span or self.fail_span
+        if not low <= inner_low <= inner_high <= high:
+            raise ValueError("spans must run from low to high, and suspect_span inside fail_span")
+        return self
+
+    def numbers(self) -> tuple[float, ...]:
+        """Return the four bounds in a row."""
+        return (*self.fail_span, *(self.suspect_span or self.fail_span))
+
+
+class GrossRangeSettings(Settings):
+    """Spans by quantity; a quantity without one is not judged."""
+
+    quantities: dict[QuantityName, GrossRangeSpans] = Field(
+        default_factory=dict, description="Spans by canonical quantity name."
+    )
+    default: GrossRangeSpans | None = Field(
+        default=None, description="Spans of every quantity not named; none when left out."
+    )
+
+
+@register("check")
+class GrossRange:
+    """Flags values outside the span a quantity can have.
+
+    A bound itself is good. Outside ``fail_span`` a value fails, outside ``suspect_span`` it is
+    suspect, and without a number it is missing.
+
+    >>> import numpy as np
+    >>> from lamppost.grouping import Groups
+    >>> from lamppost.series import SeriesKey
+    >>> settings = {"quantities": {"pm2_5": {"fail_span": [0, 1000], "suspect_span": [0, 500]}}}
+    >>> table = SeriesTable([SeriesKey("aq-1", "pm2_5")])
+    >>> check = GrossRange(GrossRangeSettings.model_validate(settings), table)
+    >>> groups = Groups.by_series(np.zeros(4, np.int32))
+    >>> values = np.array([500.0, 501.0, -1.0, np.nan])
+    >>> check.judge(Rows(groups, np.arange(4), values, np.zeros(4, np.uint8))).flag.tolist()
+    [1, 3, 4, 9]
+    """
+
+    name: ClassVar[str] = "gross_range"
+    reasons: ClassVar[tuple[Reason, ...]] = (GROSS_RANGE,)
+    sequential: ClassVar[bool] = False
+    Settings: ClassVar[type[GrossRangeSettings]] = GrossRangeSettings
+
+    def __init__(self, settings: GrossRangeSettings, series: SeriesTable) -> None:
+        """Prepare the spans."""
+        self._spans = PerSeries(
+            series,
+            {name: spans.numbers() for name, spans in settings.quantities.items()},
+            settings.default.numbers() if settings.default else None,
+            width=4,
+        )
+
+    def judge(self, rows: Rows) -> Verdict:
+        """Hold every value against its spans."""
+        low, high, usual_low, usual_high = self._spans.of(rows.groups.series)
+        value = rows.value
+        flag, reasons = answer(
+            value,
+            evaluated=low <= high,
+            suspect=(value < usual_low) | (value > usual_high),
+            fail=(value < low) | (value > high),
+            reason=GROSS_RANGE,
+        )
+        return Verdict(flag, reasons)
+
+    def snapshot(self) -> Snapshot:
+        """Return nothing: each value is judged by itself."""
+        return {}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take nothing over."""

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Rate of change: values that move faster than the air or the road can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from pydantic import Field
+
+from lamppost.component import Rows, Settings, Verdict, register
+from lamppost.flags import Reason
+from lamppost.series import SeriesTable
+from lamppost.state import SeriesState, Snapshot
+from lamppost.times import NO_TIME, SECOND_NS
+from processors._per_series import PerSeries, QuantityName
+
+from ._verdicts import answer
+
+RATE_OF_CHANGE: Final = Reason(
+    11,
+    "rate_of_change",
+    "The value changed faster since the reading before than this quantity usually can.",
+    "QARTOD rate of change test (ioos_qc rate_of_change_test)",
+)
+
+
+class RateOfChangeLimits(Settings):
+    """How fast one quantity may move."""
+
+    suspect_per_s: float = Field(
+        gt=0, description="Change per second, up or down, above which a value is suspect."
+    )
+    max_gap_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="After a longer gap the test is not made, seconds; no limit if unset.",
+    )
+
+    def numbers(self) -> tuple[float, ...]:
+        """Return the threshold and the longest gap, seconds."""
+        return self.suspect_per_s, np.inf if self.max_gap_s is None else self.max_gap_s
+
+
+class RateOfChangeSettings(Settings):
+    """Limits by quantity; a quantity without limits is not judged."""
+
+    quantities: dict[QuantityName, RateOfChangeLimits] = Field(
+        default_factory=dict, description="Limits by canonical quantity name."
+    )
+    default: RateOfChangeLimits | None = Field(
+        default=None, description="Limits of every quantity not named; none when left out."
+    )
+
+
+@register("check")
+class RateOfChange:
+    """Flags values that changed faster than the threshold since the reading before.
+
+    ``|x - before| / seconds`` strictly above the threshold is suspect; the test never fails a
+    value. As in QARTOD, the first reading of a series and the first after a missing one are good.
+    """
+
+    name: ClassVar[str] = "rate_of_change"
+    reasons: ClassVar[tuple[Reason, ...]] = (RATE_OF_CHANGE,)
+    sequential: ClassVar[bool] = True
+    Settings: ClassVar[type[RateOfChangeSettings]] = RateOfChangeSettings
+
+    def __init__(self, settings: RateOfChangeSettings, series: SeriesTable) -> None:
+        """Prepare the limits."""
+        self._limits = PerSeries(
+            series,
+            {name: limits.numbers() for name, limits in settings.quantities.items()},
+            settings.default.numbers() if settings.default else None,
+            width=2,
+        )
+        self._series = series
+        self._state = SeriesState(last=np.float64(np.nan), time=np.int64(NO_TIME))
+
+    def judge(self, rows: Rows) -> Verdict:
+        """Compare every reading with the one before it."""
+        self._state.grow(len(self._series))
+        groups, value = rows.groups, rows.value
+        codes, lasts = groups.codes, groups.lasts
+        limit, max_gap_s = self._limits.of(groups.series)
+        before = groups.previous(value, self._state["last"][codes])
+        before_time = groups.previous_int(rows.time, self._state["time"][codes])
+        alone = np.isnan(before)
+        gap_s = np.where(alone, 1.0, (rows.time - before_time) / SECOND_NS)
+        judgeable = (gap_s > 0) & (gap_s <= max_gap_s)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rate = np.abs(value - before) / np.where(judgeable, gap_s, 1.0)
+        flag, reasons = answer(
+            value,
+            evaluated=~np.isnan(limit) & (alone | judgeable),
+            suspect=judgeable & (rate > limit),
+            fail=np.zeros(len(value), np.bool_),
+            reason=RATE_OF_CHANGE,
+        )
+        self._state["last"][codes] = value[lasts]
+        self._state["time"][codes] = rows.time[lasts]
+        return Verdict(flag, reasons)
+
+    def snapshot(self) -> Snapshot:
+        """Return the last reading of each series."""
+        return self._state.snapshot()
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over the last reading of each series."""
+        self._state.restore(snapshot)

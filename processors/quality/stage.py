@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Runs the checks of a policy over batches and merges what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lamppost.batch import FlagArray, FloatArray, Int64Array, ReadingBatch, ReasonArray
+from lamppost.component import Check, Rows, Verdict
+from lamppost.flags import (
+    MISSING,
+    MISSING_VALUE,
+    NO_CHECK,
+    NOT_EVALUATED,
+    merge,
+)
+from lamppost.grouping import Groups
+from lamppost.series import SeriesTable
+from lamppost.state import SeriesState, Snapshot
+from lamppost.times import NO_TIME
+
+_OWN: Final = "stage"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the checks say about one batch.
+
+    Attributes:
+        readings: the batch with merged flags and reasons, rows in their original order.
+        amended: readings of earlier batches whose flag or reasons changed now.
+        first_flag: flag of each row by what was known when it arrived, without its successors.
+            What must not depend on where batches are cut builds on this one.
+    """
+
+    readings: ReadingBatch
+    amended: ReadingBatch
+    first_flag: FlagArray
+
+
+@dataclass(slots=True)
+class _Merged:
+    """Verdicts merged so far, on rows sorted by series."""
+
+    flag: FlagArray
+    reasons: ReasonArray
+    first_flag: FlagArray
+
+    def take_in(self, verdict: Verdict, where: Int64Array | slice) -> None:
+        """Merge one check's verdict on some of the rows."""
+        self.flag[where] = merge(self.flag[where], verdict.flag)
+        self.reasons[where] |= verdict.reasons
+        # A check that hands over amendments looks ahead, so it said nothing at first sight.
+        if verdict.amended_groups is None:
+            self.first_flag[where] = merge(self.first_flag[where], verdict.flag)
+
+
+class QualityStage:
+    """All checks of a policy, in its order, with the memory that amendments need."""
+
+    def __init__(self, checks: Sequence[Check], series: SeriesTable) -> None:
+        """Take the checks in the order of the policy."""
+        self._checks = tuple(checks)
+        self._series = series
+        self._last = SeriesState(
+            time=np.int64(NO_TIME),
+            received=np.int64(0),
+            value=np.float64(np.nan),
+            flag=np.uint8(MISSING),
+            reasons=np.uint32(0),
+        )
+
+    def judge(self, batch: ReadingBatch, in_order: npt.NDArray[np.bool_]) -> Judgement:
+        """Judge a batch.
+
+        Args:
+            batch: readings in order of arrival, with what is already known about them.
+            in_order: False for readings not newer than one their series already has; checks that
+                compare neighbours do not see those.
+        """
+        self._last.grow(len(self._series))
+        groups = Groups.by_series(batch.series)
+        order = groups.order
+        known_flag = batch.flag[order]
+        merged = _Merged(known_flag.copy(), batch.reasons[order], known_flag.copy())
+        time, value = batch.time[order], batch.value[order]
+        rows = Rows(groups, time, value, merged.first_flag)
+        sequence, where = _sequence(rows, in_order[order])
+        amended = _Amended(len(sequence.groups.starts))
+        for check in self._checks:
+            seen, places = (sequence, where) if check.sequential else (rows, slice(None))
+            seen = replace(seen, flag=merged.first_flag[places])
+            verdict = check.judge(seen)
+            merged.take_in(verdict, places)
+            amended.take_in(verdict)
+        changed = self._amend(sequence.groups.codes, amended)
+        self._remember(sequence.groups, where, batch.received[order], (time, value, merged))
+        return self._judgement(batch, order, value, merged, changed)
+
+    def snapshot(self) -> Snapshot:
+        """Return the state of the stage and of every check, as ``check/array``."""
+        parts = {_OWN: self._last.snapshot()}
+        parts |= {check.name: check.snapshot() for check in self._checks}
+        return {
+            f"{part}/{name}": array
+            for part, arrays in parts.items()
+            for name, array in arrays.items()
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over a state; a check that has no part in it starts afresh."""
+        parts: dict[str, dict[str, Any]] = {}
+        for key, array in snapshot.items():
+            part, name = key.split("/", 1)
+            parts.setdefault(part, {})[name] = array
+        if _OWN in parts:
+            self._last.restore(parts[_OWN])
+        for check in self._checks:
+            if check.name in parts:
+                check.restore(parts[check.name])
+
+    def _judgement(
+        self,
+        batch: ReadingBatch,
+        order: Int64Array,
+        value: FloatArray,
+        merged: _Merged,
+        amended: ReadingBatch,
+    ) -> Judgement:
+        flag, reasons = _explained(merged.flag, merged.reasons, value)
+        first_flag, _ = _explained(merged.first_flag, merged.reasons, value)
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        readings = replace(batch, flag=flag[back], reasons=reasons[back])
+        return Judgement(readings, amended, first_flag[back])
+
+    def _amend(self, codes: npt.NDArray[np.int32], amended: _Amended) -> ReadingBatch:
+        """Return the readings from before this batch that now have another verdict."""
+        last = {name: self._last[name][codes] for name in ("time", "received", "value")}
+        old_flag, old_reasons = self._last["flag"][codes], self._last["reasons"][codes]
+        before = _explained(old_flag, old_reasons, last["value"])
+        after = _explained(
+            merge(old_flag, amended.flag), old_reasons | amended.reasons, last["value"]
+        )
+        differs = (before[0] != after[0]) | (before[1] != after[1])
+        rows = np.flatnonzero(differs & (last["time"] != NO_TIME))
+        return ReadingBatch(
+            series=codes[rows],
+            **{name: column[rows] for name, column in last.items()},
+            flag=after[0][rows],
+            reasons=after[1][rows],
+        )
+
+    def _remember(
+        self,
+        groups: Groups,
+        where: Int64Array | slice,
+        received: Int64Array,
+        sorted_rows: tuple[Int64Array, FloatArray, _Merged],
+    ) -> None:
+        """Keep the newest reading of each series, unfinished, so that it can be amended."""
+        time, value, merged = sorted_rows
+        columns: dict[str, npt.NDArray[Any]] = {
+            "time": time,
+            "received": received,
+            "value": value,
+            "flag": merged.flag,
+            "reasons": merged.reasons,
+        }
+        for name, column in columns.items():
+            self._last[name][groups.codes] = column[where][groups.lasts]
+
+
+class _Amended:
+    """Verdicts on the last readings before the batch, one per group."""
+
+    def __init__(self, groups: int) -> None:
+        """Start with nothing said."""
+        self.flag: FlagArray = np.full(groups, MISSING, np.uint8)
+        self.reasons: ReasonArray = np.zeros(groups, np.uint32)
+
+    def take_in(self, verdict: Verdict) -> None:
+        """Merge what one check amends."""
+        groups = verdict.amended_groups
+        if groups is None or verdict.amended_flag is None or verdict.amended_reasons is None:
+            return
+        self.flag[groups] = merge(self.flag[groups], verdict.amended_flag)
+        self.reasons[groups] |= verdict.amended_reasons
+
+
+def _sequence(rows: Rows, in_order: npt.NDArray[np.bool_]) -> tuple[Rows, Int64Array | slice]:
+    """Return the rows that arrived in order, and where they stand among all."""
+    if in_order.all():
+        return rows, slice(None)
+    where = np.flatnonzero(in_order)
+    groups = Groups(rows.groups.order[where], rows.groups.series[where])
+    return Rows(groups, rows.time[where], rows.value[where], rows.flag[where]), where
+
+
+def _explained(
+    flag: FlagArray, reasons: ReasonArray, value: FloatArray
+) -> tuple[FlagArray, ReasonArray]:
+    """Return verdicts as they are published: what is not good has a reason."""
+    missing = np.isnan(value)
+    settled = flag.copy()
+    # An absent number is missing whatever else is wrong, so that no statistic takes it in.
+    settled[missing] = MISSING
+    settled[~missing & (flag == MISSING)] = NOT_EVALUATED
+    said = reasons | np.where(missing, MISSING_VALUE.mask, np.uint32(0))
+    unexplained = (settled == NOT_EVALUATED) & (said == 0)
+    return settled, said | np.where(unexplained, NO_CHECK.mask, np.uint32(0))

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Rate of change against the vector of ioos_qc."""
+
+from __future__ import annotations
+
+from tests.processor_cases import NAN, build, flags, table
+
+QUARTER_HOUR_S = 900
+
+
+def test_the_vector_of_ioos_qc_is_reproduced() -> None:
+    """First and after a gap are good, strictly above is suspect (rate_of_change_test)."""
+    settings = {"quantities": {"pm2_5": {"suspect_per_s": 5 / QUARTER_HOUR_S}}}
+    check = build("check", "rate_of_change", settings, table("pm2_5"))
+
+    found = flags(check, [2, 10, 2, 3, NAN, NAN, 7, 10], QUARTER_HOUR_S)
+
+    assert found == [1, 3, 3, 1, 9, 9, 1, 1]
+
+
+def test_a_long_gap_is_not_evaluated() -> None:
+    """Beyond max_gap_s a change says nothing about its speed."""
+    settings = {"default": {"suspect_per_s": 0.001, "max_gap_s": 60}}
+
+    check = build("check", "rate_of_change", settings, table("pm2_5"))
+
+    assert flags(check, [1, 500], 61) == [1, 2]
+
+
+def test_a_quantity_without_limits_is_not_evaluated() -> None:
+    """Only what the policy names is judged."""
+    assert flags(build("check", "rate_of_change", {}, table("pm2_5")), [1, NAN]) == [2, 9]

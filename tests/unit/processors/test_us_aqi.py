@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The US index against published vectors, and the life of its running values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lamppost.batch import AggregateBatch
+from lamppost.times import HOUR_NS
+from processors.indices.us_aqi import aqi_pm2_5, aqi_pm10
+from tests.processor_cases import NAN, START_NS, build, hours, table
+
+# Breakpoints of May 2024, agreeing with MazamaScience/AirMonitor and open-meteo.
+PM2_5 = [
+    (0, 0), (9.0, 50), (9.05, 50), (9.09, 50), (9.1, 51), (12.0, 56), (28.4, 87), (35.4, 100),
+    (35.5, 101), (35.9, 102), (55.5, 151), (125.4, 200), (225.5, 301), (275.4, 400), (325.4, 500),
+    (400, 649),
+]  # fmt: skip
+PM10 = [(54.9, 50), (55, 51), (154, 100), (254, 150), (424, 300), (425, 301), (604, 500)]
+
+
+@pytest.mark.parametrize(("concentration", "index"), PM2_5)
+def test_vectors_of_pm2_5(concentration: float, index: int) -> None:
+    """Truncated to 0.1, rounded half up, linear above the table."""
+    assert aqi_pm2_5(np.array([concentration])).value.tolist() == [index]
+
+
+@pytest.mark.parametrize(("concentration", "index"), PM10)
+def test_vectors_of_pm10(concentration: float, index: int) -> None:
+    """Truncated to whole numbers."""
+    assert aqi_pm10(np.array([concentration])).value.tolist() == [index]
+
+
+def test_absent_negative_and_beyond() -> None:
+    """No number gives no index, less than nothing is nothing, beyond 500 is said."""
+    found = aqi_pm2_5(np.array([NAN, -3.0, 325.4, 325.5]))
+
+    assert np.isnan(found.value[0])
+    assert found.value[1] == 0
+    assert found.category.tolist() == [0, 1, 6, 6]
+    assert found.beyond.tolist() == [0, 0, 0, 1]
+
+
+def test_categories_follow_the_bands() -> None:
+    """Good to hazardous are 1 to 6."""
+    found = aqi_pm2_5(np.array([9.0, 9.1, 35.5, 55.5, 125.5, 225.5]))
+
+    assert found.category.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("count", [12, 24])
+def test_means_of_equal_decimals_are_not_truncated_a_step_too_low(count: int) -> None:
+    """0.1 + 0.1 + ... over n falls short in binary; the index must not."""
+    tenths = np.arange(1, 600)
+    means = np.array([sum([tenth / 10] * count) / count for tenth in tenths])
+
+    assert aqi_pm2_5(means).concentration.tolist() == (tenths / 10).tolist()
+
+
+def index() -> Any:  # noqa: ANN401 - the index
+    """Build the index for a PM2.5, a PM10 and a NO2 series."""
+    return build("index", "us_aqi", {}, table("pm2_5", "pm10", "no2"))
+
+
+def test_eighteen_valid_hours_of_24_give_a_value() -> None:
+    """Before that the hour is published without one, with its coverage."""
+    found = index().update(hours([35.5] * 20))
+
+    assert np.isnan(found.value[:17]).all()
+    assert found.value[17:].tolist() == [101, 101, 101]
+    assert found.category[16:18].tolist() == [0, 3]
+    assert found.coverage[17] == 18 / 24
+    assert found.end[0] == START_NS + HOUR_NS
+
+
+def test_thin_and_missing_hours_do_not_count() -> None:
+    """An hour needs 75 % coverage."""
+    thin = index().update(hours([10.0] * 24, coverage=0.74))
+    missing = index().update(hours([NAN] * 24))
+
+    assert np.isnan(thin.value).all()
+    assert thin.coverage[-1] == 0
+    assert np.isnan(missing.value).all()
+
+
+def test_the_mean_runs_over_24_hours() -> None:
+    """What is older has left."""
+    found = index().update(hours([100.0] * 24 + [0.0] * 24))
+
+    assert found.concentration[23] == 100
+    assert found.concentration[35] == 50
+    assert found.concentration[47] == 0
+
+
+def test_each_pollutant_has_its_own_table_and_others_none() -> None:
+    """NO2 has no daily index here."""
+    batch = AggregateBatch.concat([hours([55.0] * 24, series=code) for code in (2, 1, 0)])
+
+    found = index().update(batch)
+
+    assert set(found.series.tolist()) == {0, 1}
+    assert found.value[(found.series == 0)][-1] == 149
+    assert found.value[(found.series == 1)][-1] == 51
+
+
+def test_a_corrected_hour_publishes_every_value_it_is_part_of_again() -> None:
+    """Twenty-four running means, one revision further; others stay."""
+    us_aqi = index()
+    us_aqi.update(hours([10.0] * 30))
+
+    revised = us_aqi.update(hours([34.0], first=25))
+
+    assert revised.end.tolist() == [START_NS + hour * HOUR_NS for hour in range(26, 31)]
+    assert revised.revision.tolist() == [1] * 5
+    assert revised.concentration.tolist() == [11.0] * 5
+
+
+def test_an_unchanged_correction_publishes_nothing() -> None:
+    """The same mean leads to the same values."""
+    us_aqi = index()
+    us_aqi.update(hours([10.0] * 30))
+
+    assert len(us_aqi.update(hours([10.0], first=25))) == 0
+
+
+def test_an_hour_that_arrives_late_for_the_first_time_is_published() -> None:
+    """It fills its gap, and the later values follow."""
+    us_aqi = index()
+    us_aqi.update(hours([10.0] * 20))
+    us_aqi.update(hours([10.0] * 2, first=21))
+
+    found = us_aqi.update(hours([31.0], first=20))
+
+    assert found.revision.tolist() == [0, 1, 1]
+    assert found.concentration.tolist() == [11.0, 10.9, 10.9]
+
+
+def test_hours_beyond_memory_are_ignored() -> None:
+    """Two days are kept; nothing older changes anything."""
+    us_aqi = index()
+    us_aqi.update(hours([10.0] * 60))
+
+    assert len(us_aqi.update(hours([900.0], first=5))) == 0
