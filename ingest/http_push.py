@@ -46,7 +46,7 @@ class Receipt(BaseModel):
     """What became of a request.
 
     Attributes:
-        accepted: messages now on our disk; what is wrong inside one shows in its health record.
+        accepted: messages now on our disk; what is wrong inside one is quarantined with its reason.
         rejected: messages that are not JSON objects.
     """
 

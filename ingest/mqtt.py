@@ -367,7 +367,11 @@ class _Connection:
             self._lost.set_result(problem)
 
     def _detach(self) -> None:
-        """Take the socket out of the loop and close it."""
+        """Take the socket out of the loop and close it; paho must not call us any more."""
+        self._client.on_socket_close = None
+        self._client.on_socket_register_write = None
+        self._client.on_socket_unregister_write = None
+        self._client.on_disconnect = None
         sock = self._socket
         if sock is not None:
             self._forget(sock)

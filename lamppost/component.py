@@ -67,7 +67,9 @@ class Verdict:
     Attributes:
         flag: verdict on each row, shape (n,).
         reasons: reason bits of each row; at least one wherever the flag is suspect or fail.
-        amended_groups: groups whose last reading *before* this batch is judged only now.
+        amended_groups: groups whose last reading *before* this batch is judged only now. A check
+            that looks ahead returns an array, even an empty one; None says it never does, and only
+            then may detectors build on its verdict (they would see into the future otherwise).
         amended_flag: the verdict on those readings.
         amended_reasons: the reason bits of those readings.
     """

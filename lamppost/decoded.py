@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from .quarantine import Refusal
@@ -26,19 +26,21 @@ class Measurement(NamedTuple):
     unit: str | None = None
 
 
+Key = tuple[str, str, str, str | None]
+
+
 class Decoded:
     """Readings of one frame as parallel columns, filled by formats.
 
     Attributes:
-        measurements: the distinct meanings, in order of first use since start; shared by frames.
         delivery: position of the message each reading came in.
-        meaning: index into ``measurements``.
+        meaning: number of what it means, see :meth:`number`.
         time: device time, ns UTC, or NO_TIME.
         value: the number in the device's unit; NaN when absent.
         refused: what could not be read.
     """
 
-    def __init__(self, interned: dict[Measurement, int] | None = None) -> None:
+    def __init__(self, interned: dict[Key, int] | None = None) -> None:
         """Start empty; ``interned`` carries the numbering of meanings from frame to frame."""
         self._interned = {} if interned is None else interned
         self.delivery: list[int] = []
@@ -51,32 +53,33 @@ class Decoded:
         """Return the number of readings."""
         return len(self.value)
 
-    @property
-    def measurements(self) -> list[Measurement]:
-        """The distinct meanings, by their number."""
-        return list(self._interned)
+    def measurements(self, start: int = 0) -> list[Measurement]:
+        """Return the distinct meanings from a number on."""
+        return [Measurement(*key) for key in islice(self._interned, start, None)]
 
-    def intern(self, measurement: Measurement) -> int:
-        """Return the number of a meaning, giving it one when it is new."""
-        return self._interned.setdefault(measurement, len(self._interned))
+    def number(
+        self, sensor: str, quantity: str, qualifiers: str = "", unit: str | None = None
+    ) -> int:
+        """Return the number of a meaning (see :class:`Measurement`), giving it one when new."""
+        key = (sensor, quantity, qualifiers, unit)
+        number = self._interned.get(key)
+        if number is None:
+            number = self._interned[key] = len(self._interned)
+        return number
 
-    def add(
-        self, delivery: int, measurement: Measurement, value: float, time: int = NO_TIME
-    ) -> None:
+    def add(self, delivery: int, meaning: int, value: float, time: int = NO_TIME) -> None:
         """Append one reading."""
         self.delivery.append(delivery)
-        self.meaning.append(self.intern(measurement))
+        self.meaning.append(meaning)
         self.time.append(time)
         self.value.append(value)
 
-    def extend(
-        self, delivery: int, measurement: Measurement, values: list[float], times: Iterable[int]
-    ) -> None:
+    def extend(self, delivery: int, meaning: int, values: list[float], times: list[int]) -> None:
         """Append several readings of one meaning."""
-        self.delivery.extend([delivery] * len(values))
-        self.meaning.extend([self.intern(measurement)] * len(values))
-        self.time.extend(times)
-        self.value.extend(values)
+        self.delivery += [delivery] * len(values)
+        self.meaning += [meaning] * len(values)
+        self.time += times
+        self.value += values
 
     def refuse(self, delivery: int, code: str, detail: str, sensor: str = "") -> None:
         """Say that a message, or a part of it, cannot be used."""

@@ -18,7 +18,8 @@ from .errors import ConfigError
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Constants: an infinite limit must come back from the canonical text as what it was, not null.
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
 
 class Route(_Part):
@@ -125,6 +126,8 @@ class _StrictLoader(yaml.SafeLoader):
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # PyYAML refuses it itself, with the line
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} stands twice", key_node.start_mark
@@ -176,11 +179,16 @@ def parse_policy(raw: dict[str, Any], origin: dict[str, str] | None = None) -> P
 def _load_file(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: a date of no calendar
         problem = " ".join(str(error).split())
         raise ConfigError(f"not readable as YAML: {problem}", where=str(path)) from error
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise ConfigError("must be a mapping of keys", where=str(path))
+    for key in content:
+        if not isinstance(key, str):
+            raise ConfigError(
+                "the key is not text", where=f"{path}: {key}", hint="put it in quotes"
+            )
     return content

@@ -49,7 +49,7 @@ def parse_stations(text: str, where: str) -> list[Station]:
         ConfigError: not GeoJSON, or a feature lacks what a station needs.
     """
     try:
-        features = json.loads(text)["features"]
+        features = list(json.loads(text)["features"])
     except (ValueError, KeyError, TypeError) as error:
         problem = f"not a GeoJSON FeatureCollection: {error}"
         raise ConfigError(problem, where=where) from error
@@ -64,8 +64,8 @@ def load_stations(path: Path) -> list[Station]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError("cannot read the station file", where=str(path)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the station file: {error}", where=str(path)) from error
     return parse_stations(text, str(path))
 
 
@@ -74,7 +74,7 @@ def _station(feature: object, number: int, where: str) -> Station:
         if not isinstance(feature, dict):
             raise TypeError("not an object")  # noqa: TRY301 - one way out for every wrong shape
         longitude, latitude = feature["geometry"]["coordinates"][:2]
-        fields = {**feature.get("properties", {}), "latitude": latitude, "longitude": longitude}
+        fields = {**(feature.get("properties") or {}), "latitude": latitude, "longitude": longitude}
         fields.setdefault("sensor", feature.get("id", ""))
         return Station.model_validate(fields)
     except ValidationError as error:

@@ -4,19 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby, repeat
-from typing import (
-    Annotated,
-    Any,
-    ClassVar,
-    NotRequired,  # pydantic needs this one before Python 3.12
-)
+from itertools import groupby
+from typing import Annotated, Any, ClassVar, Final, NotRequired
 
 from pydantic import ConfigDict, Field, Strict, StringConstraints, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from lamppost.component import Example, register
-from lamppost.decoded import Decoded, Measurement
+from lamppost.decoded import Decoded
 from lamppost.frames import Deliveries
 from lamppost.series import qualifiers_text
 from lamppost.state import Snapshot
@@ -65,6 +60,8 @@ class Message(TypedDict):
     ]
 
 
+_NAN: Final = float("nan")
+_NONE: Final[dict[str, str]] = {}
 _MESSAGES: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 
@@ -151,16 +148,28 @@ def _refuse(error: ValidationError, row: int, out: Decoded) -> None:
 
 
 def _read(row: int, message: Message, out: Decoded) -> None:
-    sensor, stamp = message["sensor"], message.get("time")
-    units = message.get("units") or {}
-    qualifiers = qualifiers_text(message.get("qualifiers") or {})
-    times = [parse_instant(item) for item in stamp] if isinstance(stamp, list) else None
-    instant = NO_TIME if stamp is None or isinstance(stamp, list) else parse_instant(stamp)
-    for quantity, given in message["values"].items():
-        values = given if isinstance(given, list) else [given]
-        if len(values) != (1 if times is None else len(times)):
+    stamp = message.get("time")
+    units = message.get("units") or _NONE
+    given = message.get("qualifiers")
+    qualifiers = qualifiers_text(given) if given else ""
+    if isinstance(stamp, list):
+        _read_many(row, message, [parse_instant(item) for item in stamp], qualifiers, out)
+        return
+    sensor = message["sensor"]
+    instant = NO_TIME if stamp is None else parse_instant(stamp)
+    for quantity, value in message["values"].items():
+        if isinstance(value, list):
+            out.refuse(row, "schema", f"values.{quantity}: a list of numbers, one time", sensor)
+            continue
+        meaning = out.number(sensor, quantity, qualifiers, units.get(quantity))
+        out.add(row, meaning, _NAN if value is None else value, instant)
+
+
+def _read_many(row: int, message: Message, times: list[int], qualifiers: str, out: Decoded) -> None:
+    sensor, units = message["sensor"], message.get("units") or _NONE
+    for quantity, values in message["values"].items():
+        if not isinstance(values, list) or len(values) != len(times):
             out.refuse(row, "schema", f"values.{quantity}: not as many numbers as times", sensor)
             continue
-        meaning = Measurement(sensor, quantity, qualifiers, units.get(quantity))
-        numbers = [float("nan") if value is None else value for value in values]
-        out.extend(row, meaning, numbers, repeat(instant, 1) if times is None else times)
+        meaning = out.number(sensor, quantity, qualifiers, units.get(quantity))
+        out.extend(row, meaning, [_NAN if value is None else value for value in values], times)

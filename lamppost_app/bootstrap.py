@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Before anything runs: check the configuration, enter policy and stations in the inbox."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from lamppost import log
+from lamppost.clock import Clock
+from lamppost.errors import ConfigError
+from lamppost.log import Record
+from lamppost.policy import Policy, load_policy
+from lamppost.series import SeriesTable
+from lamppost.stations import Station, load_stations
+
+from .pipeline import Pipeline
+from .settings import Settings
+from .sqlite_log import SqliteLog
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A configuration that was checked in full."""
+
+    settings: Settings
+    policy: Policy
+    stations: list[Station]
+
+
+def check_configuration(settings: Settings) -> Configuration:
+    """Check policy and stations the way the engine will use them.
+
+    Raises:
+        ConfigError: naming the file and the key path.
+    """
+    policy = load_policy(settings.policy_path)
+    stations = [] if settings.stations is None else load_stations(settings.stations)
+    try:
+        Pipeline(policy, SeriesTable(), {station.sensor: station for station in stations})
+    except ConfigError as error:
+        raise ConfigError(str(error), where=str(settings.policy_path)) from error
+    _check_doors(settings)
+    return Configuration(settings, policy, stations)
+
+
+def announce(configuration: Configuration, inbox: SqliteLog, clock: Clock) -> None:
+    """Enter policy and stations in the inbox where they differ from what it says already."""
+    stations = [station.model_dump() for station in configuration.stations]
+    wanted = {
+        log.POLICY: configuration.policy.canonical().encode(),
+        log.REGISTRATION: json.dumps(stations, sort_keys=True, ensure_ascii=False).encode(),
+    }
+    for kind, body in wanted.items():
+        entered = inbox.read_kinds([kind], inbox.last())
+        if not entered or entered[-1].body != body:
+            inbox.append([Record(kind, clock.now_ns(), body)])
+
+
+def _check_doors(settings: Settings) -> None:
+    local = settings.http.host in {"127.0.0.1", "::1", "localhost"}
+    pushing = settings.http.enabled and settings.http.push
+    if pushing and not local and not settings.http.push_token.get_secret_value():
+        hint = "set LAMPPOST_HTTP__PUSH_TOKEN, or push = false, or listen on 127.0.0.1"
+        problem = "readings from anybody would be accepted beyond this machine"
+        raise ConfigError(problem, where="http.push_token", hint=hint)
+    if not settings.mqtt.enabled and not pushing:
+        raise ConfigError("neither MQTT nor HTTP push is on", where="mqtt.enabled")

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""``lamppost doctor``: is everything there that a run needs?"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import NamedTuple
+
+import typer
+
+from lamppost.errors import ConfigError, LamppostError
+from lamppost_app.bootstrap import check_configuration
+from lamppost_app.ownership import refuse_strangers
+from lamppost_app.settings import Settings
+from lamppost_app.sqlite_log import SqliteLog
+from sinks.mqtt_client import BrokerSettings, Publisher
+
+from .options import ConfigOption, load_settings
+
+_FREE_BYTES = 1_000_000_000
+
+
+class Finding(NamedTuple):
+    """One thing looked at."""
+
+    what: str
+    right: bool
+    detail: str
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="doctor")(doctor)
+
+
+def doctor(config: ConfigOption = None) -> None:
+    """Look at everything a run needs and say what is wrong and what to do."""
+    settings = load_settings(config)
+    findings = examine(settings)
+    for finding in findings:
+        mark = "right" if finding.right else "WRONG"
+        typer.echo(f"{mark}  {finding.what}: {finding.detail}")
+    raise typer.Exit(0 if all(finding.right for finding in findings) else 1)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Return what was found, in the order data flows."""
+    looks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("python", _python),
+        ("import names", _names),
+        ("configuration", _configuration),
+        ("data folder", _data),
+    ]
+    if settings.mqtt.enabled:
+        looks.append(("broker", _broker))
+    if settings.influxdb.enabled:
+        looks.append(("InfluxDB", _influxdb))
+    if settings.http.enabled:
+        looks.append(("portal port", _port))
+    return [_look(what, look, settings) for what, look in looks]
+
+
+def _look(what: str, look: Callable[[Settings], str], settings: Settings) -> Finding:
+    try:
+        return Finding(what, right=True, detail=look(settings))
+    except (LamppostError, OSError) as error:
+        return Finding(what, right=False, detail=str(error))
+
+
+def _python(_: Settings) -> str:
+    return platform.python_version()
+
+
+def _names(_: Settings) -> str:
+    refuse_strangers()
+    return "ours alone"
+
+
+def _configuration(settings: Settings) -> str:
+    checked = check_configuration(settings)
+    return f"policy {checked.policy.version}, {len(checked.stations)} stations"
+
+
+def _data(settings: Settings) -> str:
+    log = SqliteLog(settings.inbox_path)
+    last = log.last()
+    log.close()
+    free = shutil.disk_usage(settings.data.dir).free
+    if free < _FREE_BYTES:
+        raise ConfigError(f"{free / 1e9:.1f} GB free", where=str(settings.data.dir))
+    return f"{settings.data.dir.resolve()}, {free / 1e9:.0f} GB free, inbox at entry {last}"
+
+
+def _broker(settings: Settings) -> str:
+    given = settings.mqtt
+    broker = BrokerSettings(
+        host=given.host,
+        port=given.port,
+        username=given.username,
+        password=given.password,
+        tls=given.tls,
+        ca_file=given.ca_file,
+        timeout_s=5.0,
+    )
+    publisher = Publisher(broker)
+    publisher.publish_all([(f"lamppost/doctor/{given.client_id}", b"")], 1)
+    publisher.close()
+    return f"{given.host}:{given.port} takes QoS 1"
+
+
+def _influxdb(settings: Settings) -> str:
+    url = f"{settings.influxdb.url.rstrip('/')}/health"
+    try:
+        with urllib.request.urlopen(url, timeout=5.0) as answer:  # noqa: S310 - the operator's own setting
+            return f"{settings.influxdb.url} answers {answer.status}"
+    except urllib.error.URLError as error:
+        hint = "is the server running, and influxdb.url right?"
+        raise ConfigError(f"no answer: {error}", where=url, hint=hint) from error
+
+
+def _port(settings: Settings) -> str:
+    address = (settings.http.host, settings.http.port)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            where = f"{address[0]}:{address[1]}"
+            raise ConfigError(f"cannot listen: {error.strerror}", where=where) from error
+    return f"{address[0]}:{address[1]} is free"

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""``lamppost export``: the aggregates as open data, once."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lamppost.errors import ConfigError
+from lamppost_app.delivery import SinkRunner
+from lamppost_app.sqlite_log import SqliteLog
+from sinks.open_data.sink import OpenDataSettings, OpenDataSink
+
+from .options import ConfigOption, load_settings
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="export")(export)
+
+
+def export(
+    out: Annotated[Path, typer.Option(help="Folder for the data package.")],
+    config: ConfigOption = None,
+) -> None:
+    """Write everything the outbox holds as CSV and Parquet with a datapackage.json."""
+    settings = load_settings(config)
+    if not settings.outbox_path.is_file():
+        hint = "run lamppost first, or name its settings with --config"
+        raise ConfigError("there is no outbox", where=str(settings.outbox_path), hint=hint)
+    sink = OpenDataSink(OpenDataSettings(dir=out))
+    outbox = SqliteLog(settings.outbox_path)
+    runner = SinkRunner(sink, outbox, SqliteLog(out / ".cursors.db"), threading.Event())
+    runner.drain()
+    typer.echo(f"open data up to outbox entry {runner.position} written to {out}")

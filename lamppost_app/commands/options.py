@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lamppost_app import settings
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file; default: ./lamppost.toml if it is there."),
+]
+PolicyOption = Annotated[
+    Path | None, typer.Option("--policy", help="Policy folder; default: the one of the settings.")
+]
+
+
+def load_settings(config: Path | None) -> settings.Settings:
+    """Read the settings file that was named, or the one in this folder, or none."""
+    return settings.load(config_path(config))
+
+
+def config_path(config: Path | None) -> Path | None:
+    """Return the settings file in use."""
+    beside = Path("lamppost.toml")
+    return beside if config is None and beside.is_file() else config

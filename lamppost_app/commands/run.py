@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""``lamppost run``: the pipeline."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lamppost import events
+from lamppost.clock import SystemClock
+from lamppost.errors import ConfigError
+from lamppost_app.bootstrap import announce, check_configuration
+from lamppost_app.ownership import refuse_strangers
+from lamppost_app.roles import ROLES, run_role
+from lamppost_app.settings import Settings
+from lamppost_app.sqlite_log import SqliteLog
+from lamppost_app.supervisor import Supervisor, role_command
+
+from .options import ConfigOption, config_path, load_settings
+
+RoleOption = Annotated[
+    str | None,
+    typer.Option(help=f"Run one role only, in this process: {', '.join(ROLES)}."),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="run")(run)
+
+
+def run(config: ConfigOption = None, role: RoleOption = None) -> None:
+    """Run the pipeline: intake, engine, delivery and portal, each a process of its own."""
+    settings = load_settings(config)
+    if role is not None:
+        _one_role(role, settings)
+        return
+    events.configure(settings.log_level, "supervisor")
+    prepare(settings)
+    path = config_path(config)
+    roles = [name for name in ROLES if name != "portal" or settings.http.enabled]
+    commands = {name: role_command(name, None if path is None else str(path)) for name in roles}
+    code = Supervisor(commands).run()
+    raise typer.Exit(code)
+
+
+def prepare(settings: Settings) -> None:
+    """Check everything, and enter policy and stations in the inbox.
+
+    Raises:
+        ConfigError: something is wrong; nothing was started.
+    """
+    refuse_strangers()
+    configuration = check_configuration(settings)
+    inbox = SqliteLog(settings.inbox_path)
+    announce(configuration, inbox, SystemClock())
+    inbox.close()
+
+
+def _one_role(role: str, settings: Settings) -> None:
+    if role not in ROLES:
+        known = ", ".join(ROLES)
+        raise ConfigError(f"there is no role {role!r}", where="--role", hint=f"known: {known}")
+    if role == "intake":
+        prepare(settings)
+    run_role(role, settings)

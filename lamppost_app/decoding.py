@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""From a frame to a batch: route to a format, give codes, convert units, settle the time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lamppost.batch import ReadingBatch
+from lamppost.component import Format
+from lamppost.decoded import Decoded, Key
+from lamppost.flags import (
+    MISSING,
+    MISSING_VALUE,
+    NOT_EVALUATED,
+    SUSPECT,
+    TIME_IMPLAUSIBLE,
+    TIME_MISSING,
+)
+from lamppost.frames import Deliveries
+from lamppost.policy import Policy
+from lamppost.quantities import QUANTITIES
+from lamppost.quarantine import Refusal
+from lamppost.series import SeriesKey, SeriesTable
+from lamppost.times import NO_TIME, SECOND_NS
+from lamppost.units import conversion
+
+TOO_LARGE_HEADER: Final = "lamppost-too-large"
+"""Set by the intake on a message it kept only the head of; the value is the full size."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFrame:
+    """What a frame holds.
+
+    Attributes:
+        readings: in order of receipt, flagged NOT_EVALUATED, MISSING or (wrong clock) SUSPECT.
+        delivery: position of the message each reading came in.
+        refused: what could not be used.
+    """
+
+    readings: ReadingBatch
+    delivery: npt.NDArray[np.int64]
+    refused: list[Refusal]
+
+
+class Decoder:
+    """Decodes frames under one policy."""
+
+    def __init__(self, policy: Policy, formats: Mapping[str, Format], series: SeriesTable) -> None:
+        """Take the formats by name, and the table that numbers the series."""
+        self._routes = [(_topic_filter(route.match), route.format) for route in policy.routes]
+        self._formats = formats
+        self._series = series
+        self._not_before = round(policy.time.not_before.timestamp()) * SECOND_NS
+        self._max_ahead = round(policy.time.max_ahead_s * SECOND_NS)
+        self._format_of: dict[str, str | None] = {}
+        self._interned: dict[Key, int] = {}
+        self._codes: list[int] = []
+        self._scales: list[float] = []
+        self._offsets: list[float] = []
+        self._refusals: dict[int, tuple[str, str, str]] = {}
+
+    def decode(self, deliveries: Deliveries) -> DecodedFrame:
+        """Return the readings of a frame."""
+        out = Decoded(self._interned)
+        for name, rows in self._by_format(deliveries, out).items():
+            self._formats[name].decode(deliveries, rows, out)
+        self._learn(out)
+        return self._settle(out, deliveries.received())
+
+    def _by_format(self, deliveries: Deliveries, out: Decoded) -> dict[str, list[int]]:
+        by_format: dict[str, list[int]] = {}
+        for row, route in enumerate(deliveries.routes):
+            if self._is_too_large(deliveries, row):
+                limit = f"{len(deliveries.payloads[row])} bytes of it are kept"
+                out.refuse(row, "too_large", limit)
+                continue
+            if route not in self._format_of:
+                self._format_of[route] = self._find_format(route)
+            name = self._format_of[route]
+            if name is None:
+                out.refuse(row, "no_format", f"no route of the policy matches {route!r}")
+            else:
+                by_format.setdefault(name, []).append(row)
+        return by_format
+
+    @staticmethod
+    def _is_too_large(deliveries: Deliveries, row: int) -> bool:
+        headers = deliveries.headers[row]
+        return headers is not None and TOO_LARGE_HEADER in json.loads(headers)
+
+    def _find_format(self, route: str) -> str | None:
+        return next((name for pattern, name in self._routes if pattern.fullmatch(route)), None)
+
+    def _learn(self, out: Decoded) -> None:
+        """Work out code and conversion of meanings not seen before."""
+        start = len(self._codes)
+        for number, meaning in enumerate(out.measurements(start), start):
+            code, scale, offset = -1, 1.0, 0.0
+            if meaning.quantity not in QUANTITIES:
+                detail = f"{meaning.quantity!r} is not in the vocabulary"
+                self._refusals[number] = ("unknown_quantity", detail, meaning.sensor)
+            elif (way := conversion(meaning.quantity, meaning.unit)) is None:
+                detail = f"{meaning.unit!r} does not measure {meaning.quantity}"
+                self._refusals[number] = ("unknown_unit", detail, meaning.sensor)
+            else:
+                scale, offset = way
+                code = self._series.code(
+                    SeriesKey(meaning.sensor, meaning.quantity, meaning.qualifiers)
+                )
+            self._codes.append(code)
+            self._scales.append(scale)
+            self._offsets.append(offset)
+
+    def _settle(self, out: Decoded, received_at: npt.NDArray[np.int64]) -> DecodedFrame:
+        delivery = np.array(out.delivery, np.int64)
+        meaning = np.array(out.meaning, np.int64)
+        codes = np.array(self._codes, np.int32)[meaning]
+        refused = list(out.refused)
+        refused += [
+            Refusal(int(delivery[row]), *self._refusals[int(meaning[row])])
+            for row in np.flatnonzero(codes < 0)
+        ]
+        # Formats were run one after the other; receipt order is what counts from here on.
+        kept = np.flatnonzero(codes >= 0)
+        kept = kept[np.argsort(delivery[kept], kind="stable")]
+        scale, offset = (
+            np.array(self._scales)[meaning[kept]],
+            np.array(self._offsets)[meaning[kept]],
+        )
+        with np.errstate(over="ignore"):  # what leaves the range of numbers is missing, see below
+            value = np.array(out.value, np.float64)[kept] * scale + offset
+        received = received_at[delivery[kept]]
+        readings = self._judge_time(
+            codes[kept], np.array(out.time, np.int64)[kept], received, value
+        )
+        return DecodedFrame(readings, delivery[kept], refused)
+
+    def _judge_time(
+        self,
+        codes: npt.NDArray[np.int32],
+        time: npt.NDArray[np.int64],
+        received: npt.NDArray[np.int64],
+        value: npt.NDArray[np.float64],
+    ) -> ReadingBatch:
+        absent = time == NO_TIME
+        wrong = ~absent & ((time < self._not_before) | (time > received + self._max_ahead))
+        missing = ~np.isfinite(value)
+        flag = np.full(len(codes), NOT_EVALUATED, np.uint8)
+        flag[wrong] = SUSPECT
+        flag[missing] = MISSING
+        reasons = np.zeros(len(codes), np.uint32)
+        reasons[absent] |= TIME_MISSING.mask
+        reasons[wrong] |= TIME_IMPLAUSIBLE.mask
+        reasons[missing] |= MISSING_VALUE.mask
+        return ReadingBatch(
+            series=codes,
+            time=np.where(absent | wrong, received, time),
+            received=received,
+            value=np.where(missing, np.nan, value),
+            flag=flag,
+            reasons=reasons,
+        )
+
+
+def _topic_filter(match: str) -> re.Pattern[str]:
+    """Return a pattern for an MQTT topic filter (or a plain path)."""
+    levels = []
+    for level in match.split("/"):
+        if level == "#":
+            levels.append("#")
+            break
+        levels.append("[^/]*" if level == "+" else re.escape(level))
+    text = "/".join(levels)
+    # "a/#" also matches "a" itself, as the MQTT specification says (4.7.1.2).
+    return re.compile(
+        text.removesuffix("/#") + "(/.*)?" if text.endswith("/#") else text.replace("#", ".*"),
+        re.DOTALL,
+    )

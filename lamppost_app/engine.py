@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The engine: inbox entries in, outbox records out. Pure: no clock, no network, no database.
+
+The same entries in the same order give the same records, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from pydantic import ValidationError
+
+from lamppost import log
+from lamppost.alerts import AcknowledgeCommand, AlertEvent
+from lamppost.batch import Columns, Int64Array
+from lamppost.component import all_reasons, registered
+from lamppost.frames import Deliveries, arrow_bytes
+from lamppost.log import Entry, Record
+from lamppost.policy import Policy
+from lamppost.quantities import QUANTITIES
+from lamppost.quarantine import QUARANTINE_SCHEMA, Refusal
+from lamppost.series import SeriesKey, SeriesTable
+from lamppost.stations import Station
+from lamppost.times import HOUR_NS, format_instant
+
+from .decoding import DecodedFrame, Decoder
+from .ledger import Ledger
+from .pipeline import Judged, Pipeline
+from .snapshots import nested, pack, part, unpack
+
+_ENGINE_SOURCE: Final = "engine"
+
+
+class Engine:
+    """Applies inbox entries, one at a time."""
+
+    def __init__(self) -> None:
+        """Start with an empty policy: everything is quarantined until one arrives."""
+        self._series = SeriesTable()
+        self._published_series = 0
+        self._stations: dict[str, Station] = {}
+        self._sensors = _SensorNumbers()
+        self._ledger = Ledger()
+        self._now = 0
+        self._take_policy(_EMPTY)
+
+    @property
+    def now(self) -> int:
+        """Engine time: the newest instant of an entry, ns UTC."""
+        return self._now
+
+    @property
+    def series(self) -> SeriesTable:
+        """The series seen so far."""
+        return self._series
+
+    @property
+    def ledger(self) -> Ledger:
+        """What became of everything received."""
+        return self._ledger
+
+    def apply(self, entry: Entry) -> list[Record]:
+        """Return what the system says because of an entry."""
+        self._now = max(self._now, entry.at)
+        match entry.kind:
+            case log.FRAME:
+                records = self._frame(Deliveries.from_bytes(entry.body))
+            case log.TICK:
+                records = self._tick()
+            case log.COMMAND:
+                records = self._command(entry)
+            case log.POLICY:
+                records = self._policy_entry(entry)
+            case log.REGISTRATION:
+                records = self._registration(entry)
+            case _:
+                detail = f"inbox entry {entry.seq} ({entry.kind}) cannot be used"
+                records = self._quarantine_entry(entry, "damaged", detail)
+        return [*self._new_series(), *records]
+
+    def _frame(self, deliveries: Deliveries) -> list[Record]:
+        decoded = self._decoder.decode(deliveries)
+        judged = self._pipeline.judge(decoded.readings, self._now)
+        refused = [*decoded.refused, *self._too_old(decoded, judged)]
+        self._book_frame(deliveries, decoded, judged, refused)
+        return [
+            *self._columns(log.READINGS, judged.readings),
+            *self._alert_events(judged.alerts),
+            *self._quarantine(deliveries, refused),
+        ]
+
+    def _tick(self) -> list[Record]:
+        advanced = self._pipeline.advance(self._now)
+        ledger = self._ledger.publish(self._now)
+        return [
+            *self._columns(log.AGGREGATES, advanced.aggregates),
+            *self._columns(log.INDICES, advanced.indices),
+            *self._alert_events(advanced.alerts),
+            *([self._json(log.LEDGER, ledger)] if ledger else []),
+        ]
+
+    def _command(self, entry: Entry) -> list[Record]:
+        try:
+            command = AcknowledgeCommand.model_validate_json(entry.body)
+        except ValidationError as error:
+            return self._quarantine_entry(entry, "bad_command", error.errors()[0]["msg"])
+        event = self._pipeline.acknowledge(command, self._now)
+        if event is None:
+            detail = f"there is no open alert {command.alert_id}"
+            return self._quarantine_entry(entry, "bad_command", detail)
+        return self._alert_events([event])
+
+    def _policy_entry(self, entry: Entry) -> list[Record]:
+        former = self._pipeline
+        self._take_policy(Policy.model_validate_json(entry.body))
+        ended = self._pipeline.inherit(former, self._now)
+        return [self._rules_record(), *self._alert_events(ended)]
+
+    def _registration(self, entry: Entry) -> list[Record]:
+        given = [Station.model_validate(fields) for fields in json.loads(entry.body)]
+        self._stations.update({station.sensor: station for station in given})
+        return [self._json(log.STATIONS, [station.model_dump() for station in given])]
+
+    def _take_policy(self, policy: Policy) -> None:
+        self._policy = policy
+        self._pipeline = Pipeline(policy, self._series, self._stations)
+        self._decoder = Decoder(policy, self._pipeline.formats, self._series)
+
+    def _rules_record(self) -> Record:
+        rules = {
+            "policy": self._policy.version,
+            "content": self._policy.model_dump(mode="json"),
+            "reasons": [
+                {
+                    "bit": reason.bit,
+                    "name": reason.name,
+                    "sentence": reason.sentence,
+                    "citation": reason.citation,
+                }
+                for reason in all_reasons()
+            ],
+            "indices": {str(item.cls.number): name for name, item in registered("index").items()},
+            "quantities": {
+                name: {"unit": quantity.unit, "label": quantity.label, "kind": quantity.kind}
+                for name, quantity in QUANTITIES.items()
+            },
+        }
+        return self._json(log.RULES, rules)
+
+    def _new_series(self) -> list[Record]:
+        start = self._published_series
+        if start == len(self._series):
+            return []
+        self._published_series = len(self._series)
+        return [Record(log.SERIES, self._now, arrow_bytes(self._series.to_arrow(start)))]
+
+    def _too_old(self, decoded: DecodedFrame, judged: Judged) -> list[Refusal]:
+        refusals = []
+        for row in judged.arrived.too_old:
+            key = self._series[int(decoded.readings.series[row])]
+            instant = format_instant(int(decoded.readings.time[row]))
+            detail = f"{key.quantity} of {instant} lies beyond the correction horizon"
+            refusals.append(
+                Refusal(int(decoded.delivery[row]), "beyond_horizon", detail, key.sensor)
+            )
+        return refusals
+
+    def _book_frame(
+        self,
+        deliveries: Deliveries,
+        decoded: DecodedFrame,
+        judged: Judged,
+        refused: Iterable[Refusal],
+    ) -> None:
+        arrived = judged.arrived
+        for outcome, rows in (("accepted", arrived.kept), ("duplicate", arrived.duplicates)):
+            self._book_readings(deliveries, decoded, rows, outcome)
+        for refusal in refused:
+            at = deliveries.received_at[refusal.delivery]
+            source = deliveries.sources[refusal.delivery]
+            self._ledger.count(source, refusal.sensor, at, "quarantined", 1)
+
+    def _book_readings(
+        self, deliveries: Deliveries, decoded: DecodedFrame, rows: Int64Array, outcome: str
+    ) -> None:
+        readings = decoded.readings.take(rows)
+        sensors = self._sensors.numbers(self._series)[readings.series]
+        names = sorted(set(deliveries.sources))
+        source = np.array([names.index(name) for name in deliveries.sources], np.int64)
+        # 24 bits of sensor above 4 bits of door above 24 bits of hour (enough until the year 3883).
+        keys = (
+            (sensors << 28) + (source[decoded.delivery[rows]] << 24) + readings.received // HOUR_NS
+        )
+        found, counts = np.unique(keys, return_counts=True)
+        for key, items in zip(found.tolist(), counts.tolist(), strict=True):
+            at = (key & 0xFFFFFF) * HOUR_NS
+            door = names[key >> 24 & 0xF]
+            self._ledger.count(door, self._sensors.names[key >> 28], at, outcome, items)
+
+    def _columns(self, kind: str, batch: Columns) -> list[Record]:
+        if not len(batch):
+            return []
+        arrow = batch.to_arrow().replace_schema_metadata({"policy": self._policy.version})
+        return [Record(kind, self._now, arrow_bytes(arrow))]
+
+    def _alert_events(self, events: list[AlertEvent]) -> list[Record]:
+        if not events:
+            return []
+        return [self._json(log.ALERTS, [event.model_dump() for event in events])]
+
+    def _quarantine(self, deliveries: Deliveries, refused: list[Refusal]) -> list[Record]:
+        rows = [
+            {
+                "received_at": deliveries.received_at[refusal.delivery],
+                "source": deliveries.sources[refusal.delivery],
+                "route": deliveries.routes[refusal.delivery],
+                "headers": deliveries.headers[refusal.delivery],
+                "payload": deliveries.payloads[refusal.delivery],
+                "sensor": refusal.sensor,
+                "code": refusal.code,
+                "detail": refusal.detail,
+            }
+            for refusal in refused
+        ]
+        return self._quarantine_rows(rows)
+
+    def _quarantine_entry(self, entry: Entry, code: str, detail: str) -> list[Record]:
+        self._ledger.count(_ENGINE_SOURCE, "", entry.at, "quarantined", 1)
+        row = {
+            "received_at": entry.at,
+            "source": _ENGINE_SOURCE,
+            "route": entry.kind,
+            "headers": None,
+            "payload": entry.body,
+            "sensor": "",
+            "code": code,
+            "detail": detail,
+        }
+        return self._quarantine_rows([row])
+
+    def _quarantine_rows(self, rows: list[dict[str, Any]]) -> list[Record]:
+        if not rows:
+            return []
+        batch = pa.RecordBatch.from_pylist(rows, schema=QUARANTINE_SCHEMA)
+        return [Record(log.QUARANTINE, self._now, arrow_bytes(batch))]
+
+    def _json(self, kind: str, content: object) -> Record:
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return Record(kind, self._now, text.encode())
+
+    def snapshot(self) -> bytes:
+        """Return the whole state."""
+        facts = {
+            "now": self._now,
+            "policy": self._policy.canonical(),
+            "series": [list(key) for key in self._series],
+            "published_series": self._published_series,
+            "stations": [station.model_dump() for station in self._stations.values()],
+            "ledger": self._ledger.facts(),
+        }
+        return pack(nested("pipeline", self._pipeline.snapshot()), facts)
+
+    @classmethod
+    def from_snapshot(cls, body: bytes) -> Engine:
+        """Return the engine that handed out a snapshot, as it was."""
+        arrays, facts = unpack(body)
+        engine = cls()
+        engine._load(facts)
+        engine._pipeline.restore(part("pipeline", arrays))
+        return engine
+
+    def _load(self, facts: Mapping[str, Any]) -> None:
+        self._now = facts["now"]
+        self._series = SeriesTable(SeriesKey(*key) for key in facts["series"])
+        self._published_series = facts["published_series"]
+        stations = [Station.model_validate(fields) for fields in facts["stations"]]
+        self._stations = {station.sensor: station for station in stations}
+        self._ledger.restore(facts["ledger"])
+        self._take_policy(Policy.model_validate_json(facts["policy"]))
+
+
+class _SensorNumbers:
+    """A number for each sensor, and the sensor of each series, derived from the series table."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._by_name: dict[str, int] = {}
+        self._of_series: list[int] = []
+
+    def numbers(self, series: SeriesTable) -> Int64Array:
+        """Return the sensor's number of every series code, shape (series,)."""
+        for code in range(len(self._of_series), len(series)):
+            name = series[code].sensor
+            number = self._by_name.setdefault(name, len(self.names))
+            if number == len(self.names):
+                self.names.append(name)
+            self._of_series.append(number)
+        return np.array(self._of_series, np.int64)
+
+
+_EMPTY: Final = Policy(windows={"tumbling": {}})

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The engine as a process: reads the inbox, commits results and position in one transaction."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+from lamppost import events
+from lamppost.log import Record
+from lamppost.times import HOUR_NS
+
+from .engine import Engine
+from .settings import Settings
+from .sqlite_log import SqliteLog
+
+CONSUMER: Final = "engine"
+_POLL_S: Final = 0.005
+_ENTRIES: Final = 64
+_TRIM_EVERY_S: Final = 300.0
+
+
+class EngineRole:
+    """Runs the engine between two logs."""
+
+    def __init__(self, inbox: SqliteLog, outbox: SqliteLog, *, snapshot_s: float) -> None:
+        """Restore the engine to where the outbox says it was."""
+        self._inbox = inbox
+        self._outbox = outbox
+        self._snapshot_s = snapshot_s
+        self._snapshot_at = time.monotonic()
+        self._position = 0
+        self.engine = self._restore()
+
+    @property
+    def position(self) -> int:
+        """The inbox entry whose results were committed last."""
+        return self._position
+
+    def _restore(self) -> Engine:
+        """Load the last snapshot and replay, silently, what was committed after it."""
+        stored = self._outbox.latest_snapshot()
+        committed = self._outbox.position(CONSUMER)
+        engine, at = Engine(), 0
+        if stored is not None:
+            at, body = stored
+            engine = Engine.from_snapshot(body)
+        replayed = at
+        while replayed < committed:
+            entries = self._inbox.read(replayed, min(_ENTRIES, committed - replayed))
+            if not entries:
+                break
+            for entry in entries:
+                engine.apply(entry)
+            replayed = entries[-1].seq
+        self._position = committed
+        events.info("engine_ready", snapshot=at, replayed=committed - at)
+        return engine
+
+    def step(self) -> bool:
+        """Process what waits in the inbox, up to a bound; return whether there was any."""
+        entries = self._inbox.read(self._position, _ENTRIES)
+        if not entries:
+            return False
+        records: list[Record] = []
+        for entry in entries:
+            records += self.engine.apply(entry)
+        self._commit(records, entries[-1].seq)
+        return True
+
+    def _commit(self, records: list[Record], position: int) -> None:
+        due = time.monotonic() - self._snapshot_at >= self._snapshot_s
+        snapshot = self.engine.snapshot() if due else None
+        self._outbox.commit_results(
+            records, consumer=CONSUMER, position=position, snapshot=snapshot
+        )
+        self._position = position
+        if due:
+            self._snapshot_at = time.monotonic()
+
+    def keep_snapshot(self) -> None:
+        """Store the state as it is, so that the next start need not replay."""
+        self._outbox.commit_results(
+            [], consumer=CONSUMER, position=self._position, snapshot=self.engine.snapshot()
+        )
+
+
+def run_engine(settings: Settings, stop: threading.Event) -> None:
+    """Run the engine until told to stop."""
+    inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
+    cursors = SqliteLog(settings.cursors_path)
+    role = EngineRole(inbox, outbox, snapshot_s=settings.engine.snapshot_s)
+    trimmed_at = time.monotonic()
+    while not stop.is_set():
+        if not role.step():
+            stop.wait(_POLL_S)
+        if time.monotonic() - trimmed_at > _TRIM_EVERY_S:
+            _trim(settings, inbox, outbox, cursors)
+            trimmed_at = time.monotonic()
+    role.keep_snapshot()
+
+
+def _trim(settings: Settings, inbox: SqliteLog, outbox: SqliteLog, cursors: SqliteLog) -> None:
+    """Forget what every consumer has passed and retention no longer asks for."""
+    kept_since = time.time_ns() - round(settings.data.inbox_retention_h * HOUR_NS)
+    snapshot = outbox.latest_snapshot()
+    if snapshot is not None:
+        inbox.trim_older(kept_since, snapshot[0])
+    positions = cursors.positions()
+    if positions:
+        outbox.trim_older(kept_since, min(positions.values()))

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The processors of one policy, in order: arrival, quality, detection, windows, indices, alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lamppost.alerts import AcknowledgeCommand, AlertEvent
+from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
+from lamppost.component import (
+    Alert,
+    Component,
+    Format,
+    Kind,
+    Observed,
+    Settings,
+    Stateful,
+    find,
+    registered,
+)
+from lamppost.errors import ConfigError
+from lamppost.policy import Policy
+from lamppost.series import SeriesTable
+from lamppost.state import Snapshot
+from lamppost.stations import Station
+from processors.alerts.book import AlertBook
+from processors.arrival import Arrival, Arrived
+from processors.detection.stage import DetectionStage
+from processors.quality.stage import QualityStage
+from processors.windows.tumbling import Tumbling
+
+from .components import discover_all
+from .snapshots import nested, part
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of one batch of readings.
+
+    Attributes:
+        arrived: which readings went on, and why others did not.
+        readings: judged readings, amendments of earlier ones last.
+        alerts: what happened to alerts.
+    """
+
+    arrived: Arrived
+    readings: JudgedBatch
+    alerts: list[AlertEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """What a step of time brought."""
+
+    aggregates: AggregateBatch
+    indices: IndexBatch
+    alerts: list[AlertEvent]
+
+
+class Pipeline:
+    """Everything between decoding and the outbox, under one policy.
+
+    Raises:
+        ConfigError: the policy names a component that does not exist, or a wrong setting.
+    """
+
+    def __init__(
+        self, policy: Policy, series: SeriesTable, stations: Mapping[str, Station]
+    ) -> None:
+        """Build every component the policy names."""
+        discover_all()
+        self._policy = policy
+        self._series = series
+        self.formats: dict[str, Format] = {
+            route.format: find("format", route.format, f"routes.{number}.format").cls()
+            for number, route in enumerate(policy.routes)
+        }
+        self._aggregator = self._one_aggregator()
+        self._arrival = Arrival(series, self._aggregator)
+        self._quality = QualityStage(self._build("check", policy.quality, "quality"), series)
+        self._detection = DetectionStage(
+            self._build("detector", policy.detection, "detection"), series
+        )
+        self._indices = self._build("index", policy.indices, "indices")
+        self._rules: dict[str, Alert] = {
+            rule_id: self._rule(rule_id, stations) for rule_id in policy.alerts
+        }
+        self._book = AlertBook()
+
+    def judge(self, readings: ReadingBatch, now: int) -> Judged:
+        """Take a batch of decoded readings through quality and detection into the windows."""
+        arrived = self._arrival.sort_out(readings)
+        judgement = self._quality.judge(arrived.readings, arrived.in_order)
+        judged, amended = self._detection.score(judgement, arrived.in_order)
+        both = JudgedBatch.concat([judged, amended]) if len(amended) else judged
+        self._aggregator.add(both)
+        alerts = self._alert(now, both, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
+        return Judged(arrived, both, alerts)
+
+    def advance(self, now: int) -> Advanced:
+        """Let time pass: close windows, publish indices, look for silence."""
+        aggregates = self._aggregator.advance(now)
+        indices = IndexBatch.concat([index.update(aggregates) for index in self._indices])
+        alerts = self._alert(now, JudgedBatch.empty(), aggregates, indices, ticked=True)
+        return Advanced(aggregates, indices, alerts)
+
+    def acknowledge(self, command: AcknowledgeCommand, now: int) -> AlertEvent | None:
+        """Take an operator's acknowledgement; None when there is no such open alert."""
+        return self._book.acknowledge(command, now)
+
+    def _alert(
+        self,
+        now: int,
+        judged: JudgedBatch,
+        aggregates: AggregateBatch,
+        indices: IndexBatch,
+        *,
+        ticked: bool,
+    ) -> list[AlertEvent]:
+        observed = Observed(now, ticked, judged, aggregates, indices, self._arrival.last_received)
+        events: list[AlertEvent] = []
+        for rule_id, rule in self._rules.items():
+            signals = rule.evaluate(observed)
+            spec = self._policy.alerts[rule_id]
+            events += self._book.apply(rule_id, spec, self._policy.version, signals, now)
+        return events + (self._book.tick(now) if ticked else [])
+
+    def _one_aggregator(self) -> Tumbling:
+        where = "windows"
+        if set(self._policy.windows) != {"tumbling"}:
+            known = ", ".join(registered("aggregator"))
+            raise ConfigError(
+                "must name exactly one aggregator", where=where, hint=f"known: {known}"
+            )
+        (aggregator,) = self._build("aggregator", self._policy.windows, where)
+        return aggregator  # type: ignore[no-any-return] # the registry knows classes, not their types
+
+    def _build(
+        self,
+        kind: Kind,
+        named: Mapping[str, Mapping[str, Any]],
+        where: str,
+    ) -> list[Any]:
+        return [
+            self._make(find(kind, name, f"{where}.{name}"), raw, f"{where}.{name}")
+            for name, raw in named.items()
+        ]
+
+    def _make(self, component: Component, raw: Mapping[str, Any], where: str) -> Stateful:
+        settings: Settings = component.parse(raw, where)
+        made: Stateful = component.cls(settings, self._series)
+        return made
+
+    def _rule(self, rule_id: str, stations: Mapping[str, Station]) -> Alert:
+        spec = self._policy.alerts[rule_id]
+        where = f"alerts.{rule_id}"
+        component = find("alert", spec.use, f"{where}.use")
+        settings = component.parse(spec.settings, f"{where}.settings")
+        rule: Alert = component.cls(settings, self._series, stations)
+        return rule
+
+    def _parts(self) -> dict[str, tuple[Stateful, str]]:
+        """Return every stateful part by name, with what its state depends on."""
+        policy = self._policy
+        alerts = {
+            f"alerts.{rule_id}": (rule, repr(policy.alerts[rule_id]))
+            for rule_id, rule in self._rules.items()
+        }
+        indices = {
+            f"indices.{name}": (index, repr(policy.indices[name]))
+            for name, index in zip(policy.indices, self._indices, strict=True)
+        }
+        formats = {f"formats.{name}": (found, "") for name, found in self.formats.items()}
+        return {
+            **formats,
+            "arrival": (self._arrival, ""),
+            "quality": (self._quality, repr(policy.quality)),
+            "detection": (self._detection, repr(policy.detection)),
+            "windows": (self._aggregator, repr(policy.windows)),
+            **indices,
+            **alerts,
+            "book": (self._book, ""),
+        }
+
+    def snapshot(self) -> Snapshot:
+        """Return the state of every part under its name."""
+        arrays: Snapshot = {}
+        for name, (stateful, _) in self._parts().items():
+            arrays.update(nested(name, stateful.snapshot()))
+        return arrays
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take over the state of every part."""
+        for name, (stateful, _) in self._parts().items():
+            stateful.restore(part(name, snapshot))
+
+    def inherit(self, former: Pipeline, now: int) -> list[AlertEvent]:
+        """Take over the state of each part whose settings did not change.
+
+        Returns:
+            What becomes of alerts whose rule changed or is gone.
+        """
+        theirs = former._parts()
+        kept = set()
+        for name, (stateful, settings) in self._parts().items():
+            if name in theirs and theirs[name][1] == settings:
+                stateful.restore(theirs[name][0].snapshot())
+                kept.add(name)
+        unchanged = {rule_id for rule_id in self._rules if f"alerts.{rule_id}" in kept}
+        return self._book.retire(unchanged, now)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the programming interface returns."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, Field
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class Page(BaseModel, Generic[Item]):
+    """Some of the items, and the way to the following ones.
+
+    Attributes:
+        items: in the order of the interface's key.
+        next: address of the following page; none on the last one.
+        licence: address of the licence of the data.
+    """
+
+    items: list[Item]
+    next: str | None = None
+    licence: str
+
+
+class StationItem(BaseModel):
+    """A station of the registry, or one that was only heard."""
+
+    sensor: str
+    name: str
+    kind: str
+    area: str
+    owner: str
+    licence: str = Field(description="SPDX id of the licence of its data.")
+    latitude: float | None
+    longitude: float | None
+    period_s: float | None = Field(description="Nominal seconds between its readings.")
+    last_received_at: str | None
+    open_alerts: int
+    state: str = Field(description="ok, info, warning, critical, silent or never.")
+
+
+class _SeriesItem(BaseModel):
+    station: str
+    quantity: str
+    qualifiers: str = Field(description="channel, lane, direction ... as key=value;key=value")
+    area: str
+    unit: str = Field(description="UCUM code.")
+
+
+class LatestItem(_SeriesItem):
+    """The newest reading of a series."""
+
+    time: str
+    received_at: str
+    value: float | None
+    flag: str
+    reasons: list[str]
+    score: float | None
+    expected: float | None
+    band_low: float | None
+    band_high: float | None
+    revision: int
+    policy: str = Field(description="Version of the policy that judged it.")
+
+
+class AggregateItem(_SeriesItem):
+    """The statistics of a window, the newest revision."""
+
+    window: str
+    start: str
+    end: str
+    revision: int
+    count: int
+    expected: float
+    coverage: float = Field(description="Part of the window the readings account for, 0 to 1.")
+    mean: float | None
+    min: float | None
+    max: float | None
+    sd: float | None
+    total: float | None
+    suspect: int
+    excluded: int
+    flag: str
+    policy: str
+
+
+class IndexItem(_SeriesItem):
+    """A health index of one pollutant."""
+
+    index: str
+    end: str = Field(description="End of the averaging period.")
+    revision: int
+    concentration: float | None
+    value: float | None
+    category: int = Field(description="1 (best) upwards; 0 without a value.")
+    coverage: float
+    beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
+    policy: str
+
+
+class AlertItem(BaseModel):
+    """An alert as it stands."""
+
+    alert_id: str
+    state: str = Field(description="open, acknowledged or resolved.")
+    severity: str
+    rule: str
+    title: str
+    policy: str
+    sensor: str
+    station: str
+    area: str
+    quantity: str
+    qualifiers: str
+    since: str
+    changed_at: str
+    observed: float | None
+    expected: float | None
+    band_low: float | None
+    band_high: float | None
+    unit: str
+    sentence: str
+    clears_when: str
+    acknowledged_at: str | None
+
+
+class LedgerItem(BaseModel):
+    """What arrived from a sensor in an hour, and what became of it."""
+
+    source: str
+    station: str
+    hour: str
+    received: int
+    accepted: int
+    duplicate: int
+    quarantined: int
+    refused: int

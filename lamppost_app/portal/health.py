@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The state of the pipeline: for the health strip, for supervisors and for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+import duckdb
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from pydantic import BaseModel
+
+from lamppost.times import SECOND_NS
+
+from . import queries_health as queries
+from .context import PortalContext, context_of
+
+_TICK_TOO_OLD_S: Final = 60.0
+
+router = APIRouter(include_in_schema=False)
+
+
+class Health(BaseModel):
+    """What the health strip shows.
+
+    Attributes:
+        last_reading_at: receipt of the newest reading, ns UTC.
+        last_reading_age_s: how long ago that was.
+        backlog: entries that wait, before the engine and before the store.
+        quarantined_percent: part of what arrived in the last day that could not be used.
+        received: messages of the last day.
+    """
+
+    last_reading_at: int | None
+    last_reading_age_s: float | None
+    backlog: int
+    quarantined_percent: float
+    received: int
+
+
+class Liveness(BaseModel):
+    """The answer to supervisors."""
+
+    status: Literal["ok", "degraded", "down"]
+    store_readable: bool
+    feed_alive: bool
+    feed_lag_entries: int | None
+    last_tick_age_s: float | None
+
+
+def pipeline_health(context: PortalContext) -> Health:
+    """Return the figures of the health strip."""
+    now = context.clock.now_ns()
+    received_at = queries.last_received(context.reader)
+    ledger = queries.ledger_last_day(context.reader, now)
+    unusable = ledger["quarantined"] + ledger["refused"]
+    return Health(
+        last_reading_at=received_at,
+        last_reading_age_s=None if received_at is None else (now - received_at) / SECOND_NS,
+        backlog=backlog(context),
+        quarantined_percent=100 * unusable / max(1, ledger["received"]),
+        received=ledger["received"],
+    )
+
+
+def backlog(context: PortalContext) -> int:
+    """Return how many entries wait before the engine and before the store."""
+    waiting = feed_lag(context)
+    position = context.engine_position()
+    if position is not None:
+        waiting += max(0, context.inbox.last() - position)
+    return waiting
+
+
+def feed_lag(context: PortalContext) -> int:
+    """Return how many outbox entries the store does not have yet."""
+    return max(0, context.outbox.last() - context.store.cursor())
+
+
+def last_tick_age_s(context: PortalContext) -> float | None:
+    """Return the age of the newest inbox entry, and there is a tick every second or so."""
+    newest = context.inbox.read(context.inbox.last() - 1, 1)
+    if not newest:
+        return None
+    return (context.clock.now_ns() - newest[0].at) / SECOND_NS
+
+
+def liveness(context: PortalContext) -> Liveness:
+    """Return whether the portal can do its work, and whether the rest seems to do theirs."""
+    try:
+        context.reader.number("SELECT 1")
+        readable = True
+    except duckdb.Error:
+        readable = False
+    try:
+        lag: int | None = feed_lag(context)
+        tick_age = last_tick_age_s(context)
+    except OSError:
+        lag, tick_age = None, None
+    works = readable and context.feed_alive() and lag is not None
+    fresh = tick_age is not None and tick_age < _TICK_TOO_OLD_S
+    return Liveness(
+        status="down" if not works else "ok" if fresh else "degraded",
+        store_readable=readable,
+        feed_alive=context.feed_alive(),
+        feed_lag_entries=lag,
+        last_tick_age_s=tick_age,
+    )
+
+
+@router.get("/healthz")
+def healthz(request: Request) -> JSONResponse:
+    """Answer a supervisor: 503 when this process cannot do its work."""
+    found = liveness(context_of(request))
+    status = HTTPStatus.SERVICE_UNAVAILABLE if found.status == "down" else HTTPStatus.OK
+    headers = {"Cache-Control": "no-store"}
+    return JSONResponse(found.model_dump(), status_code=status, headers=headers)
+
+
+@router.get("/metrics")
+def metrics(request: Request) -> Response:
+    """Answer Prometheus."""
+    registry = CollectorRegistry()
+    registry.register(_Figures(context_of(request)))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Figures(Collector):
+    """The figures of the pipeline; labels are bounded, a sensor is never one."""
+
+    def __init__(self, context: PortalContext) -> None:
+        self._context = context
+
+    def collect(self) -> Iterator[Metric]:
+        health = pipeline_health(self._context)
+        reader = self._context.reader
+        yield self._messages(queries.ledger_by_source(reader))
+        yield CounterMetricFamily(
+            "lamppost_store_entries", "Outbox entries stored.", value=self._context.store.cursor()
+        )
+        rows = GaugeMetricFamily("lamppost_store_rows", "Rows of the store.", labels=["table"])
+        for name, count in queries.table_sizes(reader).items():
+            rows.add_metric([name], count)
+        yield rows
+        alerts = GaugeMetricFamily("lamppost_alerts_open", "Open alerts.", labels=["severity"])
+        for severity, count in queries.open_alerts_by_severity(reader).items():
+            alerts.add_metric([severity], count)
+        yield alerts
+        gauges = {
+            "lamppost_backlog_entries": ("Entries that wait.", health.backlog),
+            "lamppost_last_reading_age_seconds": (
+                "Age of the newest reading.",
+                float("nan") if health.last_reading_age_s is None else health.last_reading_age_s,
+            ),
+            "lamppost_live_listeners": ("Pages on the live channel.", self._context.live.listeners),
+        }
+        for name, (documentation, value) in gauges.items():
+            yield GaugeMetricFamily(name, documentation, value=value)
+
+    @staticmethod
+    def _messages(ledger: list[dict[str, Any]]) -> Metric:
+        family = CounterMetricFamily(
+            "lamppost_ledger_messages",
+            "Messages by the door they came through and what became of them.",
+            labels=["source", "outcome"],
+        )
+        for row in ledger:
+            for outcome in ("accepted", "duplicate", "quarantined", "refused"):
+                family.add_metric([row["source"], outcome], row[outcome])
+        return family

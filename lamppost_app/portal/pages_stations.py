@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The pages about stations: table, map, and one station with its charts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant, parse_instant
+from sinks.store_reader import Row
+
+from . import charts, locator, queries_alerts, queries_stations
+from .context import PortalContext, context_of
+from .formatting import printed_age, printed_number
+from .pages_console import flag_words, page_number
+from .queries_alerts import AlertFilter
+from .rendering import render
+from .texts import text
+
+router = APIRouter(include_in_schema=False)
+
+RANGES: Final = {"1h": HOUR_NS, "6h": 6 * HOUR_NS, "24h": DAY_NS, "7d": 7 * DAY_NS}
+_RAW_UP_TO: Final = DAY_NS
+_TABLE_ROWS: Final = 60
+_PAGE: Final = 200
+
+
+@router.get("/stations", response_class=HTMLResponse)
+def stations(request: Request) -> HTMLResponse:
+    """List the stations."""
+    return render(request, "stations.html", **_paged(request, _station_list(request)))
+
+
+@router.get("/map", response_class=HTMLResponse)
+def station_map(request: Request) -> HTMLResponse:
+    """Show where the stations are, and list them beside it."""
+    listed = _station_list(request)
+    shown = _map(request, listed["stations"])
+    return render(request, "map.html", **_paged(request, listed), **shown)
+
+
+@router.get("/map/markers")
+def map_markers(request: Request) -> JSONResponse:
+    """Return the markers for the map in the browser."""
+    context = context_of(request)
+    shown = _map(request, _station_list(request)["stations"])
+    unit = context.rulebook().printed_unit(shown["quantity"])
+    now = context.clock.now_ns()
+    markers = [
+        {
+            "sensor": marker.sensor,
+            "name": marker.name,
+            "state": text(f"state.{marker.state}"),
+            "latitude": marker.latitude,
+            "longitude": marker.longitude,
+            "shape": marker.shape,
+            "class": marker.colour_class,
+            "value": f"{printed_number(marker.value)} {unit}".strip(),
+            "age": printed_age(marker.time, now),
+        }
+        for marker in sorted(shown["markers"], key=lambda marker: marker.shape != "hollow")
+    ]
+    return JSONResponse(markers, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/stations/{sensor:path}", response_class=HTMLResponse)
+def station(request: Request, sensor: str) -> HTMLResponse:
+    """Show one station."""
+    context = context_of(request)
+    now = context.clock.now_ns()
+    found = queries_stations.station(context.reader, now, sensor)
+    if found is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, text("station.unknown"))
+    view = _view(request, now)
+    latest = queries_stations.latest_of_sensor(context.reader, sensor)
+    alerts = [
+        alert
+        for state in ("open", "acknowledged")
+        for alert in queries_alerts.alerts_in_state(
+            context.reader, state, AlertFilter(sensor=sensor), limit=50
+        )
+    ]
+    shown = [row for row in latest if view.quantity in {"", row["quantity"]}]
+    return render(
+        request,
+        "station.html",
+        station=found,
+        latest=latest,
+        alerts=alerts,
+        plots=[_plot(context, row, view, alerts) for row in shown],
+        view=view,
+        ranges=list(RANGES),
+        index=_index(context, sensor),
+        earlier=format_instant(view.start),
+        later=None if view.end >= now else format_instant(min(now, view.end + view.length)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the address asks to see: a stretch of time, and one quantity or all."""
+
+    quantity: str
+    range: str
+    start: int
+    end: int
+
+    @property
+    def length(self) -> int:
+        """Length of the stretch, ns."""
+        return self.end - self.start
+
+
+def _view(request: Request, now: int) -> View:
+    query = request.query_params
+    name = query.get("range", "6h")
+    length = RANGES.get(name, RANGES["6h"])
+    until = parse_instant(query["until"]) if "until" in query else NO_TIME
+    end = now if until == NO_TIME else min(until, now)
+    return View(query.get("quantity", ""), name if name in RANGES else "6h", end - length, end)
+
+
+def _plot(context: PortalContext, row: Row, view: View, alerts: list[Row]) -> dict[str, Any]:
+    rules = context.rulebook()
+    if view.length <= _RAW_UP_TO:
+        points = queries_stations.readings_between(
+            context.reader, row["series"], view.start, view.end
+        )
+    else:
+        points = queries_stations.windows_between(
+            context.reader, row["series"], HOUR_NS, view.start, view.end
+        )
+    own = [
+        alert
+        for alert in alerts
+        if (alert["quantity"], alert["qualifiers"]) == (row["quantity"], row["qualifiers"])
+    ]
+    unit = rules.printed_unit(row["quantity"])
+    frame = charts.ChartFrame(
+        title=f"{rules.label(row['quantity'])} {row['qualifiers']} {unit}".replace("  ", " "),
+        start=view.start,
+        end=view.end,
+        alert=(own[0]["since"], view.end) if own and own[0]["since"] < view.end else None,
+        threshold=own[0]["expected"] if own and own[0]["band_high"] is None else None,
+    )
+    return {
+        "latest": row,
+        "label": rules.label(row["quantity"]),
+        "unit": unit,
+        "chart": charts.draw(points, frame, flag_words()),
+        "points": points[: -_TABLE_ROWS - 1 : -1],
+        "total": len(points),
+        "hourly": view.length > _RAW_UP_TO,
+    }
+
+
+def _index(context: PortalContext, sensor: str) -> dict[str, Any] | None:
+    """Return the health index of a station: the highest of its pollutants' values."""
+    rows = queries_stations.index_values(context.reader, sensor)
+    if not rows:
+        return None
+    name = context.rulebook().indices.get(rows[0]["index"], "us_aqi")
+    same = [row for row in rows if row["index"] == rows[0]["index"]]
+    return {"name": name, "rows": same, "responsible": same[0]}
+
+
+def _station_list(request: Request) -> dict[str, Any]:
+    context = context_of(request)
+    query = request.query_params
+    chosen = {name: query.get(name, "") for name in ("search", "area", "kind")}
+    areas, kinds = queries_stations.areas_and_kinds(context.reader)
+    found = queries_stations.stations(context.reader, context.clock.now_ns(), **chosen)
+    return {"stations": found, "chosen": chosen, "choices": {"area": areas, "kind": kinds}}
+
+
+def _paged(request: Request, listed: dict[str, Any]) -> dict[str, Any]:
+    """Return a page of the table; five thousand rows are no help to anybody."""
+    total = len(listed["stations"])
+    page = min(page_number(request), -(-total // _PAGE) or 1)
+    rows = listed["stations"][(page - 1) * _PAGE : page * _PAGE]
+    return {**listed, "stations": rows, "total": total, "page": page, "pages": -(-total // _PAGE)}
+
+
+def _map(request: Request, listed: list[Row]) -> dict[str, Any]:
+    context = context_of(request)
+    quantities = queries_stations.quantities(context.reader)
+    wanted = request.query_params.get("quantity", "")
+    default = "pm2_5" if "pm2_5" in quantities else next(iter(quantities), "")
+    quantity = wanted if wanted in quantities else default
+    latest = queries_stations.latest_of_quantity(context.reader, quantity)
+    values = [row["value"] for row in latest.values() if row["value"] is not None]
+    limits = locator.class_limits(values)
+    markers = locator.markers(listed, latest, limits)
+    return {
+        "quantity": quantity,
+        "quantities": quantities,
+        "limits": limits,
+        "markers": markers,
+        "locator": locator.locate(markers),
+    }

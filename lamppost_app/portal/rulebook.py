@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The words behind the numbers: rules, reasons, quantities and licence of a policy."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from lamppost.component import all_reasons
+from lamppost.flags import Reason
+from lamppost.policy import Publication
+from lamppost.quantities import QUANTITIES
+from sinks.store_reader import StoreReader
+
+_PRINTED_UNITS = {
+    "ug/m3": "µg/m³",
+    "mg/m3": "mg/m³",
+    "Cel": "°C",
+    "deg": "°",
+    "1": "",
+    "": "",
+}
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """One policy as it took effect.
+
+    Attributes:
+        policy: content hash of the policy, "" before any took effect.
+        at: when it took effect, ns UTC.
+        content: the policy itself.
+        reasons: by bit.
+        indices: name by number.
+        quantities: unit, label and kind by name.
+    """
+
+    policy: str = ""
+    at: int = 0
+    content: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[int, Reason] = field(default_factory=dict)
+    indices: dict[int, str] = field(default_factory=dict)
+    quantities: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def publication(self) -> Publication:
+        """What open-data consumers must know."""
+        return Publication.model_validate(self.content.get("publication", {}))
+
+    def rule(self, rule_id: str) -> dict[str, Any] | None:
+        """Return an alert rule."""
+        rules: dict[str, dict[str, Any]] = self.content.get("alerts", {})
+        return rules.get(rule_id)
+
+    def reasons_in(self, mask: int) -> list[Reason]:
+        """Return the reasons of a mask."""
+        if not mask:
+            return []
+        return [reason for bit, reason in sorted(self.reasons.items()) if mask >> bit & 1]
+
+    def label(self, quantity: str) -> str:
+        """Return the printed name of a quantity."""
+        known = self.quantities.get(quantity)
+        return known["label"] if known else quantity.replace("_", " ")
+
+    def unit(self, quantity: str) -> str:
+        """Return the canonical unit of a quantity."""
+        known = self.quantities.get(quantity)
+        return known["unit"] if known else ""
+
+    def printed_unit(self, quantity: str) -> str:
+        """Return the unit of a quantity as people write it."""
+        return printed_unit(self.unit(quantity))
+
+
+def printed_unit(unit: str) -> str:
+    """Return a unit as people write it.
+
+    >>> printed_unit("ug/m3")
+    'µg/m³'
+    """
+    return _PRINTED_UNITS.get(unit, unit)
+
+
+class RulebookShelf:
+    """Keeps the rulebooks that were asked for; a version never changes."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._lock = threading.Lock()
+        self._known: dict[str, Rulebook] = {}
+
+    def rulebook(self, reader: StoreReader, policy: str | None) -> Rulebook:
+        """Return the rulebook of a version, or the newest one."""
+        if policy is None:
+            found = reader.row("SELECT policy FROM rules ORDER BY entry DESC LIMIT 1")
+            policy = found["policy"] if found else ""
+        with self._lock:
+            known = self._known.get(policy)
+        if known is None:
+            known = _load(reader, policy)
+            with self._lock:
+                if known.policy:
+                    self._known[policy] = known
+        return known
+
+
+def _load(reader: StoreReader, policy: str) -> Rulebook:
+    found = reader.row('SELECT "at", document FROM rules WHERE policy = ?', [policy])
+    document: dict[str, Any] = json.loads(found["document"]) if found else {}
+    reasons = {
+        reason["bit"]: Reason(
+            reason["bit"], reason["name"], reason["sentence"], reason.get("citation", "")
+        )
+        for reason in document.get("reasons", [])
+    }
+    own = {
+        name: {"unit": known.unit, "label": known.label, "kind": known.kind}
+        for name, known in QUANTITIES.items()
+    }
+    return Rulebook(
+        policy=policy if found else "",
+        at=found["at"] if found else 0,
+        content=document.get("content", {}),
+        reasons=reasons or {reason.bit: reason for reason in all_reasons()},
+        indices={int(number): name for number, name in document.get("indices", {}).items()},
+        quantities={**own, **document.get("quantities", {})},
+    )

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The portal as a process: feeds the store from the outbox and serves the application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+import uvicorn
+import uvloop
+
+from lamppost import events
+from lamppost.errors import ConfigError
+from lamppost_app.delivery import SinkRunner
+from lamppost_app.settings import Settings
+from lamppost_app.sqlite_log import SqliteLog
+from sinks.store import Store, StoreSettings
+
+from .app import create_app
+from .context import PortalContext
+from .live import LiveFeed
+
+_GRACE_S = 5
+# Fewer, larger transactions: a tenth of a second is not seen on a page that is told twice a second.
+_FEED_EVERY_S = 0.1
+
+
+class PortalServer(uvicorn.Server):
+    """A server that ends the live channels when it is told to stop, and then returns."""
+
+    def __init__(self, config: uvicorn.Config, live: LiveFeed) -> None:
+        """Serve as configured."""
+        super().__init__(config)
+        self._live = live
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on a signal; uvicorn would send it again afterwards and so skip our clean-up."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        former = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close live channels, then let open requests finish."""
+        self._live.close()
+        await super().shutdown(sockets)
+
+
+def run_portal(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: a file cannot be opened or the address is taken.
+    """
+    stop = threading.Event()
+    store = Store(StoreSettings(path=settings.store_path))
+    inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
+    cursors = SqliteLog(settings.cursors_path)
+    feeding = SinkRunner(store, outbox, cursors, stop, every_s=_FEED_EVERY_S)
+    feed = threading.Thread(target=feeding.run, name="store-feed", daemon=True)
+    context = PortalContext(
+        settings=settings,
+        inbox=inbox,
+        outbox=outbox,
+        store=store,
+        feed_alive=feed.is_alive,
+        engine_position=lambda: max(outbox.positions().values(), default=None),
+    )
+    feed.start()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(context))
+    finally:
+        stop.set()
+        feed.join()
+        for opened in (store, inbox, outbox, cursors):
+            opened.close()
+    events.info("portal_stopped", cursor=store.cursor())
+
+
+async def _serve(context: PortalContext) -> None:
+    http = context.settings.http
+    listening = _listen(http.host, http.port)
+    config = uvicorn.Config(
+        create_app(context),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        timeout_keep_alive=30,
+    )
+    server = PortalServer(config, context.live)
+    host, port = listening.getsockname()[:2]
+    events.info("portal_listening", host=host, port=port)
+    await server.serve(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        hint = "choose another port, or 0 for a free one"
+        problem = f"cannot listen on {host}:{port}: {error.strerror or error}"
+        raise ConfigError(problem, where="http.port", hint=hint) from error

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The four roles of an installation, each a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import uvloop
+
+from lamppost import events
+
+from .engine_role import run_engine
+from .intake import run_intake
+from .portal.server import run_portal
+from .settings import Settings
+from .wiring import run_deliver
+
+SUPERVISOR_VARIABLE: Final = "LAMPPOST_SUPERVISOR_PID"
+"""Set by the supervisor: a role whose parent is no longer this process stops."""
+
+
+def _intake(settings: Settings) -> None:
+    async def until_told() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await run_intake(settings, stop)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(until_told())
+
+
+def _engine(settings: Settings) -> None:
+    run_engine(settings, _stop_event())
+
+
+def _deliver(settings: Settings) -> None:
+    run_deliver(settings, _stop_event())
+
+
+ROLES: Final[dict[str, Callable[[Settings], None]]] = {
+    "intake": _intake,
+    "engine": _engine,
+    "deliver": _deliver,
+    "portal": run_portal,
+}
+
+
+def run_role(name: str, settings: Settings) -> None:
+    """Run one role until it is told to stop."""
+    events.configure(settings.log_level, name)
+    _stop_with_supervisor()
+    events.info("role_started", pid=os.getpid())
+    ROLES[name](settings)
+    events.info("role_stopped")
+
+
+def _stop_event() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _stop_with_supervisor() -> None:
+    """Stop when the supervisor is gone, however it went."""
+    supervisor = os.environ.get(SUPERVISOR_VARIABLE)
+    if supervisor is None:
+        return
+
+    def watch() -> None:
+        while str(os.getppid()) == supervisor:
+            threading.Event().wait(1.0)
+        events.error("supervisor_gone", supervisor=supervisor)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The settings of one installation: ``lamppost.toml``, overridden by ``LAMPPOST_…`` variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from lamppost.errors import ConfigError
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(_Section):
+    """Where the logs and stores live.
+
+    Attributes:
+        dir: folder for inbox, outbox, cursors, store and open data.
+        inbox_retention_h: hours an inbox entry is kept after every consumer has passed it.
+    """
+
+    dir: Path = Path("data")
+    inbox_retention_h: float = Field(default=72.0, gt=0)
+
+
+class MqttSettings(_Section):
+    """The broker readings come from.
+
+    Attributes:
+        enabled: whether to subscribe at all.
+        host, port: address of the broker.
+        protocol: "auto" tries MQTT 5 first and falls back to 3.1.1.
+        username, password: credentials; keep the password in LAMPPOST_MQTT__PASSWORD.
+        tls: encrypt and verify the broker.
+        ca_file: authority to verify it against, if not the system's.
+        client_id: identity of the session the broker keeps for us.
+        topics: topic filters to subscribe to.
+        keepalive_s: longest silence before a ping.
+        session_expiry_s: how long the broker keeps our session while we are away (MQTT 5).
+        receive_maximum: unacknowledged messages the broker may have under way to us (MQTT 5).
+        max_payload_bytes: larger messages are quarantined by their head only.
+    """
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    tls: bool = False
+    ca_file: Path | None = None
+    client_id: str = "lamppost-intake"
+    topics: tuple[str, ...] = ("v1/+/readings",)
+    keepalive_s: int = Field(default=30, ge=5, le=3600)
+    session_expiry_s: int = Field(default=7 * 86_400, ge=0)
+    receive_maximum: int = Field(default=2000, ge=1, le=65_535)
+    max_payload_bytes: int = Field(default=65_536, ge=128)
+
+
+class IntakeSettings(_Section):
+    """How deliveries become frames.
+
+    Attributes:
+        frame_messages: messages that fill a frame.
+        frame_ms: longest wait before a frame is committed, milliseconds.
+        tick_s: seconds between clock ticks.
+    """
+
+    frame_messages: int = Field(default=4096, ge=1)
+    frame_ms: float = Field(default=20.0, gt=0)
+    tick_s: float = Field(default=1.0, gt=0)
+
+
+class EngineSettings(_Section):
+    """How the engine runs.
+
+    Attributes:
+        snapshot_s: seconds between snapshots.
+    """
+
+    snapshot_s: float = Field(default=30.0, gt=0)
+
+
+class HttpSettings(_Section):
+    """The portal.
+
+    Attributes:
+        host, port: where it listens; port 0 takes a free one.
+        operator_password: asked for by the browser before an operator action; required when the
+            portal listens beyond this machine. Keep it in LAMPPOST_HTTP__OPERATOR_PASSWORD.
+        push: accept readings over HTTP.
+        push_token: bearer token a pushing device must show; empty lets everyone who can reach us.
+        max_body_bytes: largest request body.
+    """
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 8642
+    operator_password: SecretStr = SecretStr("")
+    push: bool = True
+    push_token: SecretStr = SecretStr("")
+    max_body_bytes: int = Field(default=1_048_576, ge=1024)
+
+
+class InfluxSettings(_Section):
+    """The InfluxDB sink.
+
+    Attributes:
+        enabled: whether to write there.
+        url, org, bucket: where.
+        token: keep it in LAMPPOST_INFLUXDB__TOKEN.
+        readings: write every judged reading too, not only aggregates, indices and alerts.
+        timeout_s: longest wait for an answer.
+    """
+
+    enabled: bool = False
+    url: str = "http://127.0.0.1:8086"
+    org: str = "city"
+    bucket: str = "lamppost"
+    token: SecretStr = SecretStr("")
+    readings: bool = True
+    timeout_s: float = Field(default=30.0, gt=0)
+
+
+class OpenDataSettings(_Section):
+    """The open-data export.
+
+    Attributes:
+        enabled: whether to keep the export up to date.
+        dir: where; default: open-data below the data folder.
+        every_s: shortest time between two updates of the files.
+    """
+
+    enabled: bool = True
+    dir: Path | None = None
+    every_s: float = Field(default=30.0, ge=0)
+
+
+class MqttOutSettings(_Section):
+    """Publishing aggregates and alerts over MQTT, through the broker of [mqtt].
+
+    Attributes:
+        enabled: whether to publish.
+        prefix: first part of the topics.
+    """
+
+    enabled: bool = False
+    prefix: str = "lamppost"
+
+
+class Settings(BaseSettings):
+    """One installation.
+
+    Attributes:
+        policy: folder of the policy files; default: the policy that comes with Lamppost.
+        stations: GeoJSON file of the stations, if any.
+        log_level: least severity that is logged.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="LAMPPOST_", env_nested_delimiter="__"
+    )
+
+    policy: Path | None = None
+    stations: Path | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    data: DataSettings = DataSettings()
+    mqtt: MqttSettings = MqttSettings()
+    intake: IntakeSettings = IntakeSettings()
+    engine: EngineSettings = EngineSettings()
+    http: HttpSettings = HttpSettings()
+    influxdb: InfluxSettings = InfluxSettings()
+    open_data: OpenDataSettings = OpenDataSettings()
+    mqtt_out: MqttOutSettings = MqttOutSettings()
+
+    @property
+    def inbox_path(self) -> Path:
+        """Where the inbox is."""
+        return self.data.dir / "inbox.db"
+
+    @property
+    def outbox_path(self) -> Path:
+        """Where the outbox is."""
+        return self.data.dir / "outbox.db"
+
+    @property
+    def cursors_path(self) -> Path:
+        """Where the cursors of sinks without a store of their own are."""
+        return self.data.dir / "cursors.db"
+
+    @property
+    def store_path(self) -> Path:
+        """Where the portal's DuckDB file is."""
+        return self.data.dir / "store.duckdb"
+
+    @property
+    def open_data_path(self) -> Path:
+        """Where the open-data export is."""
+        return self.open_data.dir or self.data.dir / "open-data"
+
+    @property
+    def policy_path(self) -> Path:
+        """Where the policy is: as set, else beside the packages, else inside the installation."""
+        if self.policy is not None:
+            return self.policy
+        package = Path(__file__).parent
+        beside = package.parent / "policy"
+        return beside if beside.is_dir() else package / "policy"
+
+
+def load(path: Path | None) -> Settings:
+    """Read the settings.
+
+    Args:
+        path: the TOML file; None takes defaults and environment only. Relative paths in the file
+            are relative to it.
+
+    Raises:
+        ConfigError: naming the file and the key path.
+    """
+    if path is not None and not path.is_file():
+        hint = "copy deploy/lamppost.toml and name it with --config"
+        raise ConfigError("there is no such settings file", where=str(path), hint=hint)
+    try:
+        settings = _settings_class(path)()
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(first["msg"], where=f"{path or 'environment'}: {key}") from error
+    except SettingsError as error:
+        hint = "set single values, as in LAMPPOST_MQTT__HOST"
+        raise ConfigError(str(error), where="environment", hint=hint) from error
+    except ValueError as error:
+        raise ConfigError(f"not readable as TOML: {error}", where=str(path)) from error
+    return settings if path is None else _anchored(settings, path.parent)
+
+
+def _settings_class(path: Path | None) -> type[Settings]:
+    class FileSettings(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del init_settings, dotenv_settings, file_secret_settings
+            if path is None:
+                return (env_settings,)
+            return env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path)
+
+    return FileSettings
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    def anchor(path: Path | None) -> Path | None:
+        return path if path is None else folder / path
+
+    data = settings.data.model_copy(update={"dir": folder / settings.data.dir})
+    mqtt = settings.mqtt.model_copy(update={"ca_file": anchor(settings.mqtt.ca_file)})
+    open_data = settings.open_data.model_copy(update={"dir": anchor(settings.open_data.dir)})
+    return settings.model_copy(
+        update={
+            "policy": anchor(settings.policy),
+            "stations": anchor(settings.stations),
+            "data": data,
+            "mqtt": mqtt,
+            "open_data": open_data,
+        }
+    )

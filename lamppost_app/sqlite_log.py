@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The inbox and outbox of one machine: SQLite in WAL mode, fsync at every commit."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lamppost.errors import ConfigError
+from lamppost.log import DAMAGED, Entry, Record
+
+_LAYOUT_VERSION: Final = 1
+_LOCK_WAIT_S: Final = 30.0
+
+_LAYOUT: Final = """
+CREATE TABLE IF NOT EXISTS entries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    crc INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS entries_kind ON entries (kind, seq) WHERE kind IN
+    ('series', 'stations', 'rules', 'policy', 'registration');
+CREATE TABLE IF NOT EXISTS positions (consumer TEXT PRIMARY KEY, seq INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS snapshots (
+    seq INTEGER PRIMARY KEY, crc INTEGER NOT NULL, body BLOB NOT NULL
+);
+"""
+
+
+class SqliteLog:
+    """One log in one file; several processes may append and read.
+
+    A commit returns when the write-ahead log is on the disk (``synchronous=FULL``). Each body
+    carries its own CRC-32, because SQLite's table pages carry none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file.
+
+        Raises:
+            ConfigError: the file is not a log of this version, or cannot be opened.
+        """
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, timeout=_LOCK_WAIT_S, isolation_level=None, check_same_thread=False
+            )
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            problem = f"cannot open the log: {error.__cause__ or error}"
+            raise ConfigError(problem, where=str(path)) from error
+
+    def _prepare(self) -> None:
+        with self._transaction():
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                self._lay_out()
+            elif version != _LAYOUT_VERSION:
+                hint = f"this Lamppost reads layout {_LAYOUT_VERSION}"
+                raise ConfigError(f"log layout {version}", where=str(self._path), hint=hint)
+            # Written even where it says so already: this proves that the file can be written.
+            self._connection.execute(f"PRAGMA user_version={_LAYOUT_VERSION}")
+        self._switch_to_wal()
+        self._connection.execute("PRAGMA synchronous=FULL")
+
+    def _lay_out(self) -> None:
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables:
+            raise ConfigError("a database of another program, not a log", where=str(self._path))
+        for statement in _LAYOUT.split(";"):
+            self._connection.execute(statement)
+
+    def _switch_to_wal(self) -> None:
+        """Change the journal; SQLite itself does not wait for others here, whatever its timeout."""
+        until = time.monotonic() + _LOCK_WAIT_S
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+
+    def append(self, records: Sequence[Record]) -> int:
+        """Store records in one transaction and return the last number."""
+        with self._transaction():
+            return self._insert(records)
+
+    def commit_results(
+        self,
+        records: Sequence[Record],
+        *,
+        consumer: str,
+        position: int,
+        snapshot: bytes | None = None,
+    ) -> int:
+        """Store results, the position they were computed from and a snapshot, all or none.
+
+        Args:
+            records: what to append; may be empty.
+            consumer: who read the other log.
+            position: the number it has read that log up to.
+            snapshot: its whole state at that position.
+        """
+        with self._transaction():
+            last = self._insert(records)
+            self._connection.execute(
+                "INSERT OR REPLACE INTO positions VALUES (?, ?)", (consumer, position)
+            )
+            if snapshot is not None:
+                self._connection.execute("DELETE FROM snapshots WHERE seq < ?", (position,))
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)",
+                    (position, zlib.crc32(snapshot), snapshot),
+                )
+            return last
+
+    def position(self, consumer: str) -> int:
+        """Return the position a consumer committed, 0 at first."""
+        rows = self._query("SELECT seq FROM positions WHERE consumer = ?", (consumer,))
+        return int(rows[0][0]) if rows else 0
+
+    def positions(self) -> dict[str, int]:
+        """Return every consumer's position."""
+        return {str(name): int(seq) for name, seq in self._query("SELECT * FROM positions")}
+
+    def set_position(self, consumer: str, position: int) -> None:
+        """Commit a consumer's position."""
+        with self._transaction():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO positions VALUES (?, ?)", (consumer, position)
+            )
+
+    def latest_snapshot(self) -> tuple[int, bytes] | None:
+        """Return the newest snapshot that is whole, with its position."""
+        for seq, crc, body in self._query("SELECT seq, crc, body FROM snapshots ORDER BY seq DESC"):
+            if zlib.crc32(body) == crc:
+                return int(seq), bytes(body)
+        return None
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        """Return up to ``limit`` entries above ``after``."""
+        rows = self._query(
+            "SELECT seq, kind, at, crc, body FROM entries WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+        )
+        return [self._verified(row) for row in rows]
+
+    def read_kinds(self, kinds: Sequence[str], up_to: int) -> list[Entry]:
+        """Return the entries of some kinds up to and including a number."""
+        marks = ",".join("?" * len(kinds))
+        rows = self._query(
+            "SELECT seq, kind, at, crc, body FROM entries"  # noqa: S608 - only question marks
+            f" WHERE kind IN ({marks}) AND seq <= ? ORDER BY seq",
+            (*kinds, up_to),
+        )
+        return [self._verified(row) for row in rows]
+
+    def last(self) -> int:
+        """Return the highest number ever given, 0 when none was."""
+        rows = self._query("SELECT seq FROM sqlite_sequence WHERE name = 'entries'")
+        return int(rows[0][0]) if rows else 0
+
+    def trim(self, before: int) -> int:
+        """Forget frames and results below a number; names and rules stay, readers need them."""
+        with self._transaction():
+            return self._connection.execute(
+                "DELETE FROM entries WHERE seq < ? AND kind NOT IN"
+                " ('series', 'stations', 'rules', 'policy', 'registration')",
+                (before,),
+            ).rowcount
+
+    def trim_older(self, at: int, before: int) -> int:
+        """Forget entries below a number whose instant lies before ``at`` (ns UTC)."""
+        rows = self._query("SELECT min(seq) FROM entries WHERE seq < ? AND at >= ?", (before, at))
+        return self.trim(int(rows[0][0]) if rows and rows[0][0] is not None else before)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _insert(self, records: Sequence[Record]) -> int:
+        self._connection.executemany(
+            "INSERT INTO entries (kind, at, crc, body) VALUES (?, ?, ?, ?)",
+            [(kind, at, zlib.crc32(body), body) for kind, at, body in records],
+        )
+        row = self._connection.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'entries'"
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _query(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
+        with self._lock:
+            try:
+                return self._connection.execute(sql, tuple(values)).fetchall()
+            except sqlite3.Error as error:
+                raise OSError(f"{self._path}: {error}") from error
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                with contextlib.suppress(sqlite3.Error):  # closed, or rolled back by SQLite itself
+                    self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise OSError(f"{self._path}: {error}") from error
+                raise
+
+    @staticmethod
+    def _verified(row: Sequence[Any]) -> Entry:
+        seq, kind, at, crc, body = row
+        if zlib.crc32(body) != crc:
+            return Entry(seq, DAMAGED, at, b"")
+        return Entry(seq, kind, at, body)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Runs the roles as processes; a crash of one leaves the others working."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from lamppost import events
+
+from .roles import SUPERVISOR_VARIABLE
+
+CONFIG_EXIT: Final = 2
+_POLL_S: Final = 0.1
+_LONGEST_WAIT_S: Final = 30.0
+_STEADY_S: Final = 60.0
+_GRACE_S: Final = 20.0
+
+
+class _Child:
+    """One role: its command, its process, and when it may start again."""
+
+    def __init__(self, name: str, command: Sequence[str]) -> None:
+        self.name = name
+        self._command = command
+        self._wait_s = 0.0
+        self._started_at = 0.0
+        self._start_at = 0.0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def step(self) -> int | None:
+        """Start the process when it is due; return its exit code when it has ended."""
+        if self.process is None:
+            if time.monotonic() >= self._start_at:
+                self._start()
+            return None
+        return None if self.process.poll() is None else self._ended(self.process.returncode)
+
+    def _start(self) -> None:
+        environment = {**os.environ, SUPERVISOR_VARIABLE: str(os.getpid())}
+        # A group of its own: Ctrl-C reaches the supervisor alone, which stops them in order.
+        self.process = subprocess.Popen(self._command, env=environment, start_new_session=True)
+        self._started_at = time.monotonic()
+
+    def _ended(self, code: int) -> int:
+        self.process = None
+        steady = time.monotonic() - self._started_at > _STEADY_S
+        self._wait_s = 1.0 if steady else min(max(2 * self._wait_s, 1.0), _LONGEST_WAIT_S)
+        self._start_at = time.monotonic() + self._wait_s
+        events.error("role_ended", role=self.name, code=code, restart_in_s=self._wait_s)
+        return code
+
+    def stop(self, until: float) -> None:
+        """Ask the process to stop, and insist after a while."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(max(until - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            events.error("role_killed", role=self.name)
+            self.process.kill()
+            self.process.wait()
+
+
+class Supervisor:
+    """Keeps a set of processes running until told to stop."""
+
+    def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
+        """Take a command by role, in the order data flows."""
+        self._children = [_Child(name, command) for name, command in commands.items()]
+        self._stop = threading.Event()
+
+    def run(self) -> int:
+        """Run until a signal or a configuration error; return the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+        code = 0
+        while not self._stop.is_set():
+            ended = [child.step() for child in self._children]
+            if CONFIG_EXIT in ended:
+                code = CONFIG_EXIT
+                break
+            self._stop.wait(_POLL_S)
+        self._shut_down()
+        return code
+
+    def _shut_down(self) -> None:
+        """Stop the roles from left to right, so that what came in still gets through."""
+        until = time.monotonic() + _GRACE_S
+        for child in self._children:
+            child.stop(until)
+
+
+def role_command(name: str, config: str | None) -> list[str]:
+    """Return the command line that runs one role."""
+    given = [] if config is None else ["--config", config]
+    return [sys.executable, "-m", "lamppost_app", "run", "--role", name, *given]

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Reading the store from any thread of the process while the one writer goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+
+Row = dict[str, Any]
+Parameters = Sequence[object] | Mapping[str, object]
+
+
+class StoreReader:
+    """Answers queries; every thread gets a connection of its own.
+
+    Each query sees the last committed write, whole.
+    """
+
+    def __init__(self, root: duckdb.DuckDBPyConnection) -> None:
+        """Read from the database of an open connection."""
+        self._root = root
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._open: list[duckdb.DuckDBPyConnection] = []
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Return the rows of a query as dictionaries."""
+        result = self._connection().execute(sql, parameters)
+        names = [str(column[0]) for column in result.description or ()]
+        return [dict(zip(names, values, strict=True)) for values in result.fetchall()]
+
+    def row(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+    def number(self, sql: str, parameters: Parameters = ()) -> int:
+        """Return the one number a query gives; 0 where it gives NULL."""
+        found = self._connection().execute(sql, parameters).fetchone()
+        return int(found[0]) if found and found[0] is not None else 0
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        connection: duckdb.DuckDBPyConnection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            with self._lock:
+                connection = self._root.cursor()
+                self._open.append(connection)
+            self._local.connection = connection
+        return connection

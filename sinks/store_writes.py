@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""From outbox entries to rows of the store, newest row of each key first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lamppost import log
+from lamppost.frames import arrow_batch
+from lamppost.log import Entry
+
+from . import store_layout as layout
+from .store_layout import Table
+
+_SQL_TO_ARROW: Final[dict[str, pa.DataType]] = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "INTEGER": pa.int32(),
+    "DOUBLE": pa.float64(),
+    "UTINYINT": pa.uint8(),
+    "UINTEGER": pa.uint32(),
+    "BLOB": pa.binary(),
+}
+
+# Where the rows of an entry kind go: first the full table, then the table of newest rows.
+_TARGETS: Final[dict[str, tuple[Table, ...]]] = {
+    log.SERIES: (layout.SERIES,),
+    log.STATIONS: (layout.STATIONS,),
+    log.RULES: (layout.RULES,),
+    log.READINGS: (layout.READINGS, layout.LATEST_READINGS),
+    log.AGGREGATES: (layout.AGGREGATES, layout.LATEST_AGGREGATES),
+    log.INDICES: (layout.INDICES, layout.LATEST_INDICES),
+    log.ALERTS: (layout.ALERT_EVENTS, layout.LATEST_ALERTS),
+    log.QUARANTINE: (layout.QUARANTINE,),
+    log.LEDGER: (layout.LEDGER,),
+}
+
+_ARROW_KINDS: Final = {log.SERIES, log.READINGS, log.AGGREGATES, log.INDICES, log.QUARANTINE}
+
+
+def apply_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
+    """Write entries into the tables, inside the caller's transaction."""
+    for kind, targets in _TARGETS.items():
+        rows = _rows_of([entry for entry in entries if entry.kind == kind], targets[0])
+        if rows is None:
+            continue
+        for table in targets:
+            rows = newest_of_each_key(rows, table)
+            _merge(connection, table, rows)
+
+
+def newest_of_each_key(rows: pa.Table, table: Table) -> pa.Table:
+    """Return one row per key of ``table``: the newest, and of equals the last."""
+    ranks = [
+        np.asarray(_comparable(rows.column(name)))
+        for name in (*reversed(table.order), *reversed(table.key))
+    ]
+    order = np.lexsort(ranks)
+    keys = [rank[order] for rank in ranks[len(table.order) :]]
+    last = np.ones(len(order), np.bool_)
+    last[:-1] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
+    return rows if last.all() else rows.take(np.sort(order[last]))
+
+
+def _comparable(column: pa.ChunkedArray[Any]) -> Any:  # noqa: ANN401 - a numpy array of integers
+    if pa.types.is_integer(column.type):
+        return column.to_numpy()
+    return pc.rank(column, sort_keys="ascending", tiebreaker="dense").to_numpy()
+
+
+def _merge(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
+    bounds: list[int] = []
+    if table.pruned_by is not None:
+        limits = pc.min_max(rows.column(table.pruned_by))
+        bounds = [limits["min"].as_py(), limits["max"].as_py()]
+    connection.register("staged", rows)
+    try:
+        connection.execute(table.merge, bounds)
+    finally:
+        connection.unregister("staged")
+
+
+def _rows_of(entries: Sequence[Entry], table: Table) -> pa.Table | None:
+    if not entries:
+        return None
+    read = _arrow_rows if entries[0].kind in _ARROW_KINDS else _json_rows
+    rows = pa.concat_tables([read(entry, table) for entry in entries])
+    return rows if rows.num_rows else None
+
+
+def _arrow_rows(entry: Entry, table: Table) -> pa.Table:
+    batch = arrow_batch(entry.body)
+    metadata = batch.schema.metadata or {}
+    constants = {"entry": entry.seq, "policy": metadata.get(b"policy", b"").decode()}
+    columns: list[pa.Array[Any]] = []
+    for name, kind in table.columns.items():
+        if name == "position":
+            columns.append(pa.array(np.arange(batch.num_rows, dtype=np.int32)))
+        elif name in constants:
+            repeated = [constants[name]] * batch.num_rows
+            columns.append(pa.array(repeated, _SQL_TO_ARROW[kind]))
+        else:
+            columns.append(batch.column(name))
+    return pa.table(columns, schema=_schema(table))
+
+
+def _json_rows(entry: Entry, table: Table) -> pa.Table:
+    content = json.loads(entry.body)
+    if entry.kind == log.RULES:
+        text = entry.body.decode()
+        content = [{"policy": content["policy"], "at": entry.at, "document": text}]
+    rows = [
+        {**row, "entry": entry.seq, "position": position} for position, row in enumerate(content)
+    ]
+    return pa.Table.from_pylist(rows, schema=_schema(table))
+
+
+def _schema(table: Table) -> pa.Schema:
+    return pa.schema([(name, _SQL_TO_ARROW[kind]) for name, kind in table.columns.items()])

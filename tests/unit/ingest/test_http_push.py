@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Pushed readings are on disk before the device hears yes."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.http_push import PushLimits, _split, push_router
+from lamppost.clock import ManualClock
+from lamppost.frames import Deliveries
+from lamppost.log import FRAME, Entry, Log, Record
+from lamppost_app.sqlite_log import SqliteLog
+
+NOW = 1_795_300_200_000_000_000
+MESSAGE = b'{"sensor":"aq-1","time":"2026-11-21T21:00:00Z","values":{"pm2_5":12.10}}'
+URL = "/api/v1/readings"
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[SqliteLog]:
+    """A real inbox."""
+    opened = SqliteLog(tmp_path / "inbox.db")
+    yield opened
+    opened.close()
+
+
+def post(
+    log: Log, body: bytes, headers: dict[str, str] | None = None, **options: Any
+) -> httpx.Response:
+    """Push a body through a fresh application."""
+    app = FastAPI()
+    app.include_router(push_router(log, clock=ManualClock(NOW), **options))
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.post(URL, content=body, headers=headers)
+
+    return asyncio.run(send())
+
+
+def payloads(inbox: SqliteLog) -> list[bytes]:
+    """Return what the inbox holds, and check how it is labelled."""
+    found: list[bytes] = []
+    for entry in inbox.read(0, 100):
+        deliveries = Deliveries.from_bytes(entry.body)
+        assert entry.kind == FRAME
+        assert set(deliveries.routes) == {URL}
+        assert set(deliveries.sources) == {"http"}
+        assert set(deliveries.received_at) == {NOW} == {entry.at}
+        found += deliveries.payloads
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (MESSAGE, [MESSAGE]),
+        (b"  " + MESSAGE + b"\n", [MESSAGE]),
+        (b"[" + MESSAGE + b" ,\n " + MESSAGE + b"]", [MESSAGE, MESSAGE]),
+        (MESSAGE + b"\n" + MESSAGE + b"\r\n\n", [MESSAGE, MESSAGE]),
+        (b'{\n "a": 1\n}', [b'{\n "a": 1\n}']),
+    ],
+    ids=["object", "spaces", "array", "ndjson", "pretty"],
+)
+def test_messages_reach_the_inbox_byte_for_byte(
+    inbox: SqliteLog, body: bytes, expected: list[bytes]
+) -> None:
+    """One delivery per message, in one frame."""
+    answer = post(inbox, body)
+
+    assert answer.status_code == 202
+    assert answer.json() == {"accepted": len(expected), "rejected": []}
+    assert payloads(inbox) == expected
+    assert inbox.last() == 1
+
+
+def test_gzip_is_read(inbox: SqliteLog) -> None:
+    """Devices that pay per byte compress."""
+    answer = post(inbox, gzip.compress(MESSAGE), {"Content-Encoding": "gzip"})
+
+    assert answer.status_code == 202
+    assert payloads(inbox) == [MESSAGE]
+
+
+def test_a_bad_message_costs_only_itself(inbox: SqliteLog) -> None:
+    """What is an object is taken, what is not is named by its position."""
+    answer = post(inbox, MESSAGE + b"\n{broken\n17\n" + MESSAGE)
+
+    assert answer.status_code == 202
+    assert answer.json()["accepted"] == 2
+    assert [(item["index"], item["code"]) for item in answer.json()["rejected"]] == [
+        (1, "malformed"),
+        (2, "schema"),
+    ]
+    assert payloads(inbox) == [MESSAGE, MESSAGE]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"", {}, 400),
+        (b"{broken", {}, 400),
+        (b"[" + MESSAGE, {}, 400),
+        (b"[" + MESSAGE + b"] tail", {}, 400),
+        (b"\xff\xfe", {}, 400),
+        (b"[" * 100_000, {}, 400),
+        (b"17", {}, 422),
+        (b"[]", {}, 422),
+        (MESSAGE, {"Content-Type": "text/xml"}, 415),
+        (MESSAGE, {"Content-Encoding": "br"}, 415),
+        (MESSAGE, {"Content-Encoding": "gzip"}, 400),
+        (gzip.compress(MESSAGE)[:-4], {"Content-Encoding": "gzip"}, 400),
+        (gzip.compress(b" " * 30_000_000), {"Content-Encoding": "gzip"}, 413),
+        (b" " * 2_000_000, {}, 413),
+        (b"[" + b"{}," * 3000 + b"{}]", {}, 413),
+        (b"[" + b"1," * 3000 + b"1]", {}, 413),
+        (b"{}\n" * 3000, {}, 413),
+    ],
+)
+def test_what_cannot_be_taken_is_a_problem_document(
+    inbox: SqliteLog, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    """And nothing of it reaches the inbox."""
+    answer = post(inbox, body, headers)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    assert inbox.last() == 0
+
+
+def test_a_body_without_length_is_counted(inbox: SqliteLog) -> None:
+    """Content-Length lies or is missing; bytes are counted as they come."""
+    app = FastAPI()
+    app.include_router(push_router(inbox, limits=PushLimits(body_bytes=1024)))
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b" " * 512
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.post(URL, content=chunks())
+
+    assert asyncio.run(send()).status_code == 413
+
+
+@pytest.mark.parametrize("header", ["", "Bearer wrong", "Basic right", "right"])
+def test_the_token_is_asked_for(inbox: SqliteLog, header: str) -> None:
+    """Nobody without it gets in."""
+    answer = post(inbox, MESSAGE, {"Authorization": header}, token="right")
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert inbox.last() == 0
+
+
+def test_the_right_token_opens(inbox: SqliteLog) -> None:
+    """The scheme's name may be in any case."""
+    answer = post(inbox, MESSAGE, {"Authorization": "bearer right"}, token="right")
+
+    assert answer.status_code == 202
+
+
+class FullDisk:
+    """A log on a disk with no room."""
+
+    def append(self, records: Sequence[Record]) -> int:
+        """Refuse."""
+        raise OSError("no space left on device")
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        """Hold nothing."""
+        return []
+
+
+def test_a_full_disk_is_said_and_nothing_is_promised() -> None:
+    """503 with a time to come back, never 202."""
+    answer = post(FullDisk(), MESSAGE)
+
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.text(), JSON, max_size=4), min_size=1, max_size=8),
+    st.sampled_from(["array", "lines"]),
+)
+def test_splitting_loses_nothing(messages: list[dict[str, Any]], form: str) -> None:
+    """Every message comes out as it went in, as array and as lines."""
+    texts = [json.dumps(message, ensure_ascii=False) for message in messages]
+    body = f"[{' , '.join(texts)}]" if form == "array" else "\n".join(texts)
+
+    found = _split(body, 100)
+
+    assert [piece.decode() for piece in found.taken] == texts
+    assert found.rejected == []

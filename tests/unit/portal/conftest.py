@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A portal over a seeded store, spoken to without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from lamppost.clock import ManualClock
+from lamppost_app.portal.app import create_app
+from lamppost_app.portal.context import PortalContext
+from lamppost_app.settings import DataSettings, HttpSettings, Settings
+from lamppost_app.sqlite_log import SqliteLog
+from sinks.store import Store, StoreSettings
+from tests.unit.portal.seeded_city import city_entries
+
+NOW = 1_795_300_200_000_000_000
+
+
+@dataclass
+class Portal:
+    """An application and everything it stands on."""
+
+    context: PortalContext
+    app: Any
+
+    def request(
+        self, method: str, path: str, *, client: str = "127.0.0.1", host: str = "127.0.0.1:8642",
+        **options: Any,
+    ) -> httpx.Response:  # fmt: skip
+        """Send one request."""
+
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, client=(client, 4711))
+            async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as session:
+                return await session.request(method, path, **options)
+
+        return asyncio.run(send())
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        """Send a GET."""
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        """Send a POST."""
+        return self.request("POST", path, **options)
+
+
+MakePortal = Callable[..., Portal]
+
+
+@pytest.fixture
+def make_portal(tmp_path: Path) -> Iterator[MakePortal]:
+    """Make portals with their own settings."""
+    opened: list[Any] = []
+
+    def make(*, seeded: bool = True, **http: Any) -> Portal:
+        data = DataSettings(dir=tmp_path / str(len(opened)))
+        settings = Settings(data=data, http=HttpSettings(**http))
+        store = Store(StoreSettings(path=settings.store_path))
+        inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
+        opened.extend((store, inbox, outbox))
+        if seeded:
+            entries = city_entries(NOW)
+            store.write(entries, entries[-1].seq)
+        context = PortalContext(
+            settings=settings, inbox=inbox, outbox=outbox, store=store, clock=ManualClock(NOW)
+        )
+        return Portal(context, create_app(context))
+
+    yield make
+    for item in opened:
+        item.close()
+
+
+@pytest.fixture
+def portal(make_portal: MakePortal) -> Portal:
+    """A portal over a city that has run for two hours."""
+    return make_portal()

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Supervisors and Prometheus are told the truth."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from lamppost.log import TICK, Record
+from lamppost_app.portal.app import create_app
+from lamppost_app.portal.health import backlog
+from tests.unit.portal.conftest import NOW, Portal
+
+
+def test_a_working_portal_is_ok_when_ticks_arrive(portal: Portal) -> None:
+    """200, with the age of the last tick."""
+    assert portal.get("/healthz").json()["status"] == "degraded"
+
+    portal.context.inbox.append([Record(TICK, NOW - 3_000_000_000, b"")])
+    answer = portal.get("/healthz")
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ok"
+    assert answer.json()["last_tick_age_s"] == 3.0
+
+
+def test_a_dead_feed_or_store_is_down(portal: Portal) -> None:
+    """503, so that a supervisor restarts the portal."""
+    dead = Portal(portal.context, create_app(replace(portal.context, feed_alive=lambda: False)))
+    assert dead.get("/healthz").status_code == 503
+
+    portal.context.store.close()
+    assert portal.get("/healthz").status_code == 503
+
+
+def test_the_backlog_counts_what_waits_before_engine_and_store(portal: Portal) -> None:
+    """Both queues count."""
+    portal.context.inbox.append([Record(TICK, NOW, b"")] * 5)
+    stored = portal.context.store.cursor()
+    portal.context.outbox.append([Record("alerts", NOW, b"[]")] * (stored + 2))
+    context = replace(portal.context, engine_position=lambda: 2)
+
+    assert backlog(context) == 2 + 3
+
+
+def test_metrics_follow_the_naming_rule_and_name_no_sensor(portal: Portal) -> None:
+    """lamppost_<noun>_<unit>, counters end in _total, labels are bounded."""
+    text = portal.get("/metrics").text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+
+    assert all(re.fullmatch(r"lamppost_[a-z_]+", name) for name in families)
+    assert "aq-001" not in text
+    accepted = [
+        sample.value
+        for sample in families["lamppost_ledger_messages"].samples
+        if sample.labels == {"source": "mqtt", "outcome": "accepted"}
+    ]
+    assert accepted == [460.0]

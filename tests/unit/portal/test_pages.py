@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The pages say what is in the store, and work without scripts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lamppost import log
+from lamppost.log import Entry
+from lamppost_app.portal.texts import catalogue
+from tests.unit.portal.conftest import NOW, MakePortal, Portal
+from tests.unit.portal.seeded_city import alert, alerts_body
+
+PAGES = (
+    "/", "/?severity=critical", "/?state=acknowledged&area=Harbour", "/alerts/alert-1",
+    "/alerts/alert-2", "/stations", "/stations?search=harb", "/map", "/map?quantity=no2",
+    "/stations/aq-001", "/stations/aq-001?range=7d", "/stations/tr-001?quantity=vehicle_count",
+    "/stations/aq-001?until=2026-11-21T21:00:00Z", "/downloads", "/api",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_answers_with_one_heading_and_without_inline_code(
+    portal: Portal, path: str
+) -> None:
+    """The content security policy would refuse inline styles, scripts and handlers."""
+    answer = portal.get(path)
+
+    assert answer.status_code == 200
+    assert len(re.findall("<h1", answer.text)) == 1
+    assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", answer.text)
+
+
+@pytest.mark.parametrize("path", ["/", "/stations", "/map", "/downloads", "/api"])
+def test_an_empty_installation_has_pages_too(make_portal: MakePortal, path: str) -> None:
+    """On the first day nothing is known yet."""
+    answer = make_portal(seeded=False).get(path)
+
+    assert answer.status_code == 200
+
+
+def test_the_console_names_what_is_wrong_and_why(portal: Portal) -> None:
+    """Title, place, reason and numbers of an open alert are on the list."""
+    page = portal.get("/").text
+
+    assert "Particulates far above usual" in page
+    assert "PM2.5 has been three times the usual level" in page
+    assert "<b>61.4 µg/m³</b>" in page
+    assert "Barge with a smoking engine" in page
+    assert "Noise at night" in page
+
+
+def test_filters_in_the_address_choose_alerts(portal: Portal) -> None:
+    """Every filter is a link somebody can send."""
+    page = portal.get("/?severity=warning").text
+
+    assert 'data-alert="alert-2"' in page
+    assert 'data-alert="alert-1"' not in page
+
+
+def test_an_old_open_alert_is_still_on_the_list(portal: Portal) -> None:
+    """Open alerts are never filtered by time."""
+    old = alert("ancient", NOW - 400 * 86_400_000_000_000)
+    portal.context.store.write([Entry(99, log.ALERTS, NOW, alerts_body(old))], 99)
+
+    assert 'data-alert="ancient"' in portal.get("/").text
+
+
+def test_the_alert_page_tells_evidence_rule_and_history(portal: Portal) -> None:
+    """Why did this fire: everything a reader needs to check it."""
+    page = portal.get("/alerts/alert-4").text
+
+    parts = ("6.0 – 18.0", "PM2.5 stays below 18", "pm_high", "0123456789ab", "<svg", "Operator",
+             "Barge with a smoking engine")  # fmt: skip
+    assert [part for part in parts if part not in page] == []
+
+
+def test_unknown_things_are_not_found(portal: Portal) -> None:
+    """A page says so, with the way back."""
+    for path in ("/alerts/nothing", "/stations/nothing", "/nothing"):
+        answer = portal.get(path)
+
+        assert answer.status_code == 404
+        assert "Back to the console" in answer.text
+
+
+def test_names_of_stations_cannot_write_markup(portal: Portal) -> None:
+    """A name is text, whatever is in it."""
+    page = portal.get("/stations").text
+
+    assert "Harbour &amp; quay &lt;east&gt;" in page
+    assert "<east>" not in page
+
+
+def test_flags_are_words_with_their_reasons(portal: Portal) -> None:
+    """A suspect reading says so and why."""
+    page = portal.get("/stations/aq-001?range=6h").text
+
+    assert "suspect" in page
+    assert "It replaces an earlier value" in page
+    assert 'class="mark suspect"' in page
+    assert 'class="mark fail"' in page
+    assert 'class="gap"' in page
+    assert 'class="band"' in page
+
+
+def test_the_index_card_names_period_coverage_and_pollutant(portal: Portal) -> None:
+    """An index without its averaging period means nothing."""
+    page = portal.get("/stations/aq-001").text
+
+    assert "Unhealthy for sensitive groups" in page
+    assert "24 hours up to" in page
+    assert "95 %" in page
+    assert "Responsible pollutant" in page
+
+
+def test_downloads_list_checksums_and_serve_parts(portal: Portal) -> None:
+    """A file has its digest, an ETag, and can be fetched in ranges."""
+    folder = portal.context.settings.open_data_path
+    (folder / "2026").mkdir()
+    (folder / "2026" / "hours.csv").write_text("a,b\n1,2\n")
+    (folder / ".half").write_text("secret")
+
+    page = portal.get("/downloads").text
+    whole = portal.get("/downloads/files/2026/hours.csv")
+    part = portal.get("/downloads/files/2026/hours.csv", headers={"Range": "bytes=0-2"})
+    again = portal.get(
+        "/downloads/files/2026/hours.csv", headers={"If-None-Match": whole.headers["etag"]}
+    )
+
+    assert "2026/hours.csv" in page
+    assert re.search(r"<code class=\"digest\">[0-9a-f]{64}</code>", page)
+    assert ".half" not in page
+    assert portal.get("/downloads/files/.half").status_code == 404
+    assert (part.status_code, part.text) == (206, "a,b")
+    assert again.status_code == 304
+    assert whole.headers["access-control-allow-origin"] == "*"
+
+
+def test_every_text_key_of_the_templates_exists() -> None:
+    """A page with a missing sentence would fail only when somebody opens it."""
+    folder = Path(__file__).parents[3] / "lamppost_app" / "portal"
+    sources = [*folder.glob("templates/*.html"), *folder.glob("*.py")]
+    found = {
+        key
+        for source in sources
+        for key in re.findall(r"""\b(?:t|text)\(["']([\w.]+)["'][,)]""", source.read_text())
+    }
+
+    assert found - set(catalogue()) == set()
+
+
+def test_kept_texts_are_used() -> None:
+    """Sentences nobody reads are taken out."""
+    folder = Path(__file__).parents[3] / "lamppost_app" / "portal"
+    paths = [*folder.glob("templates/*"), *folder.glob("*.py")]
+    source = "".join(path.read_text() for path in paths)
+    made_up = ("flag.", "severity.", "state.", "event.", "category.", "advice.", "nav.", "shape.",
+               "filter.", "acknowledge.", "console.", "kind.")  # fmt: skip
+
+    unused = [key for key in catalogue() if key not in source and not key.startswith(made_up)]
+
+    assert unused == []
