@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from lamppost import log
 from lamppost.batch import AggregateBatch, JudgedBatch
 from lamppost.component import reason_names
+from lamppost.errors import ConfigError
 from lamppost.frames import Deliveries, arrow_batch
 from lamppost.log import Entry, Record
 from lamppost.policy import Policy
@@ -35,8 +36,13 @@ def inbox_of(recording: Recording, sensor: str, policy: Policy) -> Iterator[Entr
 
     Every reading is received at its own time; ticks advance the clock in between, and far enough
     at the end for every window to close.
+
+    Raises:
+        ConfigError: the recording has no rows.
     """
     readings = recording.readings()
+    if not len(readings):
+        raise ConfigError("the recording has no rows", where=str(recording.path))
     heard_at = np.maximum.accumulate(readings.time_ns)
     for number, record in enumerate(_records(readings, heard_at, sensor, policy), 1):
         yield Entry(number, *record)

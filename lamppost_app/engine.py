@@ -213,6 +213,11 @@ class Engine:
         return [self._json(log.ALERTS, [event.model_dump() for event in events])]
 
     def _quarantine(self, deliveries: Deliveries, refused: list[Refusal]) -> list[Record]:
+        # One row for each message and code, however many of its readings it concerns: the message
+        # is kept whole in each.
+        grouped: dict[tuple[int, str], list[Refusal]] = {}
+        for refusal in refused:
+            grouped.setdefault((refusal.delivery, refusal.code), []).append(refusal)
         rows = [
             {
                 "received_at": deliveries.received_at[refusal.delivery],
@@ -222,9 +227,9 @@ class Engine:
                 "payload": deliveries.payloads[refusal.delivery],
                 "sensor": refusal.sensor,
                 "code": refusal.code,
-                "detail": refusal.detail,
+                "detail": refusal.detail + (f" (and {len(more)} more)" if more else ""),
             }
-            for refusal in refused
+            for refusal, *more in grouped.values()
         ]
         return self._quarantine_rows(rows)
 

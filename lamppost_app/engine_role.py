@@ -12,7 +12,7 @@ from lamppost.log import Record
 from lamppost.times import HOUR_NS
 
 from .engine import Engine
-from .settings import Settings
+from .settings import Settings, sinks_in_use
 from .sqlite_log import SqliteLog
 
 CONSUMER: Final = "engine"
@@ -108,5 +108,6 @@ def _trim(settings: Settings, inbox: SqliteLog, outbox: SqliteLog, cursors: Sqli
     if snapshot is not None:
         inbox.trim_older(kept_since, snapshot[0])
     positions = cursors.positions()
-    if positions:
-        outbox.trim_older(kept_since, min(positions.values()))
+    reading = [positions.get(name, 0) for name in sinks_in_use(settings)]
+    if reading:
+        outbox.trim_older(kept_since, min(reading))

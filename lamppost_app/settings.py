@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -75,13 +75,35 @@ class IntakeSettings(_Section):
 
     Attributes:
         frame_messages: messages that fill a frame.
+        frame_bytes: bytes of topics and payloads that fill a frame.
         frame_ms: longest wait before a frame is committed, milliseconds.
+        held_messages: messages taken in and not yet committed at which the broker is no longer
+            read from.
+        held_bytes: bytes of topics and payloads taken in and not yet committed at which the broker
+            is no longer read from.
         tick_s: seconds between clock ticks.
     """
 
     frame_messages: int = Field(default=4096, ge=1)
+    frame_bytes: int = Field(default=8_388_608, ge=1)
     frame_ms: float = Field(default=20.0, gt=0)
+    held_messages: int = Field(default=16_384, ge=1)
+    held_bytes: int = Field(default=33_554_432, ge=1)
     tick_s: float = Field(default=1.0, gt=0)
+
+
+class StoreSettings(_Section):
+    """The portal's embedded store.
+
+    Attributes:
+        readings_days: days single readings are kept, by their time.
+        minute_aggregates_days: days aggregates of up to a minute are kept; longer ones stay.
+        quarantine_days: days quarantined messages are kept, by their receipt.
+    """
+
+    readings_days: float = Field(default=7.0, gt=0)
+    minute_aggregates_days: float = Field(default=30.0, gt=0)
+    quarantine_days: float = Field(default=30.0, gt=0)
 
 
 class EngineSettings(_Section):
@@ -168,6 +190,8 @@ class Settings(BaseSettings):
         policy: folder of the policy files; default: the policy that comes with Lamppost.
         stations: GeoJSON file of the stations, if any.
         log_level: least severity that is logged.
+        sinks: settings of further sinks by their registered name, e.g. those of a plugin; the key
+            every_s sets the shortest time between writes.
     """
 
     model_config = SettingsConfigDict(
@@ -181,10 +205,12 @@ class Settings(BaseSettings):
     mqtt: MqttSettings = MqttSettings()
     intake: IntakeSettings = IntakeSettings()
     engine: EngineSettings = EngineSettings()
+    store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()
     influxdb: InfluxSettings = InfluxSettings()
     open_data: OpenDataSettings = OpenDataSettings()
     mqtt_out: MqttOutSettings = MqttOutSettings()
+    sinks: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @property
     def inbox_path(self) -> Path:
@@ -221,6 +247,17 @@ class Settings(BaseSettings):
         return beside if beside.is_dir() else package / "policy"
 
 
+def sinks_in_use(settings: Settings) -> list[str]:
+    """Return the names of the sinks that read the outbox; a sink switched off holds nothing up."""
+    switches = {
+        "store": settings.http.enabled,
+        "influxdb": settings.influxdb.enabled,
+        "open_data": settings.open_data.enabled,
+        "mqtt_out": settings.mqtt_out.enabled,
+    }
+    return [*(name for name, on in switches.items() if on), *settings.sinks]
+
+
 def load(path: Path | None) -> Settings:
     """Read the settings.
 
@@ -232,7 +269,7 @@ def load(path: Path | None) -> Settings:
         ConfigError: naming the file and the key path.
     """
     if path is not None and not path.is_file():
-        hint = "copy deploy/lamppost.toml and name it with --config"
+        hint = "docs/settings.md shows one; name it with --config"
         raise ConfigError("there is no such settings file", where=str(path), hint=hint)
     try:
         settings = _settings_class(path)()

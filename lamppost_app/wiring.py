@@ -4,18 +4,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from lamppost.component import Sink
+from lamppost.component import Sink, find
 from sinks.influxdb import InfluxdbSink
 from sinks.influxdb import InfluxSettings as InfluxSinkSettings
+from sinks.mqtt_client import BrokerSettings
 from sinks.mqtt_out import MqttOutSettings as MqttSinkSettings
 from sinks.mqtt_out import MqttOutSink
 from sinks.open_data.sink import OpenDataSettings as OpenDataSinkSettings
 from sinks.open_data.sink import OpenDataSink
 
+from .components import discover_all
 from .delivery import SinkRunner, start_runners
-from .settings import Settings
+from .settings import MqttSettings, Settings
 from .sqlite_log import SqliteLog
 
 
@@ -37,7 +41,20 @@ def destinations(settings: Settings) -> list[Destination]:
         found.append(Destination(OpenDataSink(open_data), settings.open_data.every_s))
     if settings.mqtt_out.enabled:
         found.append(Destination(MqttOutSink(_mqtt(settings))))
-    return found
+    return [*found, *(_named(name, raw) for name, raw in settings.sinks.items())]
+
+
+def _named(name: str, raw: Mapping[str, Any]) -> Destination:
+    """Build a sink from its own table of the settings.
+
+    Raises:
+        ConfigError: there is no such sink, or a wrong setting.
+    """
+    discover_all()
+    where = f"sinks.{name}"
+    component = find("sink", name, where)
+    own = {key: value for key, value in raw.items() if key != "every_s"}
+    return Destination(component.cls(component.parse(own, where)), float(raw.get("every_s", 0.0)))
 
 
 def run_deliver(settings: Settings, stop: threading.Event) -> None:
@@ -71,14 +88,20 @@ def _influx(settings: Settings) -> InfluxSinkSettings:
 
 
 def _mqtt(settings: Settings) -> MqttSinkSettings:
-    broker = settings.mqtt
-    return MqttSinkSettings(
-        host=broker.host,
-        port=broker.port,
-        username=broker.username,
-        password=broker.password,
-        tls=broker.tls,
-        ca_file=broker.ca_file,
-        client_id=f"{broker.client_id}-out",
-        prefix=settings.mqtt_out.prefix,
+    reached = broker(settings.mqtt, client_id=f"{settings.mqtt.client_id}-out")
+    return MqttSinkSettings(**reached.model_dump(), prefix=settings.mqtt_out.prefix)
+
+
+def broker(given: MqttSettings, **changes: object) -> BrokerSettings:
+    """Return how to publish to the broker of the settings."""
+    reached = BrokerSettings(
+        host=given.host,
+        port=given.port,
+        protocol=given.protocol,
+        username=given.username,
+        password=given.password,
+        tls=given.tls,
+        ca_file=given.ca_file,
+        keepalive_s=given.keepalive_s,
     )
+    return reached.model_copy(update=changes)

@@ -29,8 +29,8 @@ class Memory(Protocol):
         """Return which instants are held, and the value of each."""
         ...
 
-    def oldest(self, series: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-        """Return the oldest instant at which each series may still change."""
+    def oldest(self, newest: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the oldest instant at which a series may still change, by its newest one."""
         ...
 
 
@@ -73,14 +73,14 @@ class Arrival:
         """Say what each reading of a batch is; later calls remember it."""
         self._state.grow(len(self._series))
         np.maximum.at(self._state["received"], batch.series, batch.received)
-        in_order = self._in_order(batch)
+        before = self._newest_before(batch)
+        in_order = batch.time > before
+        too_old = batch.time < self._memory.oldest(before)
         duplicate = np.zeros(len(batch), np.bool_)
         corrected = np.zeros(len(batch), np.bool_)
-        too_old = np.zeros(len(batch), np.bool_)
         if not in_order.all():
-            late = np.flatnonzero(~in_order)
-            too_old[late] = batch.time[late] < self._memory.oldest(batch.series[late])
-            self._compare(batch, in_order, duplicate, corrected)
+            rows = np.flatnonzero(~too_old)  # what the memory knows beyond the horizon is chance
+            duplicate[rows], corrected[rows] = self._compare(batch.take(rows), in_order[rows])
         keep = ~duplicate & ~too_old
         reasons = batch.reasons.copy()
         reasons[~in_order] |= OUT_OF_ORDER.mask
@@ -92,23 +92,22 @@ class Arrival:
             in_order=in_order[keep],
             kept=np.flatnonzero(keep),
             duplicates=np.flatnonzero(duplicate),
-            too_old=np.flatnonzero(too_old & ~duplicate),
+            too_old=np.flatnonzero(too_old),
         )
 
-    def _in_order(self, batch: ReadingBatch) -> BoolArray:
+    def _newest_before(self, batch: ReadingBatch) -> npt.NDArray[np.int64]:
+        """Return the newest instant of its series before each reading, and remember the newest."""
         groups = Groups.by_series(batch.series)
         time = batch.time[groups.order]
         newest = self._state["newest"]
-        before = groups.running_max(time, newest[groups.codes])
-        in_order = np.empty(len(batch), np.bool_)
-        in_order[groups.order] = time > before
-        newest[groups.codes] = np.maximum(before, time)[groups.lasts]
-        return in_order
+        carried = groups.running_max(time, newest[groups.codes])
+        newest[groups.codes] = np.maximum(carried, time)[groups.lasts]
+        before = np.empty(len(batch), np.int64)
+        before[groups.order] = carried
+        return before
 
-    def _compare(
-        self, batch: ReadingBatch, in_order: BoolArray, duplicate: BoolArray, corrected: BoolArray
-    ) -> None:
-        """Mark duplicates and corrections among readings that did not arrive in order."""
+    def _compare(self, batch: ReadingBatch, in_order: BoolArray) -> tuple[BoolArray, BoolArray]:
+        """Return which readings are duplicates, and which are corrections."""
         order = np.lexsort((batch.time, batch.series))
         same = np.zeros(len(batch), np.bool_)
         same[1:] = (batch.time[order][1:] == batch.time[order][:-1]) & (
@@ -123,8 +122,10 @@ class Arrival:
         held[asked], earlier[asked] = self._memory.known(batch.series[rows], batch.time[rows])
         with np.errstate(invalid="ignore"):
             equal = (value == earlier) | (np.isnan(value) & np.isnan(earlier))
+        duplicate, corrected = np.empty_like(held), np.empty_like(held)
         duplicate[order] = held & equal
         corrected[order] = held & ~equal
+        return duplicate, corrected
 
     def snapshot(self) -> Snapshot:
         """Return the whole state."""

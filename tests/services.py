@@ -65,7 +65,7 @@ class Service:
         log = (self.folder / "output.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [_binary(self.program), *self.command()], stdout=log, stderr=log
+                [binary(self.program), *self.command()], stdout=log, stderr=log
             )
         until = time.monotonic() + _STARTUP_S
         while not self.ready():
@@ -180,7 +180,8 @@ def victoria_metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victo
     service.stop()
 
 
-def _binary(program: str) -> str:
+def binary(program: str) -> str:
+    """Return where a program is; without it the test is skipped, or fails where it must be."""
     found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is None:
         wanted = os.environ.get("CI"), os.environ.get("LAMPPOST_REQUIRE_SERVICES")

@@ -18,10 +18,13 @@ import typer
 
 from lamppost import events
 from lamppost.errors import NotConnected
+from lamppost.log import FRAME
 from lamppost_app import settings as installation
 from lamppost_app.roles import ROLES
+from lamppost_app.sqlite_log import SqliteLog
 from lamppost_app.supervisor import Supervisor, role_command
 from sensor_sim.fleet import build_fleet, to_geojson
+from sensor_sim.messages import Message
 from sinks.mqtt_client import BrokerSettings, Publisher
 
 from .run import prepare
@@ -29,6 +32,7 @@ from .simulate import history, make_city, publish, publish_live
 
 SEED: Final = 1
 _USUAL_PORT: Final = 8642
+_USUAL_BROKER_PORT: Final = 1883
 _HISTORY_H: Final = 26.0
 
 
@@ -66,31 +70,43 @@ def demo_broker(port: Annotated[int, typer.Option()]) -> None:
 
 def demo_city(
     broker: Annotated[int, typer.Option()],
+    inbox: Annotated[Path, typer.Option()],
     air_quality: Annotated[int, typer.Option()],
     traffic: Annotated[int, typer.Option()],
 ) -> None:
     """Publish the demo's city: what its devices kept since yesterday, then live."""
-    publisher = Publisher(BrokerSettings(port=broker))
+    publisher = Publisher(BrokerSettings(port=broker, protocol="3.1.1"))
     city = make_city(SEED, air_quality, traffic, 60.0)
-    publish(publisher, history(city, _HISTORY_H), "the last 26 hours of the city")
+    past = history(city, _HISTORY_H)
+    _wait_for_intake(publisher, past[0], SqliteLog(inbox))
+    publish(publisher, past, "the last 26 hours of the city")
     publish_live(publisher, city, None)
 
 
+def _wait_for_intake(publisher: Publisher, message: Message, inbox: SqliteLog) -> None:
+    """Send one message until it has come through: a broker drops what nobody has subscribed to."""
+    while not any(entry.kind == FRAME for entry in inbox.read(0, 1000)):
+        publisher.publish_all([(message.topic, message.payload)], 1)
+        time.sleep(0.2)
+
+
 def _run(folder: Path, port: int | None, air_quality: int, traffic: int) -> int:
-    port, broker = port or _free_port(_USUAL_PORT), _free_port(0)
+    port, broker = port or _free_port(_USUAL_PORT), _free_port(_USUAL_BROKER_PORT)
     config = _write_configuration(folder, port, broker, air_quality, traffic)
+    settings = installation.load(config)
     events.configure("WARNING", "demo")
-    prepare(installation.load(config))
+    prepare(settings)
     own = [sys.executable, "-m", "lamppost_app"]
+    inbox = str(settings.inbox_path)
     fleet = ["--air-quality", str(air_quality), "--traffic", str(traffic)]
     commands = {
         "broker": [*own, "demo-broker", "--port", str(broker)],
         **{name: role_command(name, str(config)) for name in ROLES},
-        "city": [*own, "demo-city", "--broker", str(broker), *fleet],
+        "city": [*own, "demo-city", "--broker", str(broker), "--inbox", inbox, *fleet],
     }
     url = f"http://127.0.0.1:{port}"
     typer.echo(f"Lamppost demo: {air_quality} air-quality and {traffic} traffic stations, starting")
-    threading.Thread(target=_announce, args=(url,), daemon=True).start()
+    threading.Thread(target=_announce, args=(url, broker), daemon=True).start()
     return Supervisor(commands).run()
 
 
@@ -112,11 +128,15 @@ def _write_configuration(
     return config
 
 
-def _announce(url: str) -> None:
+def _announce(url: str, broker: int) -> None:
     """Say where the portal is as soon as it answers."""
     while not _answers(url):
         time.sleep(0.2)
-    typer.echo(f"\n  The console is at {url}\n  Stop with Ctrl-C.\n")
+    typer.echo(
+        f"\n  The console is at {url}\n"
+        f"  Devices may publish to 127.0.0.1:{broker}, topic v1/<sensor>/readings\n"
+        "  Stop with Ctrl-C.\n"
+    )
 
 
 def _answers(url: str) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import socket
@@ -17,8 +18,8 @@ from lamppost.errors import ConfigError, LamppostError
 from lamppost_app.bootstrap import check_configuration
 from lamppost_app.ownership import refuse_strangers
 from lamppost_app.settings import Settings
-from lamppost_app.sqlite_log import SqliteLog
-from sinks.mqtt_client import BrokerSettings, Publisher
+from lamppost_app.wiring import broker
+from sinks.mqtt_client import Publisher
 
 from .options import ConfigOption, load_settings
 
@@ -87,27 +88,20 @@ def _configuration(settings: Settings) -> str:
 
 
 def _data(settings: Settings) -> str:
-    log = SqliteLog(settings.inbox_path)
-    last = log.last()
-    log.close()
-    free = shutil.disk_usage(settings.data.dir).free
+    folder = settings.data.dir
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not os.access(there, os.W_OK):
+        raise ConfigError("cannot write here", where=str(there))
+    free = shutil.disk_usage(there).free
     if free < _FREE_BYTES:
-        raise ConfigError(f"{free / 1e9:.1f} GB free", where=str(settings.data.dir))
-    return f"{settings.data.dir.resolve()}, {free / 1e9:.0f} GB free, inbox at entry {last}"
+        raise ConfigError(f"only {free / 1e9:.1f} GB free", where=str(there))
+    state = "" if folder.exists() else ", made at the first start"
+    return f"{folder.absolute()}, {free / 1e9:.0f} GB free{state}"
 
 
 def _broker(settings: Settings) -> str:
     given = settings.mqtt
-    broker = BrokerSettings(
-        host=given.host,
-        port=given.port,
-        username=given.username,
-        password=given.password,
-        tls=given.tls,
-        ca_file=given.ca_file,
-        timeout_s=5.0,
-    )
-    publisher = Publisher(broker)
+    publisher = Publisher(broker(given, timeout_s=5.0))
     publisher.publish_all([(f"lamppost/doctor/{given.client_id}", b"")], 1)
     publisher.close()
     return f"{given.host}:{given.port} takes QoS 1"
@@ -124,12 +118,22 @@ def _influxdb(settings: Settings) -> str:
 
 
 def _port(settings: Settings) -> str:
-    address = (settings.http.host, settings.http.port)
+    host, port = settings.http.host, settings.http.port
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(address)
+            probe.bind((host, port))
         except OSError as error:
-            where = f"{address[0]}:{address[1]}"
+            if _answers_as_lamppost(port):
+                return f"{host}:{port}: Lamppost is running there"
+            where = f"{host}:{port}"
             raise ConfigError(f"cannot listen: {error.strerror}", where=where) from error
-    return f"{address[0]}:{address[1]} is free"
+    return f"{host}:{port} is free"
+
+
+def _answers_as_lamppost(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2.0) as answer:
+            return b"feed_alive" in answer.read()
+    except OSError:
+        return False

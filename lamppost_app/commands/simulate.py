@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lamppost.errors import ConfigError
 from lamppost.times import HOUR_NS, SECOND_NS
+from lamppost_app.wiring import broker
 from sensor_sim.city import City
 from sensor_sim.fleet import build_fleet
 from sensor_sim.messages import Message
@@ -117,17 +118,9 @@ def _due(city: City, duration_s: float | None) -> Iterator[list[Message]]:
 
 def _broker(mqtt: str | None, config: Path | None) -> BrokerSettings:
     given = load_settings(config).mqtt
-    host, port = given.host, given.port
-    if mqtt is not None:
-        host, _, text = mqtt.rpartition(":")
-        if not host or not text.isdigit():
-            raise ConfigError(f"{mqtt!r} is not HOST:PORT", where="--mqtt")
-        port = int(text)
-    return BrokerSettings(
-        host=host,
-        port=port,
-        username=given.username,
-        password=given.password,
-        tls=given.tls,
-        ca_file=given.ca_file,
-    )
+    if mqtt is None:
+        return broker(given)
+    host, _, port = mqtt.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"{mqtt!r} is not HOST:PORT", where="--mqtt")
+    return broker(given, host=host, port=int(port))

@@ -166,8 +166,8 @@ class _Figures(Collector):
     @staticmethod
     def _messages(ledger: list[dict[str, Any]]) -> Metric:
         family = CounterMetricFamily(
-            "lamppost_ledger_messages",
-            "Messages by the door they came through and what became of them.",
+            "lamppost_ledger_items",
+            "Readings and unreadable payloads by the door they came through and what became of them.",
             labels=["source", "outcome"],
         )
         for row in ledger:

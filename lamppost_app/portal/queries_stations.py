@@ -9,7 +9,7 @@ from lamppost.times import MINUTE_NS, SECOND_NS
 from sinks.store_reader import Row, StoreReader
 
 _SILENT_AFTER_PERIODS: Final = 5
-_SILENT_AFTER_AT_LEAST_NS: Final = 5 * MINUTE_NS
+_SILENT_AFTER_AT_LEAST_NS: Final = 15 * MINUTE_NS  # as in the default policy
 
 _STATIONS: Final = f"""
 WITH heard AS (

@@ -64,7 +64,8 @@ def run_portal(settings: Settings) -> None:
         ConfigError: a file cannot be opened or the address is taken.
     """
     stop = threading.Event()
-    store = Store(StoreSettings(path=settings.store_path))
+    kept = settings.store.model_dump()
+    store = Store(StoreSettings(path=settings.store_path, **kept))
     inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
     cursors = SqliteLog(settings.cursors_path)
     feeding = SinkRunner(store, outbox, cursors, stop, every_s=_FEED_EVERY_S)

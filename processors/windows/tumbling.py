@@ -140,12 +140,9 @@ class Tumbling:
         values[newer] = rows["value"][newer]
         return held | newer, values
 
-    def oldest(self, series: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-        """Return the oldest instant each series may still be corrected at, ns UTC."""
-        self._state.grow(len(self._series))
-        horizon = round(self._settings.correction_horizon_s * SECOND_NS)
-        oldest: npt.NDArray[np.int64] = self._state["newest"][series] - horizon
-        return oldest
+    def oldest(self, newest: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the oldest instant a series may still be corrected at, by its newest one."""
+        return newest - round(self._settings.correction_horizon_s * SECOND_NS)
 
     def advance(self, now: int) -> AggregateBatch:
         """Close and revise every window whose time has come."""
@@ -231,7 +228,7 @@ class Tumbling:
             length=np.full(len(states), length),
             revision=states["revision"],
             count=count,
-            expected=length / self._cadence.usual(states["series"]),
+            expected=_expected(states, length, self._cadence.usual(states["series"])),
             coverage=coverage,
             mean=states["mean"],
             min=np.where(empty, np.nan, states["low"]),
@@ -244,8 +241,7 @@ class Tumbling:
         )
 
     def _evict(self) -> None:
-        everyone = np.arange(len(self._state), dtype=np.int32)
-        reach = self.oldest(everyone) - self._lengths[-1]
+        reach = self.oldest(self._state["newest"]) - self._lengths[-1]
         tables = [self._readings, *self._published]
         if sum(len(table) for table in tables) > self._evict_above:
             for table in tables:
@@ -283,6 +279,20 @@ class Tumbling:
         for level in range(len(self._lengths)):
             self._open[level] = [snapshot[f"open_{level}"]]
             self._published[level].restore(snapshot[f"published_{level}"])
+
+
+def _expected(
+    states: RowArray, length: int, usual: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Return how many readings the pace of those that entered would have put in a whole window.
+
+    Where none entered, the pace is the series' usual one.
+    """
+    pace = np.divide(
+        states["cover"], states["count"], out=usual.astype(np.float64), where=states["cover"] > 0
+    )
+    expected: npt.NDArray[np.float64] = length / pace
+    return expected
 
 
 def _joined(parts: list[RowArray], dtype: np.dtype[Any]) -> RowArray:

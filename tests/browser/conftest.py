@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import threading
 import time
@@ -28,6 +27,7 @@ from lamppost_app.portal.server import PortalServer
 from lamppost_app.settings import DataSettings, Settings
 from lamppost_app.sqlite_log import SqliteLog
 from sinks.store import Store, StoreSettings
+from tests.services import binary
 from tests.unit.portal.seeded_city import alert, alerts_body, city_entries
 
 CHROMIUM_ARGUMENTS = [
@@ -106,11 +106,10 @@ def without_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Start Chromium once for a module."""
-    executable = shutil.which("chromium")
-    if executable is None:
-        pytest.skip("chromium is not installed")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+        started = playwright.chromium.launch(
+            executable_path=binary("chromium"), args=CHROMIUM_ARGUMENTS
+        )
         yield started
         started.close()
 

@@ -54,7 +54,7 @@ def test_metrics_follow_the_naming_rule_and_name_no_sensor(portal: Portal) -> No
     assert "aq-001" not in text
     accepted = [
         sample.value
-        for sample in families["lamppost_ledger_messages"].samples
+        for sample in families["lamppost_ledger_items"].samples
         if sample.labels == {"source": "mqtt", "outcome": "accepted"}
     ]
     assert accepted == [460.0]

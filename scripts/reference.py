@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Writes the parts of docs/ that come from the code: settings, policy, flags, codes, columns.
+
+A page holds a generated part between ``<!-- generated: name -->`` and ``<!-- end -->``. With
+``--check`` nothing is written; a page that is out of date is named, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from ingest.formats import native_json
+from lamppost import policy
+from lamppost.alerts import AlertEvent
+from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
+from lamppost.component import Component, Kind, all_reasons, registered
+from lamppost.flags import FLAG_NAMES
+from lamppost.quantities import QUANTITIES
+from lamppost.quarantine import CODES
+from lamppost_app.components import discover_all
+from lamppost_app.settings import Settings
+from sinks import line_protocol
+from sinks.open_data.fields import TABLES, Table
+
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+SCHEMA_PAGE: Final = "formats/native_json.schema.json"
+_MARK: Final = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_ATTRIBUTE: Final = re.compile(r"^    ([a-z_][\w, ]*): (.*)$")
+_LITERAL: Final = re.compile(r"``([^`]+)``|:\w+:`~?([^`]+)`")
+
+_HEADINGS: Final[dict[Kind, str]] = {
+    "format": "Formats (`routes`)",
+    "check": "Checks (`quality`)",
+    "detector": "Detectors (`detection`)",
+    "aggregator": "Aggregators (`windows`)",
+    "index": "Indices (`indices`)",
+    "alert": "Alert rules (`alerts`, under `use`)",
+}
+
+
+def attributes(cls: type[Any]) -> dict[str, str]:
+    """Return what a class's docstring says about each of its attributes."""
+    text = inspect.cleandoc(cls.__doc__ or "")
+    _, _, section = text.partition("Attributes:\n")
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in section.split("\n\n")[0].splitlines():
+        start = _ATTRIBUTE.match(line)
+        if start is not None:
+            names = [name.strip() for name in start[1].split(",")]
+        for name in names:
+            words = start[2] if start is not None else line.strip()
+            found[name] = f"{found[name]} {words}" if name in found else words
+    return found
+
+
+def sentence(text: str) -> str:
+    """Return documentation text as it stands in a cell of a Markdown table."""
+    plain = _LITERAL.sub(lambda found: f"`{found[1] or found[2].rsplit('.', 1)[-1]}`", text)
+    plain = plain.replace("|", "\\|").strip()
+    plain = plain[:1].upper() + plain[1:]
+    return plain if plain.endswith(".") or not plain else f"{plain}."
+
+
+def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
+    heads = list(headings)
+    lines = [heads, ["---"] * len(heads), *(list(row) for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def values_of(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """Return in words which values a JSON Schema admits."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[-1]
+        return values_of(definitions[name], definitions) if "enum" in definitions[name] else name
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(values_of(part, definitions) for part in schema["anyOf"]))
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    kind = str(schema.get("format") or schema.get("type", "anything"))
+    if kind == "array":
+        return _array(schema, definitions)
+    if kind == "object":
+        inner = schema.get("additionalProperties")
+        return f"{values_of(inner, definitions)} by name" if isinstance(inner, dict) else "mapping"
+    return f"{kind}{_bounds(schema)}"
+
+
+def _array(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    if "prefixItems" in schema:
+        inside = ", ".join(values_of(part, definitions) for part in schema["prefixItems"])
+        return f"[{inside}]"
+    return f"list of {values_of(schema.get('items', {}), definitions)}"
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    words = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+    found = [f"{sign} {schema[key]:g}" for key, sign in words.items() if key in schema]
+    return f" {', '.join(found)}" if found else ""
+
+
+def default_of(schema: Mapping[str, Any], *, required: bool) -> str:
+    """Return a default as it would be written in a file."""
+    if required:
+        return "required"
+    value = schema.get("default")
+    if value is None:
+        return "none"
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def settings_reference() -> str:
+    """Return every setting of an installation, by section."""
+    schema = Settings.model_json_schema()
+    definitions = schema["$defs"]
+    sections: dict[str, type[BaseModel]] = {"": Settings}
+    for name, field in Settings.model_fields.items():
+        if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
+            sections[name] = field.annotation
+    parts = []
+    for section, model in sections.items():
+        title = f"`[{section}]`" if section else "Top level"
+        rows = _setting_rows(section, model, set(sections), definitions)
+        heads = ("key", "default", "values", "environment variable", "meaning")
+        first = inspect.cleandoc(model.__doc__ or "").split("\n\n")[0]
+        parts.append(f"## {title}\n\n{first}\n\n{table(heads, rows)}")
+    return "\n".join(parts)
+
+
+def _setting_rows(
+    section: str, model: type[BaseModel], sections: set[str], definitions: Mapping[str, Any]
+) -> Iterator[tuple[str, ...]]:
+    meanings = attributes(model)
+    schema = model.model_json_schema()
+    for name, field in schema["properties"].items():
+        if not section and name in sections:
+            continue
+        key = f"{section}.{name}" if section else name
+        variable = f"LAMPPOST_{section}__{name}" if section else f"LAMPPOST_{name}"
+        values = values_of(field, {**definitions, **schema.get("$defs", {})})
+        meaning = meanings.get(name, "whether it runs at all." if name == "enabled" else "")
+        default = default_of(field, required=False)
+        yield f"`{key}`", default, values, f"`{variable.upper()}`", sentence(meaning)
+
+
+def policy_reference() -> str:
+    """Return the fixed parts of a policy, key by key."""
+    parts = []
+    models: dict[str, type[BaseModel]] = {
+        "routes[]": policy.Route,
+        "time": policy.TimeRule,
+        "alerts.<id>": policy.AlertRule,
+        "publication": policy.Publication,
+    }
+    for where, model in models.items():
+        first = inspect.cleandoc(model.__doc__ or "").split("\n\n")[0]
+        parts.append(
+            f"### `{where}`\n\n{first}\n\n{_model_table(model.model_json_schema(), model)}"
+        )
+    return "\n".join(parts)
+
+
+def _model_table(
+    schema: Mapping[str, Any],
+    model: type[BaseModel] | None = None,
+    definitions: Mapping[str, Any] | None = None,
+) -> str:
+    known = schema.get("$defs", {}) if definitions is None else definitions
+    meanings = {} if model is None else attributes(model)
+    required = set(schema.get("required", ()))
+    rows = (
+        (
+            f"`{name}`",
+            default_of(field, required=name in required),
+            values_of(field, known),
+            sentence(str(field.get("description") or meanings.get(name, ""))),
+        )
+        for name, field in schema.get("properties", {}).items()
+    )
+    return table(("key", "default", "values", "meaning"), rows)
+
+
+def components_reference() -> str:
+    """Return every component a policy can name, with its settings."""
+    parts = []
+    for kind, heading in _HEADINGS.items():
+        parts.append(f"### {heading}\n")
+        parts += [_component(found) for found in registered(kind).values()]
+    return "\n".join(parts)
+
+
+def _component(found: Component) -> str:
+    text = inspect.cleandoc(found.cls.__doc__ or "").split("\n\n>>>")[0]
+    written = _LITERAL.sub(lambda hit: f"`{hit[1] or hit[2]}`", text)
+    schema = found.settings.model_json_schema()
+    parts = [f"#### `{found.name}`\n\n{written}\n"]
+    if schema.get("properties"):
+        parts.append(_model_table(schema))
+    parts += [
+        f"`{name}`:\n\n{_model_table(inner, None, schema['$defs'])}"
+        for name, inner in schema.get("$defs", {}).items()
+        if inner.get("properties")
+    ]
+    return "\n".join(parts)
+
+
+def flags_reference() -> str:
+    """Return the flags, weakest verdict first."""
+    order = ("missing", "not_evaluated", "good", "suspect", "fail")
+    numbers = {name: number for number, name in FLAG_NAMES.items()}
+    return table(("flag", "number"), ((f"`{name}`", str(numbers[name])) for name in order))
+
+
+def reasons_reference() -> str:
+    """Return every reason, by bit."""
+    rows = (
+        (str(reason.bit), f"`{reason.name}`", reason.sentence, sentence(reason.citation))
+        for reason in all_reasons()
+    )
+    return table(("bit", "reason", "meaning", "source"), rows)
+
+
+def codes_reference() -> str:
+    """Return the quarantine codes."""
+    return table(("code", "meaning"), ((f"`{code}`", text) for code, text in CODES.items()))
+
+
+def columns_reference(batch: type[Any]) -> str:
+    """Return the columns of a batch."""
+    meanings = attributes(batch)
+    rows = (
+        (f"`{name}`", kind, sentence(meanings.get(name, "")))
+        for name, kind in batch.dtypes().items()
+    )
+    return table(("column", "type", "meaning"), rows)
+
+
+def event_reference() -> str:
+    """Return the fields of an alert event."""
+    meanings = attributes(AlertEvent)
+    fields = AlertEvent.model_json_schema()["properties"]
+    rows = (
+        (f"`{name}`", values_of(field, {}), sentence(meanings[name]))
+        for name, field in fields.items()
+    )
+    return table(("field", "values", "meaning"), rows)
+
+
+def quantities_reference() -> str:
+    """Return the vocabulary."""
+    rows = (
+        (f"`{found.name}`", found.label, f"`{found.unit}`" if found.unit else "none", found.kind)
+        for found in QUANTITIES.values()
+    )
+    return table(("quantity", "printed name", "canonical unit", "family"), rows)
+
+
+def points_reference() -> str:
+    """Return the fields of each measurement in InfluxDB."""
+    fields = {
+        "readings": line_protocol.READING_FIELDS,
+        "aggregates": line_protocol.AGGREGATE_FIELDS,
+        "indices": line_protocol.INDEX_FIELDS,
+    }
+    rows = (
+        (f"`{name}`", ", ".join(f"`{field}`" for field in found)) for name, found in fields.items()
+    )
+    return table(("measurement", "fields"), rows)
+
+
+def files_reference() -> str:
+    """Return the columns of the open-data files."""
+    return "\n".join(_file(found) for found in TABLES)
+
+
+def _file(found: Table) -> str:
+    rows = (
+        (f"`{column.name}`", column.type, column.unit or "-", sentence(column.description))
+        for column in found.fields
+    )
+    key = ", ".join(f"`{name}`" for name in found.key)
+    columns = table(("column", "type", "unit", "meaning"), rows)
+    return f"### {found.title}\n\n{found.description} Key: {key}.\n\n{columns}"
+
+
+def message_schema() -> str:
+    """Return the JSON Schema of a native message."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **native_json.MESSAGE.json_schema(),
+        "title": "Lamppost native JSON message",
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+GENERATED: Final[dict[str, Callable[[], str]]] = {
+    "settings": settings_reference,
+    "policy": policy_reference,
+    "components": components_reference,
+    "flags": flags_reference,
+    "reasons": reasons_reference,
+    "codes": codes_reference,
+    "readings": lambda: columns_reference(JudgedBatch),
+    "aggregates": lambda: columns_reference(AggregateBatch),
+    "indices": lambda: columns_reference(IndexBatch),
+    "alert-event": event_reference,
+    "quantities": quantities_reference,
+    "points": points_reference,
+    "files": files_reference,
+}
+
+
+def pages() -> dict[Path, str]:
+    """Return every page that has a generated part, as it should read.
+
+    Raises:
+        KeyError: a page asks for a part that nothing generates.
+    """
+    discover_all()
+    wanted = {DOCS / SCHEMA_PAGE: message_schema()}
+    for path in sorted(DOCS.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        if _MARK.search(text):
+            wanted[path] = _MARK.sub(lambda hit: f"{hit[1]}\n{GENERATED[hit[2]]()}\n{hit[3]}", text)
+    return wanted
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or compare them."""
+    wanted = pages()
+    stale = [
+        path
+        for path, text in wanted.items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    if "--check" in arguments:
+        for path in stale:
+            name = path.relative_to(DOCS.parent)
+            print(f"{name}: out of date; run scripts/docs", file=sys.stderr)
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(wanted[path], encoding="utf-8")
+    print(f"docs: {len(stale)} of {len(wanted)} pages brought up to date")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
