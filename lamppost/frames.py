@@ -65,7 +65,11 @@ class Deliveries:
 
     def to_bytes(self) -> bytes:
         """Return the frame: one Arrow IPC stream with one record batch."""
-        batch = pa.RecordBatch.from_arrays(
+        return arrow_bytes(self.to_arrow())
+
+    def to_arrow(self) -> pa.RecordBatch:
+        """Return the messages as an Arrow record batch."""
+        return pa.RecordBatch.from_arrays(
             [
                 pa.array(self.routes, pa.string()),
                 pa.array(self.headers, pa.string()),
@@ -75,12 +79,15 @@ class Deliveries:
             ],
             schema=DELIVERY_SCHEMA,
         )
-        return arrow_bytes(batch)
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Deliveries:
         """Read a frame."""
-        batch = arrow_batch(body)
+        return cls.from_arrow(arrow_batch(body))
+
+    @classmethod
+    def from_arrow(cls, batch: pa.RecordBatch) -> Deliveries:
+        """Read messages of the published schema."""
         columns: list[list[Any]] = [column.to_pylist() for column in batch.columns]
         routes, headers, payloads, received_at, sources = columns
         return cls(routes, headers, payloads, received_at, sources)

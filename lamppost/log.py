@@ -12,7 +12,8 @@ TICK: Final = "tick"
 COMMAND: Final = "command"
 POLICY: Final = "policy"
 REGISTRATION: Final = "registration"
-INBOX_KINDS: Final = (FRAME, TICK, COMMAND, POLICY, REGISTRATION)
+REPLAY: Final = "replay"
+INBOX_KINDS: Final = (FRAME, TICK, COMMAND, POLICY, REGISTRATION, REPLAY)
 
 DAMAGED: Final = "damaged"
 """Read in place of an entry whose bytes no longer match their checksum; its body is empty."""
@@ -25,6 +26,7 @@ AGGREGATES: Final = "aggregates"
 INDICES: Final = "indices"
 ALERTS: Final = "alerts"
 QUARANTINE: Final = "quarantine"
+QUARANTINE_STATES: Final = "quarantine_states"
 LEDGER: Final = "ledger"
 RULES: Final = "rules"
 OUTBOX_KINDS: Final = (
@@ -36,6 +38,7 @@ OUTBOX_KINDS: Final = (
     INDICES,
     ALERTS,
     QUARANTINE,
+    QUARANTINE_STATES,
     LEDGER,
 )
 

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from .frames import Deliveries, arrow_batch, arrow_bytes
 
 CODES: Final[dict[str, str]] = {
     "no_format": "No rule of the policy names a format for this topic or path.",
@@ -18,7 +22,13 @@ CODES: Final[dict[str, str]] = {
     "beyond_horizon": "The reading is older than the correction horizon allows.",
     "damaged": "The stored entry no longer matches its checksum.",
     "bad_command": "The command names nothing that exists or is not understood.",
+    "sink_refused": "A destination would not take it; the others have it.",
 }
+
+REPLAYED_SOURCE: Final = "replay"
+"""The door under which the ledger books what was read again; messages keep their own."""
+
+_REPLAY_KEY: Final = b"replay"
 
 _FIELDS: list[pa.Field[Any]] = [
     pa.field("received_at", pa.int64(), nullable=False),
@@ -48,3 +58,65 @@ class Refusal:
     code: str
     detail: str
     sensor: str = ""
+
+
+class MessageId(NamedTuple):
+    """Identity of a quarantined message: outbox entry, and row in it. It never changes."""
+
+    entry: int
+    row: int
+
+    def __str__(self) -> str:
+        """Return the form people type."""
+        return f"{self.entry}-{self.row}"
+
+
+class Replay(BaseModel):
+    """An operator says: read these again.
+
+    Attributes:
+        messages: which, as (outbox entry, row).
+        by: who says so.
+        reason: why, if anything was said.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    messages: tuple[MessageId, ...] = Field(min_length=1)
+    by: str
+    reason: str = ""
+
+
+class DropCommand(BaseModel):
+    """An operator says: these will never be of use."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: Literal["drop_quarantined"]
+    messages: tuple[MessageId, ...] = Field(min_length=1)
+    by: str
+    reason: str
+
+
+def replay_bytes(deliveries: Deliveries, replay: Replay) -> bytes:
+    """Return the body of a replay entry: the messages as they came, and who wants them read."""
+    metadata = {_REPLAY_KEY: replay.model_dump_json().encode()}
+    return arrow_bytes(deliveries.to_arrow().replace_schema_metadata(metadata))
+
+
+def read_replay(body: bytes) -> tuple[Deliveries, Replay]:
+    """Return the messages of a replay entry, and who wants them read.
+
+    Raises:
+        ValueError: the entry does not say.
+    """
+    batch = arrow_batch(body)
+    said = (batch.schema.metadata or {}).get(_REPLAY_KEY, b"")
+    return Deliveries.from_arrow(batch), Replay.model_validate_json(said)
+
+
+def state_changes(
+    state: Literal["replayed", "dropped"], messages: Sequence[MessageId], said: dict[str, object]
+) -> list[dict[str, object]]:
+    """Return the rows of an outbox entry that says what became of messages."""
+    return [{"message": entry, "row": row, "state": state, **said} for entry, row in messages]

@@ -55,7 +55,7 @@ class Decoder:
 
     def __init__(self, policy: Policy, formats: Mapping[str, Format], series: SeriesTable) -> None:
         """Take the formats by name, and the table that numbers the series."""
-        self._routes = [(_topic_filter(route.match), route.format) for route in policy.routes]
+        self._routes = [(topic_pattern(route.match), route.format) for route in policy.routes]
         self._formats = formats
         self._series = series
         self._not_before = round(policy.time.not_before.timestamp()) * SECOND_NS
@@ -170,8 +170,8 @@ class Decoder:
         )
 
 
-def _topic_filter(match: str) -> re.Pattern[str]:
-    """Return a pattern for an MQTT topic filter (or a plain path)."""
+def topic_pattern(match: str) -> re.Pattern[str]:
+    """Return the pattern of an MQTT topic filter (or a plain path)."""
     levels = []
     for level in match.split("/"):
         if level == "#":

@@ -7,8 +7,8 @@ The same entries in the same order give the same records, byte for byte.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,16 +16,26 @@ from pydantic import ValidationError
 
 from lamppost import log
 from lamppost.alerts import AcknowledgeCommand, AlertEvent
+from lamppost.balance import BalanceCommand, received_signal
 from lamppost.batch import Columns, Int64Array
+from lamppost.commands import COMMAND_TYPES
 from lamppost.component import all_reasons, registered
 from lamppost.frames import Deliveries, arrow_bytes
 from lamppost.log import Entry, Record
 from lamppost.policy import Policy
 from lamppost.quantities import QUANTITIES
-from lamppost.quarantine import QUARANTINE_SCHEMA, Refusal
+from lamppost.quarantine import (
+    QUARANTINE_SCHEMA,
+    REPLAYED_SOURCE,
+    DropCommand,
+    Refusal,
+    Replay,
+    read_replay,
+    state_changes,
+)
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Station
-from lamppost.times import HOUR_NS, format_instant
+from lamppost.times import format_instant
 
 from .decoding import DecodedFrame, Decoder
 from .ledger import Ledger
@@ -77,42 +87,71 @@ class Engine:
                 records = self._policy_entry(entry)
             case log.REGISTRATION:
                 records = self._registration(entry)
+            case log.REPLAY:
+                records = self._replay(entry)
             case _:
                 detail = f"inbox entry {entry.seq} ({entry.kind}) cannot be used"
                 records = self._quarantine_entry(entry, "damaged", detail)
         return [*self._new_series(), *records]
 
-    def _frame(self, deliveries: Deliveries) -> list[Record]:
+    def _frame(self, deliveries: Deliveries, door: str = "") -> list[Record]:
         decoded = self._decoder.decode(deliveries)
         judged = self._pipeline.judge(decoded.readings, self._now)
-        refused = [*decoded.refused, *self._too_old(decoded, judged)]
-        self._book_frame(deliveries, decoded, judged, refused)
+        too_old = self._too_old(decoded, judged)
+        doors = [door] * len(deliveries) if door else deliveries.sources
+        self._book_readings(doors, decoded, judged)
+        self._book_refusals(doors, decoded.refused, too_old)
         return [
             *self._columns(log.READINGS, judged.readings),
             *self._alert_events(judged.alerts),
-            *self._quarantine(deliveries, refused),
+            *self._quarantine(deliveries, [*decoded.refused, *too_old]),
         ]
+
+    def _replay(self, entry: Entry) -> list[Record]:
+        try:
+            deliveries, replay = read_replay(entry.body)
+        except ValueError as error:
+            return self._quarantine_entry(entry, "bad_command", f"not a replay: {error}")
+        return [*self._frame(deliveries, REPLAYED_SOURCE), self._states("replayed", replay)]
 
     def _tick(self) -> list[Record]:
         advanced = self._pipeline.advance(self._now)
         ledger = self._ledger.publish(self._now)
+        imbalance = received_signal(self._ledger.broken(), self._now)
+        alerts = [*advanced.alerts, *self._pipeline.ledger_says(imbalance, self._now)]
         return [
             *self._columns(log.AGGREGATES, advanced.aggregates),
             *self._columns(log.INDICES, advanced.indices),
-            *self._alert_events(advanced.alerts),
+            *self._alert_events(alerts),
             *([self._json(log.LEDGER, ledger)] if ledger else []),
         ]
 
     def _command(self, entry: Entry) -> list[Record]:
         try:
-            command = AcknowledgeCommand.model_validate_json(entry.body)
+            command = COMMAND_TYPES.validate_json(entry.body)
         except ValidationError as error:
             return self._quarantine_entry(entry, "bad_command", error.errors()[0]["msg"])
+        match command:
+            case AcknowledgeCommand():
+                return self._acknowledge(entry, command)
+            case DropCommand():
+                return [self._states("dropped", command)]
+            case BalanceCommand():
+                signal = command.signal(self._now)
+                return self._alert_events(self._pipeline.ledger_says(signal, self._now))
+
+    def _acknowledge(self, entry: Entry, command: AcknowledgeCommand) -> list[Record]:
         event = self._pipeline.acknowledge(command, self._now)
         if event is None:
             detail = f"there is no open alert {command.alert_id}"
             return self._quarantine_entry(entry, "bad_command", detail)
         return self._alert_events([event])
+
+    def _states(
+        self, state: Literal["replayed", "dropped"], command: Replay | DropCommand
+    ) -> Record:
+        said: dict[str, object] = {"at": self._now, "by": command.by, "reason": command.reason}
+        return self._json(log.QUARANTINE_STATES, state_changes(state, command.messages, said))
 
     def _policy_entry(self, entry: Entry) -> list[Record]:
         former = self._pipeline
@@ -169,37 +208,36 @@ class Engine:
             )
         return refusals
 
-    def _book_frame(
-        self,
-        deliveries: Deliveries,
-        decoded: DecodedFrame,
-        judged: Judged,
-        refused: Iterable[Refusal],
-    ) -> None:
+    def _book_readings(self, doors: Sequence[str], decoded: DecodedFrame, judged: Judged) -> None:
+        """Book every reading that came in, and what became of those that went through arrival."""
         arrived = judged.arrived
-        for outcome, rows in (("accepted", arrived.kept), ("duplicate", arrived.duplicates)):
-            self._book_readings(deliveries, decoded, rows, outcome)
-        for refusal in refused:
-            at = deliveries.received_at[refusal.delivery]
-            source = deliveries.sources[refusal.delivery]
-            self._ledger.count(source, refusal.sensor, at, "quarantined", 1)
+        sensors = self._sensors.numbers(self._series)[decoded.readings.series]
+        names = sorted(set(doors))
+        door = np.array([names.index(name) for name in doors], np.int64)
+        keys = sensors * len(names) + door[decoded.delivery]
+        everything = np.arange(len(keys))
+        for column, rows in (
+            ("received", everything),
+            ("accepted", arrived.kept),
+            ("duplicate", arrived.duplicates),
+        ):
+            found, counts = np.unique(keys[rows], return_counts=True)
+            for key, items in zip(found.tolist(), counts.tolist(), strict=True):
+                number, place = divmod(key, len(names))
+                sensor = self._sensors.names[number]
+                self._ledger.count(names[place], sensor, self._now, column, items)
 
-    def _book_readings(
-        self, deliveries: Deliveries, decoded: DecodedFrame, rows: Int64Array, outcome: str
+    def _book_refusals(
+        self, doors: Sequence[str], unread: Iterable[Refusal], too_old: Iterable[Refusal]
     ) -> None:
-        readings = decoded.readings.take(rows)
-        sensors = self._sensors.numbers(self._series)[readings.series]
-        names = sorted(set(deliveries.sources))
-        source = np.array([names.index(name) for name in deliveries.sources], np.int64)
-        # 24 bits of sensor above 4 bits of door above 24 bits of hour (enough until the year 3883).
-        keys = (
-            (sensors << 28) + (source[decoded.delivery[rows]] << 24) + readings.received // HOUR_NS
-        )
-        found, counts = np.unique(keys, return_counts=True)
-        for key, items in zip(found.tolist(), counts.tolist(), strict=True):
-            at = (key & 0xFFFFFF) * HOUR_NS
-            door = names[key >> 24 & 0xF]
-            self._ledger.count(door, self._sensors.names[key >> 28], at, outcome, items)
+        for refusal in unread:
+            self._book_refusal(doors[refusal.delivery], refusal.sensor, "received")
+            self._book_refusal(doors[refusal.delivery], refusal.sensor, "quarantined")
+        for refusal in too_old:
+            self._book_refusal(doors[refusal.delivery], refusal.sensor, "quarantined")
+
+    def _book_refusal(self, door: str, sensor: str, column: str) -> None:
+        self._ledger.count(door, sensor, self._now, column, 1)
 
     def _columns(self, kind: str, batch: Columns) -> list[Record]:
         if not len(batch):
@@ -214,7 +252,7 @@ class Engine:
 
     def _quarantine(self, deliveries: Deliveries, refused: list[Refusal]) -> list[Record]:
         # One row for each message and code, however many of its readings it concerns: the message
-        # is kept whole in each.
+        # is kept whole in each. Rows stand in order of receipt, which replays keep.
         grouped: dict[tuple[int, str], list[Refusal]] = {}
         for refusal in refused:
             grouped.setdefault((refusal.delivery, refusal.code), []).append(refusal)
@@ -229,12 +267,13 @@ class Engine:
                 "code": refusal.code,
                 "detail": refusal.detail + (f" (and {len(more)} more)" if more else ""),
             }
-            for refusal, *more in grouped.values()
+            for _, (refusal, *more) in sorted(grouped.items(), key=lambda item: item[0][0])
         ]
         return self._quarantine_rows(rows)
 
     def _quarantine_entry(self, entry: Entry, code: str, detail: str) -> list[Record]:
-        self._ledger.count(_ENGINE_SOURCE, "", entry.at, "quarantined", 1)
+        self._book_refusal(_ENGINE_SOURCE, "", "received")
+        self._book_refusal(_ENGINE_SOURCE, "", "quarantined")
         row = {
             "received_at": entry.at,
             "source": _ENGINE_SOURCE,

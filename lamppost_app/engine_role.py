@@ -11,7 +11,9 @@ from lamppost import events
 from lamppost.log import Record
 from lamppost.times import HOUR_NS
 
+from .cursors import Cursors
 from .engine import Engine
+from .quarantine_bounds import forget
 from .settings import Settings, sinks_in_use
 from .sqlite_log import SqliteLog
 
@@ -89,7 +91,7 @@ class EngineRole:
 def run_engine(settings: Settings, stop: threading.Event) -> None:
     """Run the engine until told to stop."""
     inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
-    cursors = SqliteLog(settings.cursors_path)
+    cursors = Cursors(settings.cursors_path)
     role = EngineRole(inbox, outbox, snapshot_s=settings.engine.snapshot_s)
     trimmed_at = time.monotonic()
     while not stop.is_set():
@@ -101,9 +103,10 @@ def run_engine(settings: Settings, stop: threading.Event) -> None:
     role.keep_snapshot()
 
 
-def _trim(settings: Settings, inbox: SqliteLog, outbox: SqliteLog, cursors: SqliteLog) -> None:
+def _trim(settings: Settings, inbox: SqliteLog, outbox: SqliteLog, cursors: Cursors) -> None:
     """Forget what every consumer has passed and retention no longer asks for."""
-    kept_since = time.time_ns() - round(settings.data.inbox_retention_h * HOUR_NS)
+    now = time.time_ns()
+    kept_since = now - round(settings.data.inbox_retention_h * HOUR_NS)
     snapshot = outbox.latest_snapshot()
     if snapshot is not None:
         inbox.trim_older(kept_since, snapshot[0])
@@ -111,3 +114,5 @@ def _trim(settings: Settings, inbox: SqliteLog, outbox: SqliteLog, cursors: Sqli
     reading = [positions.get(name, 0) for name in sinks_in_use(settings)]
     if reading:
         outbox.trim_older(kept_since, min(reading))
+        forget(outbox, cursors, settings.quarantine, before=min(reading), now=now)
+    cursors.forget_books(kept_since)

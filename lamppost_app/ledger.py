@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The ledger: per source, sensor and hour, what became of every item received.
 
-An item is a reading, or a payload that could not be read. Received = accepted + duplicate +
-quarantined + refused, always.
+An item is a reading, or a payload that could not be read. It is counted once where it comes in and
+once where it ends up: received = accepted + duplicate + quarantined + refused, or an alert says so.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lamppost.balance import OUTCOMES, hour_of
 from lamppost.times import HOUR_NS, SECOND_NS
 
-OUTCOMES: Final = ("accepted", "duplicate", "quarantined", "refused")
+COLUMNS: Final = ("received", *OUTCOMES)
 
 _PUBLISH_NS: Final = 10 * SECOND_NS
 
@@ -20,7 +21,11 @@ Key = tuple[str, str, int]
 
 
 class Ledger:
-    """Counts items by outcome; rows of closed hours are let go once published."""
+    """Counts items; rows of closed hours are let go once published.
+
+    The hour is that of the inbox entry an item came in, which never goes back: so a row that was
+    let go never has to be opened again.
+    """
 
     def __init__(self) -> None:
         """Start with an empty book."""
@@ -28,36 +33,47 @@ class Ledger:
         self._changed: set[Key] = set()
         self._published_at = 0
 
-    def count(self, source: str, sensor: str, at: int, outcome: str, items: int) -> None:
-        """Book items of a sensor received at an instant (ns UTC)."""
+    def count(self, source: str, sensor: str, at: int, column: str, items: int) -> None:
+        """Book items of a sensor, received at engine time ``at`` or, so received, ended up."""
         if items == 0:
             return
-        key = (source, sensor, at // HOUR_NS * HOUR_NS)
-        row = self._counts.setdefault(key, dict.fromkeys(OUTCOMES, 0))
-        row[outcome] += items
+        key = (source, sensor, hour_of(at))
+        row = self._counts.setdefault(key, dict.fromkeys(COLUMNS, 0))
+        row[column] += items
         self._changed.add(key)
 
-    def publish(self, now: int) -> list[dict[str, object]]:
-        """Return, every ten seconds, the rows that changed, and forget those long closed."""
+    def publish(self, now: int) -> list[dict[str, Any]]:
+        """Return, every ten seconds, the rows that changed, and forget those long closed.
+
+        With a row come those of the same sensor and hour from other sources: whoever adds up what
+        was accepted of a sensor finds all of it in one place.
+        """
         if now - self._published_at < _PUBLISH_NS:
             return []
         self._published_at = now
-        rows = [self._row(key) for key in sorted(self._changed)]
+        changed = {key[1:] for key in self._changed}
+        rows = [self._row(key) for key in sorted(self._counts) if key[1:] in changed]
         self._changed.clear()
         reach = now - 2 * HOUR_NS
         self._counts = {key: row for key, row in self._counts.items() if key[2] >= reach}
         return rows
 
+    def broken(self) -> list[dict[str, Any]]:
+        """Return the rows that do not balance, the worst first."""
+        off = {
+            key: abs(row["received"] - sum(row[name] for name in OUTCOMES))
+            for key, row in self._counts.items()
+        }
+        worst_first = sorted((-amount, key) for key, amount in off.items() if amount)
+        return [self._row(key) for _, key in worst_first]
+
     def totals(self) -> dict[str, int]:
         """Return the sum of every row held."""
-        sums = {name: sum(row[name] for row in self._counts.values()) for name in OUTCOMES}
-        return {"received": sum(sums.values()), **sums}
+        return {name: sum(row[name] for row in self._counts.values()) for name in COLUMNS}
 
-    def _row(self, key: Key) -> dict[str, object]:
+    def _row(self, key: Key) -> dict[str, Any]:
         source, sensor, hour = key
-        counts = self._counts[key]
-        received = sum(counts.values())
-        return {"source": source, "sensor": sensor, "hour": hour, "received": received, **counts}
+        return {"source": source, "sensor": sensor, "hour": hour, **self._counts[key]}
 
     def facts(self) -> dict[str, Any]:
         """Return the whole state as a JSON-able document."""
@@ -68,7 +84,7 @@ class Ledger:
     def restore(self, facts: Mapping[str, Any]) -> None:
         """Take over such a document."""
         self._counts = {
-            (row[0], row[1], row[2]): dict(zip(OUTCOMES, row[3:], strict=True))
+            (row[0], row[1], row[2]): dict(zip(COLUMNS, row[3:], strict=True))
             for row in facts["rows"]
         }
         self._changed = {(key[0], key[1], key[2]) for key in facts["changed"]}

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lamppost.alerts import AcknowledgeCommand, AlertEvent
+from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
+from lamppost.balance import LEDGER_RULE, LEDGER_RULE_ID
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
 from lamppost.component import (
     Alert,
@@ -110,6 +111,10 @@ class Pipeline:
         """Take an operator's acknowledgement; None when there is no such open alert."""
         return self._book.acknowledge(command, now)
 
+    def ledger_says(self, signal: Signal, now: int) -> list[AlertEvent]:
+        """Take in whether a part of the books balances; no policy can switch this rule off."""
+        return self._book.apply(LEDGER_RULE_ID, LEDGER_RULE, self._policy.version, [signal], now)
+
     def _alert(
         self,
         now: int,
@@ -156,6 +161,8 @@ class Pipeline:
     def _rule(self, rule_id: str, stations: Mapping[str, Station]) -> Alert:
         spec = self._policy.alerts[rule_id]
         where = f"alerts.{rule_id}"
+        if rule_id == LEDGER_RULE_ID:
+            raise ConfigError("this name is taken by a rule of Lamppost itself", where=where)
         component = find("alert", spec.use, f"{where}.use")
         settings = component.parse(spec.settings, f"{where}.settings")
         rule: Alert = component.cls(settings, self._series, stations)
@@ -209,4 +216,4 @@ class Pipeline:
                 stateful.restore(theirs[name][0].snapshot())
                 kept.add(name)
         unchanged = {rule_id for rule_id in self._rules if f"alerts.{rule_id}" in kept}
-        return self._book.retire(unchanged, now)
+        return self._book.retire({*unchanged, LEDGER_RULE_ID}, now)

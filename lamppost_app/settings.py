@@ -106,6 +106,18 @@ class StoreSettings(_Section):
     quarantine_days: float = Field(default=30.0, gt=0)
 
 
+class QuarantineSettings(_Section):
+    """What is kept of messages that could not be used; past a bound the oldest go first.
+
+    Attributes:
+        days: days they can be listed, shown and replayed.
+        max_mb: megabytes they may take in the outbox.
+    """
+
+    days: float = Field(default=30.0, gt=0)
+    max_mb: float = Field(default=256.0, gt=0)
+
+
 class EngineSettings(_Section):
     """How the engine runs.
 
@@ -205,6 +217,7 @@ class Settings(BaseSettings):
     mqtt: MqttSettings = MqttSettings()
     intake: IntakeSettings = IntakeSettings()
     engine: EngineSettings = EngineSettings()
+    quarantine: QuarantineSettings = QuarantineSettings()
     store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()
     influxdb: InfluxSettings = InfluxSettings()

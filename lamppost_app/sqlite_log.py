@@ -17,6 +17,7 @@ from lamppost.log import DAMAGED, Entry, Record
 
 _LAYOUT_VERSION: Final = 1
 _LOCK_WAIT_S: Final = 30.0
+_PAGE: Final = 64
 
 _LAYOUT: Final = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -32,6 +33,11 @@ CREATE TABLE IF NOT EXISTS positions (consumer TEXT PRIMARY KEY, seq INTEGER NOT
 CREATE TABLE IF NOT EXISTS snapshots (
     seq INTEGER PRIMARY KEY, crc INTEGER NOT NULL, body BLOB NOT NULL
 );
+"""
+# Not part of the layout above: files made before it get it when they are opened.
+_SPARSE_INDEX: Final = """
+CREATE INDEX IF NOT EXISTS entries_sparse ON entries (kind, seq) WHERE kind IN
+    ('quarantine', 'quarantine_states', 'ledger')
 """
 
 
@@ -68,6 +74,7 @@ class SqliteLog:
             elif version != _LAYOUT_VERSION:
                 hint = f"this Lamppost reads layout {_LAYOUT_VERSION}"
                 raise ConfigError(f"log layout {version}", where=str(self._path), hint=hint)
+            self._connection.execute(_SPARSE_INDEX)
             # Written even where it says so already: this proves that the file can be written.
             self._connection.execute(f"PRAGMA user_version={_LAYOUT_VERSION}")
         self._switch_to_wal()
@@ -168,19 +175,57 @@ class SqliteLog:
         )
         return [self._verified(row) for row in rows]
 
+    def scan(self, kind: str, after: int = 0) -> Iterator[Entry]:
+        """Yield the entries of a kind above a number, a few at a time."""
+        while True:
+            rows = self._query(
+                "SELECT seq, kind, at, crc, body FROM entries WHERE kind = ? AND seq > ?"
+                " ORDER BY seq LIMIT ?",
+                (kind, after, _PAGE),
+            )
+            if not rows:
+                return
+            yield from map(self._verified, rows)
+            after = rows[-1][0]
+
+    def sizes(self, kind: str) -> list[tuple[int, int, int]]:
+        """Return number, instant and size of every entry of a kind, the oldest first."""
+        return self._query(
+            "SELECT seq, at, length(body) FROM entries WHERE kind = ? ORDER BY seq", (kind,)
+        )
+
     def last(self) -> int:
         """Return the highest number ever given, 0 when none was."""
         rows = self._query("SELECT seq FROM sqlite_sequence WHERE name = 'entries'")
         return int(rows[0][0]) if rows else 0
 
     def trim(self, before: int) -> int:
-        """Forget frames and results below a number; names and rules stay, readers need them."""
+        """Forget frames and results below a number.
+
+        Names and rules stay, because readers need them, and quarantine, which has its own bounds.
+        """
         with self._transaction():
             return self._connection.execute(
                 "DELETE FROM entries WHERE seq < ? AND kind NOT IN"
-                " ('series', 'stations', 'rules', 'policy', 'registration')",
+                " ('series', 'stations', 'rules', 'policy', 'registration',"
+                " 'quarantine', 'quarantine_states')",
                 (before,),
             ).rowcount
+
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Forget single entries."""
+        with self._transaction():
+            self._connection.executemany(
+                "DELETE FROM entries WHERE seq = ?", [(number,) for number in numbers]
+            )
+
+    def rewrite(self, number: int, body: bytes) -> None:
+        """Give an entry another body: for bytes that somebody decided to forget."""
+        with self._transaction():
+            self._connection.execute(
+                "UPDATE entries SET crc = ?, body = ? WHERE seq = ?",
+                (zlib.crc32(body), body, number),
+            )
 
     def trim_older(self, at: int, before: int) -> int:
         """Forget entries below a number whose instant lies before ``at`` (ns UTC)."""

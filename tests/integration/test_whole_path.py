@@ -33,7 +33,7 @@ Windows = dict[tuple[str, str, str, int], dict[str, float]]
 
 
 def recording(whole: str, excerpt: str) -> Path:
-    """Return the whole recording where it is at hand, else the excerpt that comes with the tests."""
+    """Return the whole recording where it is at hand, else the excerpt of the tests."""
     return RECORDINGS / whole if (RECORDINGS / whole).is_file() else EXCERPTS / excerpt
 
 
