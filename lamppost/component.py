@@ -23,6 +23,7 @@ from .flags import KERNEL_REASONS, FlagArray, Reason, ReasonArray
 
 if TYPE_CHECKING:
     from .alerts import Signal
+    from .balance import Tally
     from .batch import AggregateBatch, FloatArray, IndexBatch, Int64Array, JudgedBatch
     from .decoded import Decoded
     from .frames import Deliveries
@@ -246,8 +247,13 @@ class Sink(Protocol):
         """Return the position stored with the data, or None when the runner must keep it."""
         ...
 
-    def write(self, entries: Sequence[Entry], cursor: int) -> None:
+    def write(self, entries: Sequence[Entry], cursor: int) -> Tally | None:
         """Store entries, and ``cursor`` with them where the destination can.
+
+        Returns:
+            How many accepted readings (``revision`` 0) of these entries the destination holds now,
+            counted there or from its answers, never from what was meant to be written. None where
+            the sink does not keep readings. It is compared with what the engine accepted.
 
         Raises:
             NotConnected: try again later, with everything.

@@ -13,6 +13,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .balance import Tally
 
 
 class LamppostError(Exception):
@@ -56,9 +60,11 @@ class PartialWrite(LamppostError):
 
     Attributes:
         refused: reason by the position of the refused item in the batch.
+        tally: what became of the readings, where the sink keeps readings.
     """
 
-    def __init__(self, refused: Mapping[int, str]) -> None:
+    def __init__(self, refused: Mapping[int, str], tally: Tally | None = None) -> None:
         """Keep every refusal; the rest of the batch is stored."""
         super().__init__(f"{len(refused)} item(s) refused by the destination")
         self.refused = dict(refused)
+        self.tally = tally

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lamppost.balance import Tally
+from lamppost.times import HOUR_NS
 
 from .sqlite_log import SqliteLog
 
@@ -49,6 +50,13 @@ class Balance(NamedTuple):
     def missing(self) -> int:
         """How many readings are missing, below 0 where there are too many."""
         return self.accepted - self.stored - self.refused if self.compared else 0
+
+    @property
+    def verdict(self) -> str:
+        """The comparison in a word or two."""
+        if not self.compared:
+            return "not compared yet"
+        return f"{self.missing} missing" if self.missing else "balanced"
 
 
 class Forgotten(NamedTuple):
@@ -112,8 +120,20 @@ class Cursors(SqliteLog):
         with self._transaction():
             self._connection.execute("DELETE FROM stored WHERE sink = ?", (sink,))
             self._connection.execute(
-                "INSERT OR REPLACE INTO books VALUES (?, ?, '')", (sink, since)
+                "INSERT INTO books (sink, since) VALUES (?, ?)"
+                " ON CONFLICT DO UPDATE SET since = excluded.since",
+                (sink, since),
             )
+
+    def clear_books(self, sink: str) -> None:
+        """Forget a sink's accounts."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM stored WHERE sink = ?", (sink,))
+
+    def close_books(self, sink: str) -> None:
+        """Forget that a sink ever had books."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM books WHERE sink = ?", (sink,))
 
     def said(self, sink: str) -> str:
         """Return the last verdict on a sink's books that was told."""
@@ -156,9 +176,13 @@ class Cursors(SqliteLog):
         return [Balance(*row) for row in rows]
 
     def forget_books(self, before: int) -> None:
-        """Forget accounts of hours before an instant."""
+        """Forget accounts of hours before an instant, unless their sink is still at work there."""
         with self._transaction():
-            self._connection.execute("DELETE FROM stored WHERE hour < ?", (before,))
+            self._connection.execute(
+                "DELETE FROM stored WHERE hour < ? AND hour < ? + (SELECT max(hour)"
+                " FROM stored AS newer WHERE newer.sink = stored.sink)",
+                (before, -2 * HOUR_NS),
+            )
 
     def note_forgotten(self, items: Iterable[Forgotten]) -> None:
         """Add to the count of what went from quarantine."""

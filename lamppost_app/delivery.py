@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from lamppost import events, log
+from lamppost.balance import Tally
 from lamppost.component import Sink
 from lamppost.errors import ConfigError, NotConnected, PartialWrite
 from lamppost.log import Entry, Record
 
+from .cursors import Cursors
+from .sink_books import SinkBooks
 from .sqlite_log import SqliteLog
 
 _NAMES: Final = (log.SERIES, log.STATIONS, log.RULES)
@@ -45,18 +48,24 @@ class SinkRunner:
         self,
         sink: Sink,
         outbox: SqliteLog,
-        cursors: SqliteLog,
+        cursors: Cursors,
         stop: threading.Event,
         *,
         every_s: float = 0.0,
+        inbox: SqliteLog | None = None,
     ) -> None:
-        """Take the sink, the logs, the signal to stop and the shortest time between writes."""
+        """Take the sink, the logs, the signal to stop and the shortest time between writes.
+
+        Where an inbox is given, a sink whose books do not balance is reported there.
+        """
         self._sink = sink
         self._outbox = outbox
         self._cursors = cursors
         self._stop = stop
         self._every_s = every_s
         self._wait_s = 0.0
+        self._books = SinkBooks(sink, cursors, inbox)
+        self._tally: Tally | None = None
         self.position = 0
 
     @property
@@ -87,49 +96,56 @@ class SinkRunner:
         self._sink.close()
 
     def _start(self) -> None:
-        stored = self._sink.cursor()
-        self.position = self._cursors.position(self._sink.name) if stored is None else stored
+        noted, stored = self._cursors.position(self._sink.name), self._sink.cursor()
+        self.position = noted if stored is None else stored
         last = self._outbox.last()
         if self.position > last:
             problem = f"{self.name} has read up to entry {self.position}, the outbox ends at {last}"
             hint = "the outbox was replaced: restore it, or move what this sink has written away"
             raise ConfigError(problem, hint=hint)
+        # What was written and not yet booked is written once more, which changes nothing there.
+        self.position = self._books.start(self._outbox, noted=noted, stored=self.position)
         if hasattr(self._sink, "prime"):
             self._sink.prime(self._outbox.read_kinds(_NAMES, self.position))
 
     def _step(self) -> bool:
         """Deliver one batch; return whether there was any."""
         try:
-            wanted, position = self._gather()
-            if position == self.position or not self._deliver(wanted, position):
+            read = self._gather()
+            if not read:
                 return False
-            self._cursors.set_position(self._sink.name, position)
+            position = read[-1].seq
+            wanted = [entry for entry in read if entry.kind in self._sink.wants]
+            if not self._deliver(wanted, position):
+                return False
+            self._books.book(read, self._tally)
         except OSError as error:  # our own logs, on a full disk for example: waiting loses nothing
             self._back_off(str(error), None)
             return False
         self.position = position
         return True
 
-    def _gather(self) -> tuple[list[Entry], int]:
-        """Return the wanted entries of the next batch and the number it ends at.
+    def _gather(self) -> list[Entry]:
+        """Return the entries of the next batch.
 
         A sink that is written to now and then gets all that came meanwhile, up to a bound.
         """
-        wanted: list[Entry] = []
-        position = self.position
-        while sum(len(entry.body) for entry in wanted) < _BATCH_BYTES:
+        found: list[Entry] = []
+        while sum(len(entry.body) for entry in found) < _BATCH_BYTES:
+            position = found[-1].seq if found else self.position
             entries = self._outbox.read(position, _ENTRIES)
-            wanted += [entry for entry in entries if entry.kind in self._sink.wants]
-            position = entries[-1].seq if entries else position
+            found += entries
             if not self._every_s or len(entries) < _ENTRIES:
                 break
-        return wanted, position
+        return self._books.cut(found)
 
     def _deliver(self, wanted: Sequence[Entry], position: int) -> bool:
+        """Write entries and keep what became of readings; return False to have it tried again."""
         try:
-            self._sink.write(wanted, position)
+            self._tally = self._sink.write(wanted, position)
         except PartialWrite as error:
             self._keep_refused(error, position)
+            self._tally = error.tally
         except NotConnected as error:
             self._back_off(str(error), error.retry_after_s)
             return False

@@ -34,6 +34,13 @@ CREATE TABLE IF NOT EXISTS snapshots (
     seq INTEGER PRIMARY KEY, crc INTEGER NOT NULL, body BLOB NOT NULL
 );
 """
+KEPT_KINDS: Final = (
+    "series", "stations", "rules", "policy", "registration", "quarantine", "quarantine_states"
+)  # fmt: skip
+"""What trimming leaves: names and rules, which readers need, and quarantine, bounded by itself."""
+
+_KEPT: Final = ", ".join(f"'{kind}'" for kind in KEPT_KINDS)
+
 # Not part of the layout above: files made before it get it when they are opened.
 _SPARSE_INDEX: Final = """
 CREATE INDEX IF NOT EXISTS entries_sparse ON entries (kind, seq) WHERE kind IN
@@ -199,16 +206,20 @@ class SqliteLog:
         rows = self._query("SELECT seq FROM sqlite_sequence WHERE name = 'entries'")
         return int(rows[0][0]) if rows else 0
 
-    def trim(self, before: int) -> int:
-        """Forget frames and results below a number.
+    def trimmed(self) -> bool:
+        """Tell whether entries were ever forgotten from the beginning."""
+        first = f"SELECT min(seq) FROM entries WHERE kind NOT IN ({_KEPT})"  # noqa: S608 - fixed names
+        ((held, newest),) = self._query(
+            "SELECT count(*), max(seq) FROM entries"  # noqa: S608 - fixed text
+            f" WHERE seq <= coalesce(({first}), (SELECT max(seq) FROM entries))"
+        )
+        return bool(held != (newest or 0))
 
-        Names and rules stay, because readers need them, and quarantine, which has its own bounds.
-        """
+    def trim(self, before: int) -> int:
+        """Forget frames and results below a number; return how many went."""
         with self._transaction():
             return self._connection.execute(
-                "DELETE FROM entries WHERE seq < ? AND kind NOT IN"
-                " ('series', 'stations', 'rules', 'policy', 'registration',"
-                " 'quarantine', 'quarantine_states')",
+                f"DELETE FROM entries WHERE seq < ? AND kind NOT IN ({_KEPT})",  # noqa: S608 - fixed names
                 (before,),
             ).rowcount
 

@@ -18,6 +18,7 @@ from sinks.open_data.sink import OpenDataSettings as OpenDataSinkSettings
 from sinks.open_data.sink import OpenDataSink
 
 from .components import discover_all
+from .cursors import Cursors
 from .delivery import SinkRunner, start_runners
 from .settings import MqttSettings, Settings
 from .sqlite_log import SqliteLog
@@ -59,14 +60,14 @@ def _named(name: str, raw: Mapping[str, Any]) -> Destination:
 
 def run_deliver(settings: Settings, stop: threading.Event) -> None:
     """Run every sink of the deliver role until told to stop."""
-    outbox_path, cursors_path = settings.outbox_path, settings.cursors_path
     runners = [
         SinkRunner(
             destination.sink,
-            SqliteLog(outbox_path),
-            SqliteLog(cursors_path),
+            SqliteLog(settings.outbox_path),
+            Cursors(settings.cursors_path),
             stop,
             every_s=destination.every_s,
+            inbox=SqliteLog(settings.inbox_path),
         )
         for destination in destinations(settings)
     ]

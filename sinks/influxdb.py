@@ -19,6 +19,7 @@ from influxdb_client.rest import ApiException
 from pydantic import Field, SecretStr
 
 from lamppost import events
+from lamppost.balance import Tally, accepted_rows, count_rows
 from lamppost.component import Settings, register
 from lamppost.errors import NotConnected, PartialWrite
 from lamppost.log import AGGREGATES, ALERTS, INDICES, READINGS, RULES, SERIES, STATIONS, Entry
@@ -76,8 +77,9 @@ class _Batch:
         lines = concatenated(columns)
         self._content = content(lines)
         self._ends: npt.NDArray[np.int64] = ends(lines)
-        self._seqs = [entry.seq for entry in entries]
+        self._entries = entries
         self._first_lines = np.cumsum([0, *(len(column) for column in columns)])
+        self.stored = np.zeros(len(self), np.bool_)
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -95,7 +97,21 @@ class _Batch:
         """Return which entry a line came from and what it says, bounded."""
         entry = int(np.searchsorted(self._first_lines, line, side="right")) - 1
         text = self.body(line, line + 1).decode().rstrip("\n")
-        return f"entry {self._seqs[entry]}: {text[:_LINE_SHOWN]}"
+        return f"entry {self._entries[entry].seq}: {text[:_LINE_SHOWN]}"
+
+    def tally(self, refused: Mapping[int, str]) -> Tally:
+        """Return what became of accepted readings, each of which is one line."""
+        tally = Tally()
+        lost = np.zeros(len(self), np.bool_)
+        lost[list(refused)] = True
+        for entry, first, last in zip(
+            self._entries, self._first_lines, self._first_lines[1:], strict=False
+        ):
+            series = accepted_rows(entry)
+            if len(series):
+                count_rows(tally.stored, entry.at, series[self.stored[first:last]])
+                count_rows(tally.refused, entry.at, series[lost[first:last]])
+        return tally
 
 
 @register("sink")
@@ -136,8 +152,11 @@ class InfluxdbSink(NamedSink):
         )
         self._checked = False
 
-    def write(self, entries: Sequence[Entry], cursor: int) -> None:  # noqa: ARG002 - kept by the runner
+    def write(self, entries: Sequence[Entry], cursor: int) -> Tally | None:  # noqa: ARG002 - kept by the runner
         """Write the lines of entries, in order; ``refused`` counts lines of this call from 0.
+
+        Returns:
+            The accepted readings the server confirmed; None when readings are not written.
 
         Raises:
             NotConnected: the server is away, wants us to wait, or refuses us as such.
@@ -145,7 +164,7 @@ class InfluxdbSink(NamedSink):
         """
         batch = _Batch(entries, [self._lines(entry) for entry in entries])
         if not len(batch):
-            return
+            return Tally() if self._settings.readings else None
         self._check_bucket()
         refused: dict[int, str] = {}
         start = 0
@@ -153,8 +172,10 @@ class InfluxdbSink(NamedSink):
             stop = batch.fitting(start, self._settings.request_bytes)
             self._store(batch, start, stop, refused)
             start = stop
+        tally = batch.tally(refused) if self._settings.readings else None
         if refused:
-            raise PartialWrite(refused)
+            raise PartialWrite(refused, tally)
+        return tally
 
     def close(self) -> None:
         """Close the connections."""
@@ -171,6 +192,7 @@ class InfluxdbSink(NamedSink):
         """Write lines, halving what is rejected until the lines that are to blame stand alone."""
         try:
             self._post(batch.body(start, stop))
+            batch.stored[start:stop] = True
         except _Rejected as rejection:
             if stop - start == 1:
                 refused[start] = f"{rejection}; {batch.describe(start)}"

@@ -11,12 +11,13 @@ from typing import ClassVar, Final
 import duckdb
 from pydantic import Field
 
+from lamppost.balance import Tally
 from lamppost.component import Settings, register
 from lamppost.errors import ConfigError, NotConnected
 from lamppost.log import OUTBOX_KINDS, Entry
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS
 
-from .store_layout import ALERTS_VIEW, LAYOUT_VERSION, META_DEFINITION, TABLES
+from .store_layout import ADDED_SINCE, ALERTS_VIEW, LAYOUT_VERSION, META_DEFINITION, TABLES
 from .store_reader import StoreReader
 from .store_writes import apply_entries
 
@@ -74,8 +75,11 @@ class Store:
         """Return the position of the last entry stored, 0 at first."""
         return self._cursor
 
-    def write(self, entries: Sequence[Entry], cursor: int) -> None:
+    def write(self, entries: Sequence[Entry], cursor: int) -> Tally:
         """Store entries and the cursor in one transaction.
+
+        Returns:
+            The accepted readings among them that the store holds now.
 
         Raises:
             NotConnected: the disk or the memory does not allow it now.
@@ -83,7 +87,7 @@ class Store:
         with self._writing:
             self._writer.begin()
             try:
-                apply_entries(self._writer, entries)
+                tally = apply_entries(self._writer, entries)
                 self._tidy(max((entry.at for entry in entries), default=0))
                 self._writer.execute(
                     "UPDATE meta SET value = greatest(value, ?) WHERE key = 'cursor'", [cursor]
@@ -96,6 +100,7 @@ class Store:
                 self._writer.rollback()
                 raise
             self._cursor = max(self._cursor, cursor)
+            return tally
 
     def close(self) -> None:
         """Close the file; readers still at work get an error."""
@@ -114,6 +119,7 @@ class Store:
             ("readings WHERE time < ?", keep.readings_days),
             (f"aggregates WHERE length <= {MINUTE_NS} AND start < ?", keep.minute_aggregates_days),
             ("quarantine WHERE received_at < ?", keep.quarantine_days),
+            ('quarantine_states WHERE "at" < ?', keep.quarantine_days),
         )
         for target, days in limits:
             self._writer.execute(f"DELETE FROM {target}", [now - round(days * DAY_NS)])  # noqa: S608 - from the list above
@@ -151,6 +157,8 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
         hint = "name another file, or move this one away"
         raise ConfigError("this database is not a store of Lamppost", where=str(path), hint=hint)
     facts = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+    if facts.get("layout") in ADDED_SINCE:
+        facts["layout"] = _upgrade(connection, facts["layout"])
     if facts.get("layout") != LAYOUT_VERSION:
         hint = (
             f"this Lamppost reads layout {LAYOUT_VERSION}: run the version that wrote the file, or"
@@ -159,6 +167,17 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
         problem = f"the store has layout {facts.get('layout')}"
         raise ConfigError(problem, where=str(path), hint=hint)
     return int(facts["cursor"])
+
+
+def _upgrade(connection: duckdb.DuckDBPyConnection, layout: int) -> int:
+    """Add the tables that layouts since have; what there is stays."""
+    connection.begin()
+    for older, tables in sorted(ADDED_SINCE.items()):
+        for table in tables if older >= layout else ():
+            connection.execute(table.definition)
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'layout'", [LAYOUT_VERSION])
+    connection.commit()
+    return LAYOUT_VERSION
 
 
 def _create(connection: duckdb.DuckDBPyConnection) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +221,21 @@ QUARANTINE: Final = Table(
     order=("entry",),
 )
 
+QUARANTINE_STATES: Final = Table(
+    "quarantine_states",
+    {
+        "message": "BIGINT",
+        "row": "INTEGER",
+        "state": "VARCHAR",
+        "at": "BIGINT",
+        "by": "VARCHAR",
+        "reason": "VARCHAR",
+        "entry": "BIGINT",
+    },
+    key=("message", "row"),
+    order=("entry",),
+)
+
 LEDGER: Final = Table(
     "ledger",
     {
@@ -264,9 +279,13 @@ TABLES: Final = (
     ALERT_EVENTS,
     LATEST_ALERTS,
     QUARANTINE,
+    QUARANTINE_STATES,
     LEDGER,
     RULES,
 )
+
+# What a store of an older layout is missing, by that layout.
+ADDED_SINCE: Final = {1: (QUARANTINE_STATES,)}
 
 META_DEFINITION: Final = "CREATE TABLE meta (key VARCHAR PRIMARY KEY, value BIGINT NOT NULL)"
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lamppost import log
+from lamppost.balance import Tally, hour_of
 from lamppost.frames import arrow_batch
 from lamppost.log import Entry
 
@@ -39,21 +40,62 @@ _TARGETS: Final[dict[str, tuple[Table, ...]]] = {
     log.INDICES: (layout.INDICES, layout.LATEST_INDICES),
     log.ALERTS: (layout.ALERT_EVENTS, layout.LATEST_ALERTS),
     log.QUARANTINE: (layout.QUARANTINE,),
+    log.QUARANTINE_STATES: (layout.QUARANTINE_STATES,),
     log.LEDGER: (layout.LEDGER,),
 }
 
 _ARROW_KINDS: Final = {log.SERIES, log.READINGS, log.AGGREGATES, log.INDICES, log.QUARANTINE}
 
 
-def apply_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> None:
-    """Write entries into the tables, inside the caller's transaction."""
+_FORGET_DROPPED: Final = """
+UPDATE quarantine SET payload = ''::BLOB WHERE octet_length(payload) > 0 AND EXISTS (
+    FROM quarantine_states AS decided WHERE decided.state = 'dropped'
+    AND decided.message = quarantine.entry AND decided.row = quarantine.position)
+"""
+_COUNT_HELD: Final = """
+SELECT hours.hour, staged.series, count(*) FROM staged JOIN hours ON hours.entry = staged.entry
+JOIN readings AS held ON held.series = staged.series AND held.time = staged.time
+    AND (held.revision, held.entry) >= (staged.revision, staged.entry)
+WHERE staged.revision = 0 AND held.time BETWEEN ? AND ? GROUP BY ALL
+"""
+
+
+def apply_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> Tally:
+    """Write entries into the tables, inside the caller's transaction.
+
+    Returns:
+        The accepted readings of these entries the table holds now, as themselves or replaced.
+    """
+    tally = Tally()
     for kind, targets in _TARGETS.items():
-        rows = _rows_of([entry for entry in entries if entry.kind == kind], targets[0])
-        if rows is None:
+        given = [entry for entry in entries if entry.kind == kind]
+        everything = rows = _rows_of(given, targets[0])
+        if everything is None or rows is None:
             continue
         for table in targets:
             rows = newest_of_each_key(rows, table)
             _merge(connection, table, rows)
+        if kind == log.READINGS:
+            _count_held(connection, given, everything, tally)
+        if kind == log.QUARANTINE_STATES:
+            connection.execute(_FORGET_DROPPED)
+    return tally
+
+
+def _count_held(
+    connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry], rows: pa.Table, tally: Tally
+) -> None:
+    limits = pc.min_max(rows.column("time"))
+    hours = {"entry": [entry.seq for entry in entries], "hour": [hour_of(e.at) for e in entries]}
+    connection.register("staged", rows)
+    connection.register("hours", pa.table(hours))
+    try:
+        bounds = [limits["min"].as_py(), limits["max"].as_py()]
+        for hour, series, count in connection.execute(_COUNT_HELD, bounds).fetchall():
+            tally.stored[hour, series] += count
+    finally:
+        connection.unregister("staged")
+        connection.unregister("hours")
 
 
 def newest_of_each_key(rows: pa.Table, table: Table) -> pa.Table:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lamppost.errors import ConfigError
+from lamppost_app.cursors import Cursors
 from lamppost_app.delivery import SinkRunner
 from lamppost_app.sqlite_log import SqliteLog
 from sinks.open_data.sink import OpenDataSettings, OpenDataSink
@@ -33,6 +34,6 @@ def export(
         raise ConfigError("there is no outbox", where=str(settings.outbox_path), hint=hint)
     sink = OpenDataSink(OpenDataSettings(dir=out))
     outbox = SqliteLog(settings.outbox_path)
-    runner = SinkRunner(sink, outbox, SqliteLog(out / ".cursors.db"), threading.Event())
+    runner = SinkRunner(sink, outbox, Cursors(out / ".cursors.db"), threading.Event())
     runner.drain()
     typer.echo(f"open data up to outbox entry {runner.position} written to {out}")

@@ -28,3 +28,8 @@ def config_path(config: Path | None) -> Path | None:
     """Return the settings file in use."""
     beside = Path("lamppost.toml")
     return beside if config is None and beside.is_file() else config
+
+
+def printable(text: str) -> str:
+    """Take out what would steer the terminal: devices choose names and topics."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -38,7 +38,7 @@ from lamppost_app.quarantine_room import (
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
 
-from .options import ConfigOption, load_settings
+from .options import ConfigOption, load_settings, printable
 
 _WAIT_S: Final = 5.0
 _LOOK_S: Final = 0.05
@@ -351,11 +351,6 @@ def _print_table(shown: Sequence[Held]) -> None:
             held.name, facts["received_at"], held.code, held.sensor, route,
             str(len(held.payload)), held.state, held.detail,
         )  # fmt: skip
-        table.add_row(*(Text(_printable(cell)) for cell in cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     if shown:
         console.print(table)
-
-
-def _printable(text: str) -> str:
-    """Take out what would steer the terminal: devices choose these texts."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

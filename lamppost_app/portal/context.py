@@ -10,6 +10,7 @@ from fastapi import Request
 
 from lamppost.clock import Clock, SystemClock
 from lamppost.log import Log
+from lamppost_app.cursors import Cursors
 from lamppost_app.settings import Settings
 from sinks.store import Store
 from sinks.store_reader import StoreReader
@@ -27,6 +28,7 @@ class PortalContext:
         inbox: where commands and pushed readings go.
         outbox: what the store is fed from.
         store: what the pages show.
+        cursors: what each sink stored; None where nobody counts.
         clock: tells the time.
         feed_alive: tells whether the store is still being fed.
         engine_position: tells how far the engine has read the inbox, None where nobody knows.
@@ -36,6 +38,7 @@ class PortalContext:
     inbox: Log
     outbox: Log
     store: Store
+    cursors: Cursors | None = None
     clock: Clock = field(default_factory=SystemClock)
     feed_alive: Callable[[], bool] = lambda: True
     engine_position: Callable[[], int | None] = lambda: None

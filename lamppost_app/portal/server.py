@@ -15,6 +15,7 @@ import uvloop
 
 from lamppost import events
 from lamppost.errors import ConfigError
+from lamppost_app.cursors import Cursors
 from lamppost_app.delivery import SinkRunner
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
@@ -67,14 +68,15 @@ def run_portal(settings: Settings) -> None:
     kept = settings.store.model_dump()
     store = Store(StoreSettings(path=settings.store_path, **kept))
     inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
-    cursors = SqliteLog(settings.cursors_path)
-    feeding = SinkRunner(store, outbox, cursors, stop, every_s=_FEED_EVERY_S)
+    cursors = Cursors(settings.cursors_path)
+    feeding = SinkRunner(store, outbox, cursors, stop, every_s=_FEED_EVERY_S, inbox=inbox)
     feed = threading.Thread(target=feeding.run, name="store-feed", daemon=True)
     context = PortalContext(
         settings=settings,
         inbox=inbox,
         outbox=outbox,
         store=store,
+        cursors=cursors,
         feed_alive=feed.is_alive,
         engine_position=lambda: max(outbox.positions().values(), default=None),
     )

@@ -175,7 +175,10 @@ def city_entries(now: int) -> list[Entry]:
     outbox.add(log.AGGREGATES, columns_body(AggregateBatch.concat(windows).to_arrow()))
     outbox.add(log.INDICES, columns_body(_indices(hour).to_arrow()))
     outbox.add(log.ALERTS, alerts_body(*_alerts(now)))
-    outbox.add(log.QUARANTINE, arrow_bytes(_quarantine(now)))
+    held = outbox.add(log.QUARANTINE, arrow_bytes(_quarantine(now)))
+    decided = {"message": held.seq, "row": 1, "state": "replayed", "at": now, "by": "Operator",
+               "reason": "unit added"}  # fmt: skip
+    outbox.add(log.QUARANTINE_STATES, json.dumps([decided]).encode())
     outbox.add(log.LEDGER, json.dumps(_ledger(hour)).encode())
     return outbox.entries
 
@@ -210,7 +213,10 @@ def _quarantine(now: int) -> pa.RecordBatch:
     row = {"received_at": now, "source": "mqtt", "route": "v1/x/readings", "headers": None,
            "payload": b"\x00not json", "sensor": "x", "code": "malformed",
            "detail": "not JSON"}  # fmt: skip
-    return pa.RecordBatch.from_pylist([row], schema=QUARANTINE_SCHEMA)
+    secret = b'{"sensor":"aq-001","at":[52.370216,4.895168],"mac":"aa:bb:cc:dd:ee:ff","x":"<b>"}'
+    own = {**row, "route": "v1/aq-001/readings", "payload": secret, "sensor": "aq-001",
+           "code": "unknown_unit", "detail": "'ppx' does not measure no2"}  # fmt: skip
+    return pa.RecordBatch.from_pylist([row, own], schema=QUARANTINE_SCHEMA)
 
 
 def _ledger(hour: int) -> list[dict[str, object]]:
