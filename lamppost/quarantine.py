@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
@@ -27,6 +28,16 @@ CODES: Final[dict[str, str]] = {
 
 REPLAYED_SOURCE: Final = "replay"
 """The door under which the ledger books what was read again; messages keep their own."""
+
+_EXCERPT_BYTES: Final = 160
+# E-mail addresses; hardware addresses; long words of letters and digits, but for instants; serials.
+_PRIVATE: Final = re.compile(
+    r"[\w.+-]+@[\w.-]+"
+    r"|[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5,}"
+    r"|(?!\d{4}-\d\d-\d\d)(?=[\w-]*\d)(?=[\w-]*[a-zA-Z])[\w-]{12,}"
+    r"|\d{14,}"
+)
+_EXACT: Final = re.compile(r"(\d\.\d\d)\d+")
 
 _REPLAY_KEY: Final = b"replay"
 
@@ -96,6 +107,21 @@ class DropCommand(BaseModel):
     messages: tuple[MessageId, ...] = Field(min_length=1)
     by: str
     reason: str
+
+
+def excerpt(payload: bytes) -> str:
+    r"""Return the beginning of a message as text that is safe to show to everybody.
+
+    Control characters become dots; identities, tokens, addresses and exact coordinates, which a
+    stranger has no business with, are cut short.
+
+    >>> excerpt(b'{"lat":52.370216,"mac":"aa:bb:cc:dd:ee:ff","no2":"4o"}\x00')
+    '{"lat":52.37…,"mac":"aa:b…","no2":"4o"}·'
+    """
+    text = payload[:_EXCERPT_BYTES].decode(errors="replace")
+    text = _EXACT.sub(r"\1…", _PRIVATE.sub(lambda found: f"{found[0][:4]}…", text))
+    shown = "".join(char if char.isprintable() else "·" for char in text)
+    return shown + ("…" if len(payload) > _EXCERPT_BYTES else "")
 
 
 def replay_bytes(deliveries: Deliveries, replay: Replay) -> bytes:

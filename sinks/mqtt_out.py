@@ -24,6 +24,8 @@ from .mqtt_client import BrokerSettings, Publisher
 from .series_names import NamedSink, policy_of, unit_of
 
 _QOS: Final = 1
+# Stands in topics for the station of an alert that is about Lamppost itself.
+_SYSTEM: Final = "lamppost"
 _STATISTICS: Final = ("expected", "coverage", "mean", "min", "max", "sd", "total")
 _COUNTS: Final = ("count", "suspect", "excluded", "revision")
 # Characters with a meaning in topics, and our own escape.
@@ -125,7 +127,7 @@ class MqttOutSink(NamedSink):
             "at": format_instant(event["at"]),
             "since": format_instant(event["since"]),
         }
-        return self._topic("alerts", event["severity"], event["sensor"]), _json(spelled)
+        return self._topic("alerts", event["severity"], event["sensor"] or _SYSTEM), _json(spelled)
 
     def _topic(self, *levels: str) -> str:
         safe = (_UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", level) for level in levels)

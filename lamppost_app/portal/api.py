@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The public programming interface over stations, readings, aggregates, alerts and ledger."""
+"""The public programming interface over stations, readings, aggregates and alerts."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from ingest.http_push import problem_response
 from lamppost.flags import FLAG_NAMES
-from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS, format_length
+from lamppost.times import format_length
 from sinks.store_reader import Row
 
 from . import queries_alerts, queries_data, queries_stations
 from .api_answers import (
+    ANSWERS,
+    BEFORE_ALL,
     answer,
     decoded_key,
-    instant,
     instant_text,
+    time_range,
     window_length,
 )
 from .api_models import (
@@ -27,7 +27,6 @@ from .api_models import (
     AlertItem,
     IndexItem,
     LatestItem,
-    LedgerItem,
     Page,
     StationItem,
 )
@@ -36,26 +35,13 @@ from .api_queries import (
     AlertQuery,
     IndexQuery,
     LatestQuery,
-    LedgerQuery,
     StationQuery,
 )
 from .context import context_of
 from .queries_alerts import AlertFilter
 from .rulebook import Rulebook
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: problem_response(HTTPStatus(status)) for status in (400, 422)
-}
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/csv": {}}},
-    304: {"description": "Nothing changed since the ETag."},
-    **_PROBLEMS,
-}
-
-# Earlier than any instant the store can hold, with room to calculate.
-_BEFORE_ALL: Final = -(2**62)
-
-router = APIRouter(prefix="/api/v1", responses=_ANSWERS)
+router = APIRouter(prefix="/api/v1", responses=ANSWERS)
 
 
 @router.get("/stations", response_model=Page[StationItem], tags=["stations"])
@@ -89,12 +75,12 @@ def get_aggregates(request: Request, query: Annotated[AggregateQuery, Query()]) 
     """Return windows that start in a half-open range, the oldest first; by default the last day."""
     context = context_of(request)
     rules = context.rulebook()
-    start, series = decoded_key(query.after, (_BEFORE_ALL, -1))
+    start, series = decoded_key(query.after, (BEFORE_ALL, -1))
     rows = queries_data.aggregate_page(
         context.reader,
         query.chosen,
         length=window_length(query.window),
-        between=_range(request, query.first, query.until),
+        between=time_range(request, query.first, query.until),
         after=(int(start), int(series)),
         limit=query.limit + 1,
     )
@@ -112,11 +98,11 @@ def get_indices(request: Request, query: Annotated[IndexQuery, Query()]) -> Resp
     """Return health indices by the end of their averaging period; by default the last day."""
     context = context_of(request)
     rules = context.rulebook()
-    end, series, index = decoded_key(query.after, (_BEFORE_ALL, -1, -1))
+    end, series, index = decoded_key(query.after, (BEFORE_ALL, -1, -1))
     rows = queries_data.index_page(
         context.reader,
         query.chosen,
-        between=_range(request, query.first, query.until),
+        between=time_range(request, query.first, query.until),
         after=(int(end), int(series), int(index)),
         limit=query.limit + 1,
     )
@@ -144,33 +130,6 @@ def get_alerts(request: Request, query: Annotated[AlertQuery, Query()]) -> Respo
     return answer(
         request, rows, _alert, lambda row: (row["changed_at"], row["alert_id"]), query.limit
     )
-
-
-@router.get("/ledger", response_model=Page[LedgerItem], tags=["ledger"])
-def get_ledger(request: Request, query: Annotated[LedgerQuery, Query()]) -> Response:
-    """Return what arrived per door, sensor and hour, and what became of it."""
-    hour, source, sensor = decoded_key(query.after, (_BEFORE_ALL, "", ""))
-    rows = queries_data.ledger_page(
-        context_of(request).reader,
-        query.station,
-        between=_range(request, query.first, query.until),
-        after=(int(hour), str(source), str(sensor)),
-        limit=query.limit + 1,
-    )
-    return answer(
-        request,
-        rows,
-        lambda row: {**row, "hour": instant_text(row["hour"])},
-        lambda row: (row["hour"], row["source"], row["station"]),
-        query.limit,
-    )
-
-
-def _range(request: Request, first: str, until: str) -> tuple[int, int]:
-    now = context_of(request).clock.now_ns()
-    # The default ends at a full minute, so that the following pages ask the same question.
-    end = instant(until, "to", now // MINUTE_NS * MINUTE_NS + HOUR_NS)
-    return instant(first, "from", end - DAY_NS - HOUR_NS), end
 
 
 def _station(row: Row) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from fastapi import HTTPException, Request
 from fastapi.responses import Response
 from pydantic_core import to_json
 
+from ingest.http_push import problem_response
 from lamppost.times import (
     DAY_NS,
     HOUR_NS,
@@ -31,6 +32,18 @@ from sinks.store_reader import Row
 
 from .context import PortalContext, context_of
 from .rendering import query_text
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: problem_response(HTTPStatus(status)) for status in (400, 422)
+}
+ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/csv": {}}},
+    304: {"description": "Nothing changed since the ETag."},
+    **_PROBLEMS,
+}
+
+BEFORE_ALL: Final = -(2**62)
+"""Earlier than any instant the store can hold, with room to calculate."""
 
 Key = tuple[int | str, ...]
 _FORMULA_STARTS: Final = (
@@ -55,6 +68,8 @@ def answer(
     item: Callable[[Row], dict[str, Any]],
     key: Callable[[Row], Key],
     limit: int,
+    *,
+    version: str = "",
 ) -> Response:
     """Return a page of rows.
 
@@ -64,6 +79,7 @@ def answer(
         item: a row as it is published.
         key: where the page after a row begins.
         limit: rows of a page.
+        version: changes when rows that do not come from the store do.
     """
     context = context_of(request)
     licence = context.rulebook().publication.licence_url
@@ -72,7 +88,7 @@ def answer(
     if len(rows) > limit:
         after = encoded_key(key(rows[limit - 1]))
         following = f"{request.url.path}?{query_text(request, {'after': after})}"
-    headers = _headers(context, request, licence, following)
+    headers = _headers(context, request, licence, following, version)
     if request.headers.get("if-none-match", "") == headers["ETag"]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if wants_csv(request):
@@ -84,12 +100,12 @@ def answer(
 
 
 def _headers(
-    context: PortalContext, request: Request, licence: str, following: str | None
+    context: PortalContext, request: Request, licence: str, following: str | None, version: str
 ) -> dict[str, str]:
     links = [f'<{licence}>; rel="license"', '</api/v1/openapi.json>; rel="describedby"']
     links += [f'<{following}>; rel="next"'] if following else []
-    # Everything here is a function of the store's position and the question.
-    question = f"{context.store.cursor()} {request.url.path} {request.url.query}"
+    # Everything here is a function of the store's position, the version and the question.
+    question = f"{context.store.cursor()} {version} {request.url.path} {request.url.query}"
     question += str(wants_csv(request))
     digest = hashlib.sha256(question.encode()).hexdigest()[:16]
     return {
@@ -153,6 +169,18 @@ def instant(value: str, name: str, default: int) -> int:
         detail = f"{name}: an instant with zone is needed, such as 2026-11-21T21:00:00Z"
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     return found
+
+
+def time_range(request: Request, first: str, until: str) -> tuple[int, int]:
+    """Return the half-open range an address asks for, by default the last day.
+
+    Raises:
+        HTTPException: 422, an instant is none.
+    """
+    now = context_of(request).clock.now_ns()
+    # The default ends at a full minute, so that the following pages ask the same question.
+    end = instant(until, "to", now // MINUTE_NS * MINUTE_NS + HOUR_NS)
+    return instant(first, "from", end - DAY_NS - HOUR_NS), end
 
 
 def window_length(value: str) -> int:

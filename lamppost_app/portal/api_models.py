@@ -137,3 +137,32 @@ class LedgerItem(BaseModel):
     duplicate: int
     quarantined: int
     refused: int
+    balanced: bool = Field(description="Whether everything received is accounted for.")
+
+
+class BalanceItem(BaseModel):
+    """What a destination holds of what was accepted from a sensor in an hour."""
+
+    sink: str
+    station: str
+    hour: str
+    accepted: int | None = Field(description="None where it was not compared yet.")
+    stored: int
+    refused: int = Field(description="Readings the destination would not take.")
+    balanced: bool | None
+
+
+class QuarantineItem(BaseModel):
+    """A message that could not be used; its bytes are not published."""
+
+    id: str
+    received_at: str
+    source: str
+    route: str
+    station: str = Field(description="Sensor identity, as far as it could be read.")
+    code: str
+    meaning: str
+    detail: str
+    bytes: int
+    state: str = Field(description="waiting, replayed or dropped.")
+    changed_at: str | None

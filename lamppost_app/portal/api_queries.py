@@ -72,6 +72,13 @@ class LedgerQuery(Paged, _Ranged):
     station: str = Field(default="", max_length=128, description="Sensor identity.")
 
 
+class QuarantineQuery(LedgerQuery):
+    """Which messages, by their receipt; by default the last day."""
+
+    code: str = Field(default="", max_length=64, description="Reason code.")
+    state: Literal["", "waiting", "replayed", "dropped"] = ""
+
+
 class AlertQuery(Paged):
     """Which alerts; never filtered by time."""
 

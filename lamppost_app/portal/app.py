@@ -17,6 +17,7 @@ from ingest.http_push import PushLimits, push_router
 
 from . import (
     api,
+    api_ledger,
     api_page,
     events,
     health,
@@ -73,7 +74,7 @@ def create_app(context: PortalContext) -> FastAPI:
         app.include_router(push)
     # Acknowledging ends in a fixed word after a free path, so it has to be asked before the page.
     for module in (
-        api, api_page, events, health, operator_actions, pages_console, pages_stations,
+        api, api_ledger, api_page, events, health, operator_actions, pages_console, pages_stations,
         pages_downloads,
     ):  # fmt: skip
         app.include_router(module.router)

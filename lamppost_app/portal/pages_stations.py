@@ -10,10 +10,11 @@ from typing import Any, Final
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from lamppost.quarantine import CODES, excerpt
 from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant, parse_instant
 from sinks.store_reader import Row
 
-from . import charts, locator, queries_alerts, queries_stations
+from . import charts, locator, queries_alerts, queries_quarantine, queries_stations
 from .context import PortalContext, context_of
 from .formatting import printed_age, printed_number
 from .pages_console import flag_words, page_number
@@ -26,6 +27,7 @@ router = APIRouter(include_in_schema=False)
 RANGES: Final = {"1h": HOUR_NS, "6h": 6 * HOUR_NS, "24h": DAY_NS, "7d": 7 * DAY_NS}
 _RAW_UP_TO: Final = DAY_NS
 _TABLE_ROWS: Final = 60
+_HELD_ROWS: Final = 20
 _PAGE: Final = 200
 
 
@@ -72,7 +74,11 @@ def station(request: Request, sensor: str) -> HTMLResponse:
     """Show one station."""
     context = context_of(request)
     now = context.clock.now_ns()
+    held = queries_quarantine.held_of_sensor(context.reader, sensor, _HELD_ROWS)
     found = queries_stations.station(context.reader, now, sensor)
+    if found is None and held:
+        # Nothing it sent could be used: its owner has to find out here why.
+        found = queries_stations.unheard(sensor)
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, text("station.unknown"))
     view = _view(request, now)
@@ -95,9 +101,15 @@ def station(request: Request, sensor: str) -> HTMLResponse:
         view=view,
         ranges=list(RANGES),
         index=_index(context, sensor),
+        held=[_held(row) for row in held],
         earlier=format_instant(view.start),
         later=None if view.end >= now else format_instant(min(now, view.end + view.length)),
     )
+
+
+def _held(row: Row) -> dict[str, Any]:
+    meaning = CODES.get(row["code"], row["code"])
+    return {**row, "meaning": meaning, "excerpt": excerpt(bytes(row["payload"]))}
 
 
 @dataclass(frozen=True, slots=True)

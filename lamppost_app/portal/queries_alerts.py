@@ -13,7 +13,8 @@ SEVERITIES: Final = ("critical", "warning", "info")
 STATES: Final = ("open", "acknowledged", "resolved")
 
 _SELECT: Final = """
-SELECT alerts.*, coalesce(nullif(stations.name, ''), alerts.sensor) AS station,
+SELECT alerts.*,
+    coalesce(nullif(stations.name, ''), nullif(alerts.sensor, ''), 'Lamppost') AS station,
     coalesce(stations.area, '') AS area, coalesce(stations.kind, '') AS station_kind
 FROM alerts LEFT JOIN stations USING (sensor)
 """

@@ -61,6 +61,14 @@ def station(reader: StoreReader, now: int, sensor: str) -> Row | None:
     )
 
 
+def unheard(sensor: str) -> Row:
+    """Return what can be said of a station nobody registered and nothing was accepted from."""
+    nothing = dict.fromkeys(("latitude", "longitude", "period_s", "received"))
+    empty = dict.fromkeys(("kind", "area", "owner", "licence"), "")
+    counts = {"quantities": 0, "open_alerts": 0}
+    return {"sensor": sensor, "name": sensor, "state": "never", **nothing, **empty, **counts}
+
+
 def areas_and_kinds(reader: StoreReader) -> tuple[list[str], list[str]]:
     """Return the areas and the kinds there are."""
     rows = reader.rows("SELECT DISTINCT area, kind FROM stations")

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from lamppost.balance import LEDGER_RULE, LEDGER_RULE_ID
 from lamppost.component import all_reasons
 from lamppost.flags import Reason
 from lamppost.policy import Publication
@@ -50,7 +51,9 @@ class Rulebook:
         return Publication.model_validate(self.content.get("publication", {}))
 
     def rule(self, rule_id: str) -> dict[str, Any] | None:
-        """Return an alert rule."""
+        """Return an alert rule, of the policy or of Lamppost itself."""
+        if rule_id == LEDGER_RULE_ID:
+            return LEDGER_RULE.model_dump()
         rules: dict[str, dict[str, Any]] = self.content.get("alerts", {})
         return rules.get(rule_id)
 

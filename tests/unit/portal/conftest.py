@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from lamppost.clock import ManualClock
+from lamppost.times import HOUR_NS
+from lamppost_app.cursors import Cursors
 from lamppost_app.portal.app import create_app
 from lamppost_app.portal.context import PortalContext
 from lamppost_app.settings import DataSettings, HttpSettings, Settings
@@ -65,12 +67,22 @@ def make_portal(tmp_path: Path) -> Iterator[MakePortal]:
         settings = Settings(data=data, http=HttpSettings(**http))
         store = Store(StoreSettings(path=settings.store_path))
         inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
-        opened.extend((store, inbox, outbox))
+        cursors = Cursors(settings.cursors_path)
+        opened.extend((store, inbox, outbox, cursors))
         if seeded:
             entries = city_entries(NOW)
             store.write(entries, entries[-1].seq)
+            hour = NOW // HOUR_NS * HOUR_NS
+            cursors.open_books("store", 0)
+            cursors.advance("store", 9, {(name, hour): (5, 0) for name in ("aq-002", "tr-001")})
+            cursors.compare("store", {("aq-002", hour): 5}, 9)
         context = PortalContext(
-            settings=settings, inbox=inbox, outbox=outbox, store=store, clock=ManualClock(NOW)
+            settings=settings,
+            inbox=inbox,
+            outbox=outbox,
+            store=store,
+            cursors=cursors,
+            clock=ManualClock(NOW),
         )
         return Portal(context, create_app(context))
 

@@ -11,6 +11,7 @@ import pytest
 
 from lamppost import log
 from lamppost.log import Entry
+from lamppost.times import HOUR_NS
 from lamppost_app.portal import api_models
 from tests.unit.portal.conftest import NOW, Portal
 from tests.unit.portal.seeded_city import alert, alerts_body
@@ -22,6 +23,8 @@ MODELS = {
     "indices": api_models.IndexItem,
     "alerts": api_models.AlertItem,
     "ledger": api_models.LedgerItem,
+    "ledger/sinks": api_models.BalanceItem,
+    "quarantine": api_models.QuarantineItem,
 }
 
 
@@ -137,3 +140,28 @@ def test_the_openapi_document_names_every_public_route(portal: Portal) -> None:
     for methods in document["paths"].values():
         for operation in methods.values():
             assert "application/problem+json" in json.dumps(operation["responses"]["422"])
+
+
+def test_quarantine_is_public_without_its_bytes(portal: Portal) -> None:
+    """Payloads may hold what their senders did not mean to publish."""
+    answer = portal.get("/api/v1/quarantine")
+    (own,) = portal.get("/api/v1/quarantine?station=aq-001&state=replayed").json()["items"]
+
+    assert "not json" not in answer.text
+    assert "aa:bb" not in answer.text
+    assert "Operator" not in answer.text
+    assert (own["code"], own["id"].split("-")[1], own["bytes"]) == ("unknown_unit", "1", 81)
+
+
+def test_balances_are_told_as_soon_as_they_change(portal: Portal) -> None:
+    """The books move apart from the store, so the tag takes them in."""
+    before = portal.get("/api/v1/ledger/sinks")
+    cursors = portal.context.cursors
+    assert cursors is not None
+    hour = NOW // HOUR_NS * HOUR_NS
+    cursors.compare("store", {("aq-001", hour): 7}, 99)
+    after = portal.get("/api/v1/ledger/sinks", headers={"If-None-Match": before.headers["etag"]})
+
+    verdicts = {row["station"]: row["balanced"] for row in after.json()["items"]}
+    assert after.status_code == 200
+    assert verdicts["aq-001"] is False

@@ -159,8 +159,42 @@ def test_kept_texts_are_used() -> None:
     paths = [*folder.glob("templates/*"), *folder.glob("*.py")]
     source = "".join(path.read_text() for path in paths)
     made_up = ("flag.", "severity.", "state.", "event.", "category.", "advice.", "nav.", "shape.",
-               "filter.", "acknowledge.", "console.", "kind.")  # fmt: skip
+               "filter.", "acknowledge.", "console.", "kind.", "held.")  # fmt: skip
 
     unused = [key for key in catalogue() if key not in source and not key.startswith(made_up)]
 
     assert unused == []
+
+
+def test_the_station_page_says_what_was_quarantined_and_why(portal: Portal) -> None:
+    """Code sentence, detail, state and a harmless excerpt; nothing private, nothing executable."""
+    page = portal.get("/stations/aq-001").text
+
+    assert "The unit is unknown or does not measure this quantity." in page
+    assert "&#39;ppx&#39; does not measure no2" in page
+    assert "read again" in page
+    assert "52.37…" in page
+    assert "52.370216" not in page
+    assert "aa:bb:cc:dd:ee:ff" not in page
+    assert "<b>&#34;" not in page
+
+
+def test_a_sensor_nothing_was_accepted_from_has_a_page(portal: Portal) -> None:
+    """Its owner finds out there why."""
+    answer = portal.get("/stations/x")
+
+    assert answer.status_code == 200
+    assert "The bytes are not what the format says they should be." in answer.text
+    assert portal.get("/stations/nobody").status_code == 404
+
+
+def test_an_alert_about_the_system_links_no_station(portal: Portal) -> None:
+    """The ledger belongs to no lamppost; its rule is explained although no policy has it."""
+    event = alert("books", NOW, "", rule="ledger_imbalance", quantity="", qualifiers="sink=store")
+    portal.context.store.write([Entry(99, log.ALERTS, NOW, alerts_body(event))], 99)
+
+    console, page = portal.get("/").text, portal.get("/alerts/books").text
+
+    assert 'href="/stations/"' not in console + page
+    assert "Lamppost" in page
+    assert "<code>ledger</code>" in page
