@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +26,7 @@ from lamppost_app.ledger_reading import (
 )
 from lamppost_app.sqlite_log import SqliteLog
 
-from .options import ConfigOption, load_settings, printable
+from .options import ConfigOption, load_settings, printable, wide_console
 
 
 def add_to(app: typer.Typer) -> None:
@@ -72,7 +71,7 @@ def _hour(text: str) -> int | None:
 
 
 def _print(books: Books, *, together: bool) -> None:
-    console = Console()
+    console = wide_console()
     table = _table("hour", "sensor", "source", *COLUMNS, "verdict")
     for row in summed(books.rows) if together else books.rows:
         numbers = [str(row[name]) for name in COLUMNS]

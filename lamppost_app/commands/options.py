@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from lamppost_app import settings
 
@@ -33,3 +34,9 @@ def config_path(config: Path | None) -> Path | None:
 def printable(text: str) -> str:
     """Take out what would steer the terminal: devices choose names and topics."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def wide_console() -> Console:
+    """Return where tables go: as wide as the terminal, or as they need to be in a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=200)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -38,7 +37,7 @@ from lamppost_app.quarantine_room import (
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
 
-from .options import ConfigOption, load_settings, printable
+from .options import ConfigOption, load_settings, printable, wide_console
 
 _WAIT_S: Final = 5.0
 _LOOK_S: Final = 0.05
@@ -340,7 +339,7 @@ def _facts(held: Held) -> dict[str, Any]:
 
 
 def _print_table(shown: Sequence[Held]) -> None:
-    console = Console()
+    console = wide_console()
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "received", "code", "sensor", "route", "bytes", "state", "detail"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "id")

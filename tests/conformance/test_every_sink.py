@@ -26,7 +26,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 import sinks
 from lamppost.component import Component, Sink, discover, registered
-from lamppost.log import OUTBOX_KINDS, RULES, SERIES, STATIONS, Entry
+from lamppost.log import OUTBOX_KINDS, READINGS, RULES, SERIES, STATIONS, Entry
 from lamppost.series import SeriesKey
 from lamppost.times import HOUR_NS, MINUTE_NS
 from tests.outbox_entries import (
@@ -241,6 +241,21 @@ def test_writing_twice_equals_writing_once(
     deliver(component, twice, [ENTRIES, ENTRIES])
     deliver(component, twice, [ENTRIES])
     assert _comparable(content(component, once)) == _comparable(content(component, twice))
+
+
+def test_a_sink_that_keeps_readings_counts_what_it_holds(
+    component: Component, bench: Callable[[], Bench]
+) -> None:
+    """Each accepted reading once, however often it is written; the books depend on it."""
+    place = bench()
+    sink: Sink = component.cls(component.parse(HARNESSES[component.name].settings(place), "test"))
+    wanted = [entry for entry in ENTRIES if entry.kind in sink.wants]
+    first, second = sink.write(wanted, 13), sink.write(wanted, 13)
+    sink.close()
+    keeps = READINGS in sink.wants
+    assert (first is not None) == (second is not None) == keeps
+    if first is not None and second is not None:
+        assert sum(first.stored.values()) == sum(second.stored.values()) == 6
 
 
 @settings(

@@ -13,13 +13,41 @@ from pathlib import Path
 
 import pytest
 
-from lamppost.log import Entry
+from lamppost import log
+from lamppost.balance import BalanceCommand
+from lamppost.frames import Deliveries
+from lamppost.log import Entry, Record
+from lamppost.quarantine import DropCommand, MessageId, Replay, replay_bytes
 from lamppost_app.engine_role import CONSUMER, EngineRole
 from lamppost_app.sqlite_log import SqliteLog
 from tests.pipeline.city_inbox import city_records
 
 KILLS = int(os.environ.get("LAMPPOST_KILLS", "6"))
 MINUTES = 60
+
+
+def decisions(at: int) -> list[Record]:
+    """Return a message nobody can read, and what operators and sinks had to say afterwards."""
+    unread = Deliveries()
+    unread.add("nowhere/at/all", b"\x00\xff", at, source="mqtt")
+    again = replay_bytes(unread, Replay(messages=(MessageId(7, 0),), by="ada"))
+    dropped = DropCommand(
+        command="drop_quarantined", messages=(MessageId(7, 0),), by="ada", reason="noise"
+    )
+    short = BalanceCommand(sink="store", balanced=False, sensor="a", accepted=5, stored=4, rows=1)
+    return [
+        Record(log.FRAME, at, unread.to_bytes()),
+        Record(log.REPLAY, at, again),
+        Record(log.COMMAND, at, dropped.model_dump_json().encode()),
+        Record(log.COMMAND, at, short.model_dump_json().encode()),
+    ]
+
+
+def eventful_records(minutes: int) -> list[Record]:
+    """Return a city's inbox with such decisions in its middle."""
+    records = city_records(minutes)
+    middle = len(records) // 2
+    return [*records[:middle], *decisions(records[middle - 1].at), *records[middle:]]
 
 
 def results(path: Path) -> list[Entry]:
@@ -60,7 +88,7 @@ def test_killed_engine_leaves_the_results_of_an_uninterrupted_one(tmp_path: Path
     chance = random.Random(seed)
     (tmp_path / "lamppost.toml").write_text('[data]\ndir = "."\n[engine]\nsnapshot_s = 0.1\n')
     inbox = SqliteLog(tmp_path / "inbox.db")
-    last = inbox.append(city_records(MINUTES))
+    last = inbox.append(eventful_records(MINUTES))
     run_uninterrupted(tmp_path / "inbox.db", tmp_path / "steady.db")
 
     for target in sorted(chance.sample(range(2, last), KILLS)):
@@ -83,11 +111,18 @@ def test_killed_engine_leaves_the_results_of_an_uninterrupted_one(tmp_path: Path
 def test_two_runs_over_one_inbox_are_byte_identical(tmp_path: Path) -> None:
     """The engine is a pure function of its inbox: grouping of commits does not show."""
     inbox = SqliteLog(tmp_path / "inbox.db")
-    inbox.append(city_records(30))
+    inbox.append(eventful_records(30))
 
     for name in ("first.db", "second.db"):
         run_uninterrupted(tmp_path / "inbox.db", tmp_path / name)
 
     first = results(tmp_path / "first.db")
     assert first == results(tmp_path / "second.db")
-    assert {entry.kind for entry in first} >= {"readings", "aggregates", "alerts", "ledger"}
+    assert {entry.kind for entry in first} >= {
+        "readings",
+        "aggregates",
+        "alerts",
+        "ledger",
+        "quarantine",
+        "quarantine_states",
+    }

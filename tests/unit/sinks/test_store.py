@@ -302,3 +302,36 @@ def test_an_acknowledged_alert_that_fires_again_is_open(store: Store) -> None:
         "state": "open",
         "acknowledged_by": None,
     }
+
+
+def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> None:
+    """What was added since is made; what there is stays."""
+    path = tmp_path / "old.duckdb"
+    first = Store(StoreSettings(path=path))
+    first.write(city_entries(NOW), 9)
+    first.close()
+    with duckdb.connect(str(path)) as database:
+        database.execute("DROP TABLE quarantine_states")
+        database.execute("UPDATE meta SET value = 1 WHERE key = 'layout'")
+
+    again = Store(StoreSettings(path=path))
+    found = content(again)
+    again.close()
+
+    assert found["quarantine_states"] == []
+    assert found["readings"]
+
+
+def test_dropped_messages_lose_their_bytes_and_keep_their_row(store: Store) -> None:
+    """However the entries are cut into writes."""
+    entries = city_entries(NOW)
+    (held,) = [entry for entry in entries if entry.kind == log.QUARANTINE]
+    decided = {"message": held.seq, "row": 0, "state": "dropped", "at": NOW, "by": "a",
+               "reason": "noise"}  # fmt: skip
+    store.write(entries, entries[-1].seq)
+    store.write([Entry(99, log.QUARANTINE_STATES, NOW, json.dumps([decided]).encode())], 99)
+    store.write([held], 99)
+
+    rows = store.reader.rows("SELECT payload, code FROM quarantine ORDER BY position")
+    assert [bool(row["payload"]) for row in rows] == [False, True]
+    assert rows[0]["code"] == "malformed"
