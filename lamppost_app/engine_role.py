@@ -104,9 +104,7 @@ def run_engine(settings: Settings, stop: threading.Event) -> None:
 def _trim(settings: Settings, inbox: SqliteLog, outbox: SqliteLog, cursors: SqliteLog) -> None:
     """Forget what every consumer has passed and retention no longer asks for."""
     kept_since = time.time_ns() - round(settings.data.inbox_retention_h * HOUR_NS)
-    snapshot = outbox.latest_snapshot()
-    if snapshot is not None:
-        inbox.trim_older(kept_since, snapshot[0])
+    inbox.trim_older(kept_since, outbox.oldest_snapshot())
     positions = cursors.positions()
     reading = [positions.get(name, 0) for name in sinks_in_use(settings)]
     if reading:

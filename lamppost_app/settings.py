@@ -120,6 +120,7 @@ class HttpSettings(_Section):
     """The portal.
 
     Attributes:
+        enabled: whether to run it.
         host, port: where it listens; port 0 takes a free one.
         operator_password: asked for by the browser before an operator action; required when the
             portal listens beyond this machine. Keep it in LAMPPOST_HTTP__OPERATOR_PASSWORD.

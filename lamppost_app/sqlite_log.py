@@ -120,7 +120,10 @@ class SqliteLog:
                 "INSERT OR REPLACE INTO positions VALUES (?, ?)", (consumer, position)
             )
             if snapshot is not None:
-                self._connection.execute("DELETE FROM snapshots WHERE seq < ?", (position,))
+                # One older snapshot stays, in case the newest turns out to be damaged.
+                self._connection.execute(
+                    "DELETE FROM snapshots WHERE seq < (SELECT max(seq) FROM snapshots)"
+                )
                 self._connection.execute(
                     "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)",
                     (position, zlib.crc32(snapshot), snapshot),
@@ -149,6 +152,11 @@ class SqliteLog:
             if zlib.crc32(body) == crc:
                 return int(seq), bytes(body)
         return None
+
+    def oldest_snapshot(self) -> int:
+        """Return the position of the oldest snapshot kept, 0 when there is none."""
+        ((seq,),) = self._query("SELECT min(seq) FROM snapshots")
+        return int(seq or 0)
 
     def read(self, after: int, limit: int) -> list[Entry]:
         """Return up to ``limit`` entries above ``after``."""

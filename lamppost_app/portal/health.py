@@ -167,7 +167,7 @@ class _Figures(Collector):
     def _messages(ledger: list[dict[str, Any]]) -> Metric:
         family = CounterMetricFamily(
             "lamppost_ledger_items",
-            "Readings and unreadable payloads by the door they came through and what became of them.",
+            "Readings and unreadable payloads, by door and by what became of them.",
             labels=["source", "outcome"],
         )
         for row in ledger:

@@ -69,6 +69,7 @@ def run_portal(settings: Settings) -> None:
     inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
     cursors = SqliteLog(settings.cursors_path)
     feeding = SinkRunner(store, outbox, cursors, stop, every_s=_FEED_EVERY_S)
+    feeding.open()
     feed = threading.Thread(target=feeding.run, name="store-feed", daemon=True)
     context = PortalContext(
         settings=settings,

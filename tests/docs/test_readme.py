@@ -123,7 +123,7 @@ def test_every_setting_exists(page: Path) -> None:
     for text in INLINE.findall(text_of(page)):
         found = key.match(text)
         # Names of our modules look alike: `policy.md`, `sinks/influxdb.py`.
-        if found and found[2] not in {"py", "db"}:
+        if found and found[2] not in {"py", "db", "duckdb"}:
             assert found[2] in sections[found[1]], f"{page.name}: {text}"
     for name in re.findall(r"LAMPPOST_(\w+)", text_of(page)):
         section, separator, rest = name.lower().partition("__")
