@@ -17,6 +17,7 @@ CODES: Final[dict[str, str]] = {
     "unknown_unit": "The unit is unknown or does not measure this quantity.",
     "beyond_horizon": "The reading is older than the correction horizon allows.",
     "damaged": "The stored entry no longer matches its checksum.",
+    "engine_error": "The engine failed on it; it was set aside so that the rest goes on.",
     "bad_command": "The command names nothing that exists or is not understood.",
 }
 

@@ -82,6 +82,20 @@ class Engine:
                 records = self._quarantine_entry(entry, "damaged", detail)
         return [*self._new_series(), *records]
 
+    def set_aside(self, entry: Entry) -> list[Record]:
+        """Quarantine an entry the engine has failed on, message by message, without using it."""
+        self._now = max(self._now, entry.at)
+        detail = f"inbox entry {entry.seq} ({entry.kind})"
+        try:
+            deliveries = Deliveries.from_bytes(entry.body) if entry.kind == log.FRAME else None
+        except pa.ArrowInvalid:
+            deliveries = None
+        if deliveries is None:
+            return self._quarantine_entry(entry, "engine_error", detail)
+        refused = [Refusal(row, "engine_error", detail) for row in range(len(deliveries))]
+        self._book_refused(deliveries, refused)
+        return self._quarantine(deliveries, refused)
+
     def _frame(self, deliveries: Deliveries) -> list[Record]:
         decoded = self._decoder.decode(deliveries)
         judged = self._pipeline.judge(decoded.readings, self._now)
@@ -179,6 +193,9 @@ class Engine:
         arrived = judged.arrived
         for outcome, rows in (("accepted", arrived.kept), ("duplicate", arrived.duplicates)):
             self._book_readings(deliveries, decoded, rows, outcome)
+        self._book_refused(deliveries, refused)
+
+    def _book_refused(self, deliveries: Deliveries, refused: Iterable[Refusal]) -> None:
         for refusal in refused:
             at = deliveries.received_at[refusal.delivery]
             source = deliveries.sources[refusal.delivery]

@@ -8,14 +8,14 @@ import time
 from typing import Final
 
 from lamppost import events
-from lamppost.log import Record
+from lamppost.log import Entry, Record
 from lamppost.times import HOUR_NS
 
 from .engine import Engine
 from .settings import Settings, sinks_in_use
-from .sqlite_log import SqliteLog
+from .sqlite_log import ENGINE, SqliteLog
 
-CONSUMER: Final = "engine"
+_POISON: Final = "engine-failed-on:"
 _POLL_S: Final = 0.005
 _ENTRIES: Final = 64
 _TRIM_EVERY_S: Final = 300.0
@@ -31,6 +31,7 @@ class EngineRole:
         self._snapshot_s = snapshot_s
         self._snapshot_at = time.monotonic()
         self._position = 0
+        self._poison = {seq for name, seq in outbox.positions().items() if name.startswith(_POISON)}
         self.engine = self._restore()
 
     @property
@@ -41,7 +42,7 @@ class EngineRole:
     def _restore(self) -> Engine:
         """Load the last snapshot and replay, silently, what was committed after it."""
         stored = self._outbox.latest_snapshot()
-        committed = self._outbox.position(CONSUMER)
+        committed = self._outbox.position(ENGINE)
         engine, at = Engine(), 0
         if stored is not None:
             at, body = stored
@@ -52,7 +53,7 @@ class EngineRole:
             if not entries:
                 break
             for entry in entries:
-                engine.apply(entry)
+                self._apply(engine, entry)
             replayed = entries[-1].seq
         self._position = committed
         events.info("engine_ready", snapshot=at, replayed=committed - at)
@@ -65,16 +66,30 @@ class EngineRole:
             return False
         records: list[Record] = []
         for entry in entries:
-            records += self.engine.apply(entry)
+            records += self._apply(self.engine, entry)
         self._commit(records, entries[-1].seq)
         return True
+
+    def _apply(self, engine: Engine, entry: Entry) -> list[Record]:
+        """Apply an entry, or set it aside when the engine has failed on it before.
+
+        A failure may leave half of the entry in the engine's state. So it is noted, and the process
+        ends; the next one starts from the last good state and leaves the entry out, on every replay
+        alike.
+        """
+        if entry.seq in self._poison:
+            return engine.set_aside(entry)
+        try:
+            return engine.apply(entry)
+        except Exception:
+            events.error("engine_failed", entry=entry.seq, kind=entry.kind)
+            self._outbox.set_position(f"{_POISON}{entry.seq}", entry.seq)
+            raise
 
     def _commit(self, records: list[Record], position: int) -> None:
         due = time.monotonic() - self._snapshot_at >= self._snapshot_s
         snapshot = self.engine.snapshot() if due else None
-        self._outbox.commit_results(
-            records, consumer=CONSUMER, position=position, snapshot=snapshot
-        )
+        self._outbox.commit_results(records, consumer=ENGINE, position=position, snapshot=snapshot)
         self._position = position
         if due:
             self._snapshot_at = time.monotonic()
@@ -82,7 +97,7 @@ class EngineRole:
     def keep_snapshot(self) -> None:
         """Store the state as it is, so that the next start need not replay."""
         self._outbox.commit_results(
-            [], consumer=CONSUMER, position=self._position, snapshot=self.engine.snapshot()
+            [], consumer=ENGINE, position=self._position, snapshot=self.engine.snapshot()
         )
 
 

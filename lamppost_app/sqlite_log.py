@@ -15,6 +15,9 @@ from typing import Any, Final
 from lamppost.errors import ConfigError
 from lamppost.log import DAMAGED, Entry, Record
 
+ENGINE: Final = "engine"
+"""The consumer under whose name the engine keeps its inbox position in the outbox."""
+
 _LAYOUT_VERSION: Final = 1
 _LOCK_WAIT_S: Final = 30.0
 

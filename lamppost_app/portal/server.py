@@ -17,7 +17,7 @@ from lamppost import events
 from lamppost.errors import ConfigError
 from lamppost_app.delivery import SinkRunner
 from lamppost_app.settings import Settings
-from lamppost_app.sqlite_log import SqliteLog
+from lamppost_app.sqlite_log import ENGINE, SqliteLog
 from sinks.store import Store, StoreSettings
 
 from .app import create_app
@@ -77,7 +77,7 @@ def run_portal(settings: Settings) -> None:
         outbox=outbox,
         store=store,
         feed_alive=feed.is_alive,
-        engine_position=lambda: max(outbox.positions().values(), default=None),
+        engine_position=lambda: outbox.position(ENGINE),
     )
     feed.start()
     try:
