@@ -71,6 +71,8 @@ _Shape = tuple[str, tuple[str, ...], _Pairs, _Pairs]
 _NAN: Final = float("nan")
 _NONE: Final[dict[str, str]] = {}
 _SHAPES_KEPT: Final = 131_072
+_OPEN: Final = ord("{")
+_CLOSE: Final = ord("}")
 _MESSAGES: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 
@@ -102,7 +104,10 @@ class NativeJson:
     def decode(self, deliveries: Deliveries, rows: Sequence[int], out: Decoded) -> None:
         """Append the readings of the messages at ``rows``."""
         payloads = deliveries.payloads
-        whole = [row for row in rows if _is_object(payloads[row])]
+        pairs = [(row, payloads[row]) for row in rows]
+        whole = [row for row, text in pairs if text and text[0] == _OPEN and text[-1] == _CLOSE]
+        if len(whole) < len(rows):
+            whole = [row for row in rows if _is_object(payloads[row])]
         for row in rows if len(whole) < len(rows) else ():
             if not _is_object(payloads[row]):
                 out.refuse(row, "malformed", "not a JSON object")
@@ -147,8 +152,6 @@ class NativeJson:
 
 
 def _is_object(payload: bytes) -> bool:
-    if payload[:1] == b"{" and payload[-1:] == b"}":
-        return True
     stripped = payload.strip(b" \t\r\n")
     return stripped[:1] == b"{" and stripped[-1:] == b"}"
 
@@ -188,8 +191,7 @@ def _read_all(rows: Sequence[int], messages: Sequence[Message], out: Decoded) ->
 
 def _shapes(messages: Sequence[Message], tables: Sequence[dict[str, Any]]) -> Iterator[_Shape]:
     sensors = [message["sensor"] for message in messages]
-    bare = ("units" not in message and "qualifiers" not in message for message in messages)
-    if all(bare):
+    if all("units" not in message and "qualifiers" not in message for message in messages):
         return zip(sensors, map(tuple, tables), repeat(()), repeat(()), strict=False)
     units = [tuple(message.get("units", _NONE).items()) for message in messages]
     qualifiers = [tuple(message.get("qualifiers", _NONE).items()) for message in messages]
