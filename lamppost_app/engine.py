@@ -10,13 +10,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 from pydantic import ValidationError
 
 from lamppost import log
 from lamppost.alerts import AcknowledgeCommand, AlertEvent
-from lamppost.batch import Columns, Int64Array
+from lamppost.batch import Columns
 from lamppost.component import all_reasons, registered
 from lamppost.frames import Deliveries, arrow_bytes
 from lamppost.log import Entry, Record
@@ -25,12 +24,13 @@ from lamppost.quantities import QUANTITIES
 from lamppost.quarantine import QUARANTINE_SCHEMA, Refusal
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Station
-from lamppost.times import HOUR_NS, format_instant
+from lamppost.times import format_instant
 
 from .decoding import DecodedFrame, Decoder
 from .ledger import Ledger
 from .pipeline import Judged, Pipeline
 from .snapshots import nested, pack, part, unpack
+from .tally import Tally
 
 _ENGINE_SOURCE: Final = "engine"
 
@@ -43,8 +43,8 @@ class Engine:
         self._series = SeriesTable()
         self._published_series = 0
         self._stations: dict[str, Station] = {}
-        self._sensors = _SensorNumbers()
         self._ledger = Ledger()
+        self._tally = Tally(self._series)
         self._now = 0
         self._take_policy(_EMPTY)
 
@@ -61,6 +61,7 @@ class Engine:
     @property
     def ledger(self) -> Ledger:
         """What became of everything received."""
+        self._tally.settle(self._ledger)
         return self._ledger
 
     def apply(self, entry: Entry) -> list[Record]:
@@ -109,6 +110,8 @@ class Engine:
 
     def _tick(self) -> list[Record]:
         advanced = self._pipeline.advance(self._now)
+        if self._ledger.due(self._now):
+            self._tally.settle(self._ledger)
         ledger = self._ledger.publish(self._now)
         return [
             *self._columns(log.AGGREGATES, advanced.aggregates),
@@ -140,13 +143,13 @@ class Engine:
         return [self._json(log.STATIONS, [station.model_dump() for station in given])]
 
     def _take_policy(self, policy: Policy) -> None:
-        self._policy = policy
+        self._policy, self._version = policy, policy.version
         self._pipeline = Pipeline(policy, self._series, self._stations)
         self._decoder = Decoder(policy, self._pipeline.formats, self._series)
 
     def _rules_record(self) -> Record:
         rules = {
-            "policy": self._policy.version,
+            "policy": self._version,
             "content": self._policy.model_dump(mode="json"),
             "reasons": [
                 {
@@ -190,9 +193,10 @@ class Engine:
         judged: Judged,
         refused: Iterable[Refusal],
     ) -> None:
-        arrived = judged.arrived
+        arrived, readings = judged.arrived, decoded.readings
+        doors = self._tally.doors(deliveries.sources)[decoded.delivery]
         for outcome, rows in (("accepted", arrived.kept), ("duplicate", arrived.duplicates)):
-            self._book_readings(deliveries, decoded, rows, outcome)
+            self._tally.add(outcome, readings.series[rows], doors[rows], readings.received[rows])
         self._book_refused(deliveries, refused)
 
     def _book_refused(self, deliveries: Deliveries, refused: Iterable[Refusal]) -> None:
@@ -201,27 +205,10 @@ class Engine:
             source = deliveries.sources[refusal.delivery]
             self._ledger.count(source, refusal.sensor, at, "quarantined", 1)
 
-    def _book_readings(
-        self, deliveries: Deliveries, decoded: DecodedFrame, rows: Int64Array, outcome: str
-    ) -> None:
-        readings = decoded.readings.take(rows)
-        sensors = self._sensors.numbers(self._series)[readings.series]
-        names = sorted(set(deliveries.sources))
-        source = np.array([names.index(name) for name in deliveries.sources], np.int64)
-        # 24 bits of sensor above 4 bits of door above 24 bits of hour (enough until the year 3883).
-        keys = (
-            (sensors << 28) + (source[decoded.delivery[rows]] << 24) + readings.received // HOUR_NS
-        )
-        found, counts = np.unique(keys, return_counts=True)
-        for key, items in zip(found.tolist(), counts.tolist(), strict=True):
-            at = (key & 0xFFFFFF) * HOUR_NS
-            door = names[key >> 24 & 0xF]
-            self._ledger.count(door, self._sensors.names[key >> 28], at, outcome, items)
-
     def _columns(self, kind: str, batch: Columns) -> list[Record]:
         if not len(batch):
             return []
-        arrow = batch.to_arrow().replace_schema_metadata({"policy": self._policy.version})
+        arrow = batch.to_arrow().replace_schema_metadata({"policy": self._version})
         return [Record(kind, self._now, arrow_bytes(arrow))]
 
     def _alert_events(self, events: list[AlertEvent]) -> list[Record]:
@@ -276,6 +263,7 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """Return the whole state."""
+        self._tally.settle(self._ledger)
         facts = {
             "now": self._now,
             "policy": self._policy.canonical(),
@@ -298,30 +286,12 @@ class Engine:
     def _load(self, facts: Mapping[str, Any]) -> None:
         self._now = facts["now"]
         self._series = SeriesTable(SeriesKey(*key) for key in facts["series"])
+        self._tally = Tally(self._series)
         self._published_series = facts["published_series"]
         stations = [Station.model_validate(fields) for fields in facts["stations"]]
         self._stations = {station.sensor: station for station in stations}
         self._ledger.restore(facts["ledger"])
         self._take_policy(Policy.model_validate_json(facts["policy"]))
-
-
-class _SensorNumbers:
-    """A number for each sensor, and the sensor of each series, derived from the series table."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self._by_name: dict[str, int] = {}
-        self._of_series: list[int] = []
-
-    def numbers(self, series: SeriesTable) -> Int64Array:
-        """Return the sensor's number of every series code, shape (series,)."""
-        for code in range(len(self._of_series), len(series)):
-            name = series[code].sensor
-            number = self._by_name.setdefault(name, len(self.names))
-            if number == len(self.names):
-                self.names.append(name)
-            self._of_series.append(number)
-        return np.array(self._of_series, np.int64)
 
 
 _EMPTY: Final = Policy(windows={"tumbling": {}})

@@ -37,9 +37,13 @@ class Ledger:
         row[outcome] += items
         self._changed.add(key)
 
+    def due(self, now: int) -> bool:
+        """Return whether the next rows are to be published."""
+        return now - self._published_at >= _PUBLISH_NS
+
     def publish(self, now: int) -> list[dict[str, object]]:
         """Return, every ten seconds, the rows that changed, and forget those long closed."""
-        if now - self._published_at < _PUBLISH_NS:
+        if not self.due(now):
             return []
         self._published_at = now
         rows = [self._row(key) for key in sorted(self._changed)]

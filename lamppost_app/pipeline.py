@@ -72,6 +72,7 @@ class Pipeline:
         """Build every component the policy names."""
         discover_all()
         self._policy = policy
+        self._version = policy.version
         self._series = series
         self.formats: dict[str, Format] = {
             route.format: find("format", route.format, f"routes.{number}.format").cls()
@@ -124,7 +125,7 @@ class Pipeline:
         for rule_id, rule in self._rules.items():
             signals = rule.evaluate(observed)
             spec = self._policy.alerts[rule_id]
-            events += self._book.apply(rule_id, spec, self._policy.version, signals, now)
+            events += self._book.apply(rule_id, spec, self._version, signals, now)
         return events + (self._book.tick(now) if ticked else [])
 
     def _one_aggregator(self) -> Tumbling:
