@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -204,6 +204,10 @@ class Aggregator(Stateful, Protocol):
 
     def advance(self, now: int) -> AggregateBatch:
         """Close and revise windows at engine time ``now`` (ns UTC)."""
+        ...
+
+    def adopt(self, former: Self) -> None:
+        """Go on from an aggregator with other settings; no reading it held may be lost."""
         ...
 
     def known(self, series: Any, time: Any) -> FloatArray:  # noqa: ANN401 - int32/int64 arrays

@@ -31,6 +31,8 @@ from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import NO_TIME, SECOND_NS
 from lamppost.units import conversion
 
+_REMEMBERED: Final = 500_000
+
 TOO_LARGE_HEADER: Final = "lamppost-too-large"
 """Set by the intake on a message it kept only the head of; the value is the full size."""
 
@@ -60,9 +62,13 @@ class Decoder:
         self._series = series
         self._not_before = round(policy.time.not_before.timestamp()) * SECOND_NS
         self._max_ahead = round(policy.time.max_ahead_s * SECOND_NS)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start with nothing remembered from earlier frames; all of it can be worked out again."""
         self._format_of: dict[str, str | None] = {}
         self._interned: dict[Key, int] = {}
-        self._shapes: dict[str, Shapes] = {name: {} for name in formats}
+        self._shapes: dict[str, Shapes] = {name: {} for name in self._formats}
         self._codes = np.empty(0, np.int32)
         self._scales = np.empty(0, np.float64)
         self._offsets = np.empty(0, np.float64)
@@ -70,6 +76,9 @@ class Decoder:
 
     def decode(self, deliveries: Deliveries) -> DecodedFrame:
         """Return the readings of a frame."""
+        # Names are the devices' choice: one that invents them must not fill our memory.
+        if max(len(self._interned), len(self._format_of)) > _REMEMBERED:
+            self._forget()
         out = Decoded(self._interned)
         for name, rows in self._by_format(deliveries, out).items():
             out.shapes = self._shapes[name]
@@ -143,24 +152,38 @@ class Decoder:
         # Formats were run one after the other; receipt order is what counts from here on.
         kept = np.flatnonzero(codes >= 0)
         kept = kept[np.argsort(delivery[kept], kind="stable")]
+        time = np.array(out.time, np.int64)[kept]
+        unplaced = self._unplaced(time, received_at[delivery[kept]])
+        surplus = _repeated(unplaced, delivery[kept], codes[kept])
+        refused += [
+            Refusal(int(row), "time_unusable", "several numbers, no usable time to tell them apart")
+            for row in delivery[kept[surplus]]
+        ]
+        kept, time = kept[~surplus], time[~surplus]
         scale, offset = self._scales[meaning[kept]], self._offsets[meaning[kept]]
         with np.errstate(over="ignore"):  # what leaves the range of numbers is missing, see below
             value = np.array(out.value, np.float64)[kept] * scale + offset
-        received = received_at[delivery[kept]]
-        readings = self._judge_time(
-            codes[kept], np.array(out.time, np.int64)[kept], received, value
-        )
+        readings = self._judge_time(codes[kept], time, received_at, delivery[kept], value)
         return DecodedFrame(readings, delivery[kept], refused)
+
+    def _unplaced(
+        self, time: npt.NDArray[np.int64], received: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """Return which readings have no time that can be believed."""
+        return (time < self._not_before) | (time > received + self._max_ahead)
 
     def _judge_time(
         self,
         codes: npt.NDArray[np.int32],
         time: npt.NDArray[np.int64],
-        received: npt.NDArray[np.int64],
+        received_at: npt.NDArray[np.int64],
+        delivery: npt.NDArray[np.int64],
         value: npt.NDArray[np.float64],
     ) -> ReadingBatch:
+        received = received_at[delivery]
+        unplaced = self._unplaced(time, received)
         absent = time == NO_TIME
-        wrong = ~absent & ((time < self._not_before) | (time > received + self._max_ahead))
+        wrong = unplaced & ~absent
         missing = ~np.isfinite(value)
         flag = np.full(len(codes), NOT_EVALUATED, np.uint8)
         flag[wrong] = SUSPECT
@@ -171,12 +194,27 @@ class Decoder:
         reasons[missing] |= MISSING_VALUE.mask
         return ReadingBatch(
             series=codes,
-            time=np.where(absent | wrong, received, time),
+            # Messages read from the socket together share an instant of receipt; a nanosecond for
+            # each keeps those without a time of their own apart.
+            time=np.where(unplaced, received + delivery, time),
             received=received,
             value=np.where(missing, np.nan, value),
             flag=flag,
             reasons=reasons,
         )
+
+
+def _repeated(
+    unplaced: npt.NDArray[np.bool_],
+    delivery: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int32],
+) -> npt.NDArray[np.bool_]:
+    """Return which readings without a time follow another of their series in their message."""
+    repeated = unplaced.copy()
+    rows = np.flatnonzero(unplaced)
+    _, first = np.unique((delivery[rows] << 32) + codes[rows], return_index=True)
+    repeated[rows[first]] = False
+    return repeated
 
 
 def _topic_filter(match: str) -> re.Pattern[str]:

@@ -89,7 +89,13 @@ class EngineRole:
     def _commit(self, records: list[Record], position: int) -> None:
         due = time.monotonic() - self._snapshot_at >= self._snapshot_s
         snapshot = self.engine.snapshot() if due else None
-        self._outbox.commit_results(records, consumer=ENGINE, position=position, snapshot=snapshot)
+        self._outbox.commit_results(
+            records,
+            consumer=ENGINE,
+            position=position,
+            snapshot=snapshot,
+            expected=self._position,
+        )
         self._position = position
         if due:
             self._snapshot_at = time.monotonic()

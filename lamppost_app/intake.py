@@ -13,7 +13,7 @@ from ingest.mqtt import MqttOptions
 from ingest.mqtt_source import MqttSource
 from ingest.mqtt_wire import Received
 from lamppost import events, log
-from lamppost.clock import Clock, SystemClock
+from lamppost.clock import Clock, SteadyClock
 from lamppost.frames import Deliveries
 from lamppost.log import Log, Record
 
@@ -51,6 +51,7 @@ class FrameWriter:
         self._waiting_bytes = 0
         self._under_way = (0, 0)
         self._holding = False
+        self._failing = False
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
         self._ticked_at = 0
@@ -70,9 +71,9 @@ class FrameWriter:
         """Commit frames and ticks until told to stop, then what is left."""
         while not stop.is_set():
             await self._gather()
-            await self._commit()
-        while self._waiting:
-            await self._commit()
+            await self._commit(stop)
+        while self._waiting and not self._failing:
+            await self._commit(stop)
 
     async def _gather(self) -> None:
         """Wait for a message or the next tick, then for enough to be worth a commit."""
@@ -80,13 +81,15 @@ class FrameWriter:
         if await _within(self._arrived, max(until_tick, 0.0)):
             await _within(self._full, self._settings.frame_ms / 1000)
 
-    async def _commit(self) -> None:
+    async def _commit(self, stop: asyncio.Event) -> None:
         taken = self._take()
         records = [*_frame(taken), *self._tick()]
         if not records:
             return
-        await self._append(records)
+        stored = await self._append(records, stop)
         self._under_way = (0, 0)
+        if not stored:
+            return
         self.acknowledge(taken)
         if not self._over_bounds():
             self._hold(on=False)
@@ -125,22 +128,28 @@ class FrameWriter:
         """Bytes of topics and payloads taken in and not yet committed."""
         return self._waiting_bytes + self._under_way[1]
 
-    async def _append(self, records: Sequence[Record]) -> None:
-        """Append, and on a full or failing disk wait and try again: the broker holds the rest."""
-        failing = False
+    async def _append(self, records: Sequence[Record], stop: asyncio.Event) -> bool:
+        """Append, and on a full or failing disk wait and try again: the broker holds the rest.
+
+        Returns:
+            Whether it is stored; False when told to stop while the disk refuses. What was not
+            stored is not acknowledged, so the broker sends it again.
+        """
         while True:
             try:
                 await asyncio.to_thread(self._inbox.append, records)
             except OSError as error:
-                if not failing:
+                if not self._failing:
                     self._hold(on=True)
                     events.error("inbox_refuses", problem=error, retry_s=_RETRY_S)
-                failing = True
-                await asyncio.sleep(_RETRY_S)
+                self._failing = True
+                if await _within(stop, _RETRY_S):
+                    return False
             else:
-                if failing:
+                if self._failing:
                     events.info("inbox_back")
-                return
+                self._failing = False
+                return True
 
     def _hold(self, *, on: bool) -> None:
         if on != self._holding:
@@ -196,7 +205,7 @@ def mqtt_options(settings: MqttSettings) -> MqttOptions:
 
 async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
     """Run the intake until told to stop."""
-    clock = SystemClock()
+    clock = SteadyClock()
     inbox = SqliteLog(settings.inbox_path)
     writer = FrameWriter(inbox, clock, settings.intake, window=settings.mqtt.receive_maximum)
     async with asyncio.TaskGroup() as tasks:

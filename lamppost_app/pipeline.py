@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from lamppost.alerts import AcknowledgeCommand, AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
@@ -21,6 +23,7 @@ from lamppost.component import (
     registered,
 )
 from lamppost.errors import ConfigError
+from lamppost.flags import CORRECTION
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot
@@ -59,6 +62,14 @@ class Advanced:
     alerts: list[AlertEvent]
 
 
+def _corrections_last(judged: JudgedBatch) -> JudgedBatch:
+    """Give corrected values a revision above that of an amended verdict on the former value."""
+    corrected = judged.reasons & CORRECTION.mask != 0
+    if not corrected.any():
+        return judged
+    return replace(judged, revision=np.where(corrected, 2, judged.revision))
+
+
 class Pipeline:
     """Everything between decoding and the outbox, under one policy.
 
@@ -95,6 +106,7 @@ class Pipeline:
         arrived = self._arrival.sort_out(readings)
         judgement = self._quality.judge(arrived.readings, arrived.in_order)
         judged, amended = self._detection.score(judgement, arrived.in_order)
+        judged = _corrections_last(judged)
         both = JudgedBatch.concat([judged, amended]) if len(amended) else judged
         self._aggregator.add(both)
         alerts = self._alert(now, both, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
@@ -209,5 +221,15 @@ class Pipeline:
             if name in theirs and theirs[name][1] == settings:
                 stateful.restore(theirs[name][0].snapshot())
                 kept.add(name)
+        if "windows" not in kept:
+            self._aggregator.adopt(former._aggregator)
+        for name, ours, before in (
+            ("quality", self._policy.quality, former._policy.quality),
+            ("detection", self._policy.detection, former._policy.detection),
+        ):
+            changed = tuple(f"{part}/" for part in ours if ours[part] != before.get(part))
+            whole = theirs[name][0].snapshot().items()
+            same = {key: array for key, array in whole if not key.startswith(changed)}
+            self._parts()[name][0].restore(same)
         unchanged = {rule_id for rule_id in self._rules if f"alerts.{rule_id}" in kept}
         return self._book.retire(unchanged, now)

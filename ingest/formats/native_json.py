@@ -50,7 +50,11 @@ class Message(TypedDict):
     ]
     values: Annotated[
         dict[Name, Annotated[Float | Numbers, _FIRST] | None],
-        Field(min_length=1, description="Number, or list of numbers, by canonical quantity name."),
+        Field(
+            min_length=1,
+            max_length=256,
+            description="Number, or list of numbers, by canonical quantity name.",
+        ),
     ]
     units: NotRequired[
         Annotated[
@@ -176,7 +180,7 @@ def _read_all(rows: Sequence[int], messages: Sequence[Message], out: Decoded) ->
     meanings: list[Any] = list(map(out.shapes.get, shapes))
     if None in meanings:
         meanings = [_learn(shape, out) for shape in shapes]
-    stamps: list[Any] = [message.get("time", _NAN) for message in messages]
+    stamps: list[Any] = [message.get("time", "") for message in messages]
     instants = {stamp: parse_instant(stamp) for stamp in set(stamps)}
     times = [instants[stamp] for stamp in stamps]
     values = list(chain.from_iterable(map(dict.values, tables)))

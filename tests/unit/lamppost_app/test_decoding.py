@@ -104,15 +104,15 @@ def test_a_reading_gets_code_value_and_both_times() -> None:
         ("1970-01-01T00:00:12Z", SUSPECT, TIME_IMPLAUSIBLE.mask),
         (0, SUSPECT, TIME_IMPLAUSIBLE.mask),
         ("2026-11-21T21:00:00", NOT_EVALUATED, TIME_MISSING.mask),
-        ("yesterday", NOT_EVALUATED, TIME_MISSING.mask),
-        (1e300, NOT_EVALUATED, TIME_MISSING.mask),
+        ("yesterday", SUSPECT, TIME_IMPLAUSIBLE.mask),
+        (1e300, SUSPECT, TIME_IMPLAUSIBLE.mask),
         (None, NOT_EVALUATED, TIME_MISSING.mask),
     ],
 )
 def test_a_time_that_is_not_believable_gives_way_to_the_time_of_receipt(
     time: str | float | None, flag: int, reasons: int
 ) -> None:
-    """Future, 1970 and 1999 are wrong; naive, unreadable and absent are missing."""
+    """Future, 1970, 1999 and the unreadable are wrong; naive and absent are missing."""
     stamp = {} if time is None else {"time": time}
 
     frame = decode({**stamp, "values": {"pm2_5": 1.0}}, time={"max_ahead_s": 60})
