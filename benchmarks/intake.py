@@ -18,7 +18,7 @@ GROUP: Final = "intake"
 _LIMIT: Final = "mosquitto_sub"
 _NAMES: Final = {
     _LIMIT: "mosquitto_sub alone",
-    "paho": "stock paho, acknowledging by hand, storing nothing",
+    "paho": "stock paho, storing nothing",
     "lamppost": "Lamppost, durable inbox",
 }
 _LEAST_SHARE: Final = 0.9

@@ -22,8 +22,8 @@ _COLOURS: Final = {"met": "#2f7d5b", "missed": "#b3402e", "": "#6b7280"}
 def draw(rows: Sequence[Row]) -> str:
     """Return the rows that have something to be compared with, on one logarithmic scale.
 
-    To the right of the middle line a row is better than its budget (or, without one, than its
-    peer), to the left worse; a step of the scale is a factor of ten.
+    To the right of the middle line a row is better than its budget (or, without one, than the limit
+    of its ratio, or than its peer), to the left worse.
     """
     shown = [(row, goodness(row)) for row in rows if goodness(row) is not None]
     height = _TOP + _LINE * len(shown) + 16
@@ -42,11 +42,11 @@ def draw(rows: Sequence[Row]) -> str:
 
 
 def goodness(row: Row) -> float | None:
-    """Return how many times better than its budget, or its peer, a row is; None without both."""
+    """Return how many times better a row is than what it is held against; None without that."""
     if row.budget is not None:
         ratio = row.measured / row.budget
     elif row.peer is not None:
-        ratio = row.peer.ratio
+        ratio = row.peer.ratio / (row.peer.limit or 1.0)
     else:
         return None
     return 1 / ratio if row.better == "less" else ratio
@@ -54,7 +54,11 @@ def goodness(row: Row) -> float | None:
 
 def _scale(height: int) -> list[str]:
     parts = []
-    for decade, words in ((-1, "10 times worse"), (0, "budget or peer"), (1, "10 times better")):
+    for decade, words in (
+        (-1, "10 times worse"),
+        (0, "budget, limit or peer"),
+        (1, "10 times better"),
+    ):
         x = _x(10.0**decade)
         parts.append(
             f'<line x1="{x:.0f}" x2="{x:.0f}" y1="{_TOP - 12}" y2="{height - 8}" stroke="#9ca3af"'
@@ -76,7 +80,7 @@ def _bar(row: Row, good: float, y: int) -> list[str]:
     return [
         f"<g><title>{escape(hint)}</title>",
         (
-            f'<text x="{_LABELS - 76}" y="{y + 14}" text-anchor="end" fill="#111827">'
+            f'<text x="{_LABELS - 50}" y="{y + 14}" text-anchor="end" fill="#111827">'
             f"{escape(_short(row.what))}</text>"
         ),
         (

@@ -95,7 +95,7 @@ class Decoded:
         values: Iterable[float],
         times: Iterable[int],
     ) -> None:
-        """Append readings of many messages, given as columns of one length."""
+        """Append readings of many messages, given as columns of equal length."""
         self.delivery += deliveries
         self.meaning += meanings
         self.time += times

@@ -87,11 +87,12 @@ class Decoder:
         return self._settle(out, deliveries.received())
 
     def _by_format(self, deliveries: Deliveries, out: Decoded) -> dict[str, Sequence[int]]:
+        names = list(map(self._format_of.get, deliveries.routes))
+        if len(set(names)) == 1 and names[0] is not None and not any(deliveries.headers):
+            return {names[0]: range(len(names))}
         for route in set(deliveries.routes).difference(self._format_of):
             self._format_of[route] = self._find_format(route)
         names = list(map(self._format_of.__getitem__, deliveries.routes))
-        if len(set(names)) == 1 and names[0] is not None and not any(deliveries.headers):
-            return {names[0]: range(len(names))}
         by_format: dict[str, list[int]] = {}
         for row, name in enumerate(names):
             if self._is_too_large(deliveries, row):
