@@ -111,6 +111,11 @@ class Tumbling:
         self._published = [Table(statistics.STATE) for _ in self._lengths]
         self._evict_above = _EVICT_FLOOR
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths of the windows there are, from short to long, ns."""
+        return self._lengths
+
     def add(self, judged: JudgedBatch) -> None:
         """Take readings in; a later version of an instant replaces the former."""
         if not len(judged):
