@@ -55,7 +55,10 @@ class TumblingSettings(Settings):
         description="Part of a window that must be covered, else its aggregate is suspect.",
     )
     default_period_s: float = Field(
-        default=60.0, gt=0, description="Gap assumed for a series' first reading, seconds."
+        default=60.0,
+        gt=0,
+        description="Time a series' first reading accounts for, and the longest gap taken to be "
+        "usual before three are known, seconds.",
     )
 
     @property
