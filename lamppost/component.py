@@ -34,9 +34,20 @@ Kind = Literal["format", "check", "detector", "aggregator", "index", "alert", "s
 
 
 class Settings(BaseModel):
-    """Base of every component's settings: unknown keys are errors, values never change."""
+    """Base of every component's settings: unknown keys are errors, values never change.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Numbers are finite: nothing compares with NaN, and what is unlimited is left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def windows_needed(self) -> Mapping[str, int]:
+        """Return the window lengths an alert rule relies on, ns, by the setting that asks."""
+        return {}
+
+    def indices_needed(self) -> Mapping[str, str]:
+        """Return the health indices an alert rule relies on, by the setting that asks."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,9 @@ from .errors import ConfigError
 
 class _Part(BaseModel):
     # Constants: an infinite limit must come back from the canonical text as what it was, not null.
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
 
 
 class Route(_Part):

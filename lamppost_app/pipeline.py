@@ -28,6 +28,7 @@ from lamppost.policy import Policy
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot
 from lamppost.stations import Station
+from lamppost.times import format_length
 from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
 from processors.detection.stage import DetectionStage
@@ -171,8 +172,24 @@ class Pipeline:
         where = f"alerts.{rule_id}"
         component = find("alert", spec.use, f"{where}.use")
         settings = component.parse(spec.settings, f"{where}.settings")
+        self._require(settings, f"{where}.settings")
         rule: Alert = component.cls(settings, self._series, stations)
         return rule
+
+    def _require(self, settings: Settings, where: str) -> None:
+        """Refuse a rule about windows or indices that this policy does not make."""
+        for key, length in settings.windows_needed().items():
+            if length not in self._aggregator.lengths:
+                known = ", ".join(map(format_length, self._aggregator.lengths))
+                problem = f"there is no window of {format_length(length)}"
+                hint = f"known: {known} (windows.tumbling.lengths)"
+                raise ConfigError(problem, where=f"{where}.{key}", hint=hint)
+        for key, name in settings.indices_needed().items():
+            find("index", name, f"{where}.{key}")
+            if name not in self._policy.indices:
+                problem = f"the index {name} is not switched on"
+                hint = f"name it under indices; on: {', '.join(self._policy.indices) or 'none'}"
+                raise ConfigError(problem, where=f"{where}.{key}", hint=hint)
 
     def _parts(self) -> dict[str, tuple[Stateful, str]]:
         """Return every stateful part by name, with what its state depends on."""

@@ -55,7 +55,10 @@ class TumblingSettings(Settings):
         description="Part of a window that must be covered, else its aggregate is suspect.",
     )
     default_period_s: float = Field(
-        default=60.0, gt=0, description="Gap assumed for a series' first reading, seconds."
+        default=60.0,
+        gt=0,
+        description="Time a series' first reading accounts for, and the longest gap taken to be "
+        "usual before three are known, seconds.",
     )
 
     @property
@@ -110,6 +113,11 @@ class Tumbling:
         self._readings = Table(statistics.RAW)
         self._published = [Table(statistics.STATE) for _ in self._lengths]
         self._evict_above = _EVICT_FLOOR
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths of the windows there are, from short to long, ns."""
+        return self._lengths
 
     def add(self, judged: JudgedBatch) -> None:
         """Take readings in; a later version of an instant replaces the former."""

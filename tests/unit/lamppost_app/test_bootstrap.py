@@ -84,6 +84,12 @@ def test_the_policy_that_comes_with_lamppost_can_be_built() -> None:
             "alerts.a.settings.vibes",
         ),
         ("windows: {tumbling: {vibes: 1}}\n", "windows.tumbling.vibes"),
+        ("windows: {tumbling: {default_period_s: .inf}}\n", "windows.tumbling.default_period_s"),
+        (
+            f"{WINDOWS}quality: {{spike: {{quantities: {{no2: {{suspect: .inf}}}}}}}}\n",
+            "quality.spike.quantities.no2.suspect",
+        ),
+        (f"{WINDOWS}alerts: {{a: {{use: silence, title: x, for_s: .inf}}}}\n", "alerts.a.for_s"),
         ("windows: {}\n", "windows"),
         ("windows: {sliding: {}}\n", "windows"),
     ],
@@ -95,6 +101,52 @@ def test_a_component_or_setting_that_does_not_exist_is_named(
     settings = make_settings(tmp_path, policy)
 
     assert refusal(settings).startswith(f"{settings.policy}/p.yaml: {path}: ")
+
+
+def threshold(settings: str, rest: str = WINDOWS) -> str:
+    """Return a policy with a threshold rule."""
+    return (
+        f"{rest}alerts: {{a: {{use: threshold, title: x, settings: {{above: 1, {settings}}}}}}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "problem"),
+    [
+        (
+            threshold("quantity: no2, window: 2h"),
+            "window: there is no window of 2h (known: 1min, 15min, 1h (windows.tumbling.lengths))",
+        ),
+        (
+            threshold("quantity: no2, window: 1h", "windows: {tumbling: {lengths: [1min]}}\n"),
+            "window: there is no window of 1h (known: 1min (windows.tumbling.lengths))",
+        ),
+        (
+            threshold("index: us_aqi"),
+            "index: the index us_aqi is not switched on (name it under indices; on: none)",
+        ),
+        (threshold("index: moon"), "index: there is no index called 'moon' (known: us_aqi)"),
+    ],
+)
+def test_a_rule_about_what_the_policy_does_not_make_is_refused(
+    policy: str, problem: str, tmp_path: Path
+) -> None:
+    """It would be valid and silent for ever."""
+    settings = make_settings(tmp_path, policy)
+
+    assert refusal(settings) == f"{settings.policy}/p.yaml: alerts.a.settings.{problem}"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        threshold("quantity: no2, window: 60min"),
+        threshold("index: us_aqi", f"{WINDOWS}indices: {{us_aqi: {{}}}}\n"),
+    ],
+)
+def test_a_rule_about_what_the_policy_makes_is_right(policy: str, tmp_path: Path) -> None:
+    """Sixty minutes are an hour."""
+    assert check_configuration(make_settings(tmp_path, policy)).policy.alerts
 
 
 def test_a_missing_station_file_is_named(tmp_path: Path) -> None:

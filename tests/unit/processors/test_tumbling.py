@@ -191,6 +191,35 @@ def test_an_hour_of_minutes_is_covered_and_one_with_holes_is_not() -> None:
     assert holed["flag"] == SUSPECT
 
 
+def covered(seconds: list[int]) -> list[float]:
+    """Return the coverage of the hours in which a series reports."""
+    aggregates = newest(run([(0, second, 1.0, GOOD) for second in seconds], [], []))
+    hours = sorted(key for key in aggregates if key[2] == HOUR_NS)
+    return [aggregates[key]["coverage"] for key in hours]
+
+
+def test_a_long_first_gap_is_no_cadence() -> None:
+    """Two readings 57 minutes apart say little about their hour."""
+    assert covered([0, 57 * 60]) == pytest.approx([3 / 60])
+
+
+def test_two_gaps_are_not_enough_to_make_an_outage_usual() -> None:
+    """A minute, 40 minutes of nothing, and a minute again."""
+    assert covered([0, 60, 41 * 60, 42 * 60]) == pytest.approx([(1 + 1 + 2 + 1) / 60])
+
+
+def test_an_hourly_series_is_covered_once_its_cadence_is_known() -> None:
+    """After three gaps an hour is what is usual."""
+    assert covered([3600 * hour for hour in range(6)]) == pytest.approx(
+        [1 / 60, 2 / 60, 2 / 60, 1, 1, 1]
+    )
+
+
+def test_a_fast_series_is_held_by_its_own_pace_from_the_second_reading_on() -> None:
+    """The default only limits what is slow."""
+    assert covered([0, 1, 2, 1802]) == pytest.approx([(60 + 1 + 1 + 2) / 3600])
+
+
 def test_a_window_of_failed_readings_is_missing_not_zero() -> None:
     """A window nothing entered has no mean and says how many readings were kept out."""
     aggregates = newest(run([(0, 5, 999.0, FAIL)], [], []))
