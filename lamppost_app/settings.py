@@ -135,7 +135,8 @@ class HttpSettings(_Section):
             portal listens beyond this machine. Keep it in LAMPPOST_HTTP__OPERATOR_PASSWORD.
         push: accept readings over HTTP.
         push_token: bearer token a pushing device must show; empty lets everyone who can reach us.
-        max_body_bytes: largest request body.
+        max_body_bytes: largest request body as sent, compressed or not; the only limit of a single
+            message over HTTP (mqtt.max_payload_bytes is that of MQTT).
     """
 
     enabled: bool = True

@@ -7,7 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, groupby, repeat
 from typing import Annotated, Any, ClassVar, Final, NotRequired
 
-from pydantic import ConfigDict, Field, Strict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from lamppost.component import Example, register
@@ -19,6 +27,33 @@ from lamppost.times import NO_TIME, parse_instant
 
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+# A name becomes an address of the portal and is read by people: no segment of it may be "." or
+# "..", no blank may surround it, and nothing in it may be invisible or turn the text around. One
+# pattern without lookaheads, which the validator does not have, keeps this as fast as no check.
+_HIDDEN: Final = r"\p{Cc}\p{Cf}\p{Zl}\p{Zp}"
+_ANY: Final = rf"[^/{_HIDDEN}]"
+_INKED: Final = rf"[^/\s{_HIDDEN}]"
+_NO_DOT: Final = rf"[^/.{_HIDDEN}]"
+_INKED_NO_DOT: Final = rf"[^/.\s{_HIDDEN}]"
+_DOTTED: Final = rf"\.(?:{_NO_DOT}{_ANY}*|\.{_ANY}+)"
+_WHOLE: Final = rf"{_INKED_NO_DOT}(?:{_ANY}*{_INKED})?|\.(?:{_INKED_NO_DOT}|{_ANY}+{_INKED})"
+_FIRST: Final = rf"(?:{_INKED_NO_DOT}{_ANY}*|{_DOTTED})?"
+_MIDDLE: Final = rf"(?:/(?:{_NO_DOT}{_ANY}*|{_DOTTED})?)*"
+_LAST: Final = rf"(?:{_INKED_NO_DOT}|{_NO_DOT}{_INKED}|\.{_INKED_NO_DOT}|{_ANY}{{2,}}{_INKED})?"
+# The same for readers of the published schema, whose patterns have lookaheads but no categories.
+_PUBLISHED: Final = (
+    r"^(?!\s)(?!(?:.*/)?\.\.?(?:/|$))[^\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f"
+    r"\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]+(?<!\s)$"
+)
+SensorName = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=128,
+        pattern=rf"^(?:{_WHOLE}|{_FIRST}{_MIDDLE}/{_LAST})$",
+    ),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128, "pattern": _PUBLISHED}),
 ]
 # "=" and ";" separate qualifiers in the name of a series.
 Qualifier = Annotated[
@@ -37,7 +72,13 @@ class Message(TypedDict):
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc] # pydantic's documented way
 
-    sensor: Annotated[Name, Field(description="Identity of the device.")]
+    sensor: Annotated[
+        SensorName,
+        Field(
+            description="Identity of the device; no blanks around it, no invisible characters, and"
+            ' "." or ".." not between slashes.'
+        ),
+    ]
     time: NotRequired[
         Annotated[
             Instant | list[Instant],
