@@ -38,7 +38,7 @@ _NO_DOT: Final = rf"[^/.{_HIDDEN}]"
 _INKED_NO_DOT: Final = rf"[^/.\s{_HIDDEN}]"
 _DOTTED: Final = rf"\.(?:{_NO_DOT}{_ANY}*|\.{_ANY}+)"
 _WHOLE: Final = rf"{_INKED_NO_DOT}(?:{_ANY}*{_INKED})?|\.(?:{_INKED_NO_DOT}|{_ANY}+{_INKED})"
-_FIRST: Final = rf"(?:{_INKED_NO_DOT}{_ANY}*|{_DOTTED})?"
+_OPENING: Final = rf"(?:{_INKED_NO_DOT}{_ANY}*|{_DOTTED})?"
 _MIDDLE: Final = rf"(?:/(?:{_NO_DOT}{_ANY}*|{_DOTTED})?)*"
 _LAST: Final = rf"(?:{_INKED_NO_DOT}|{_NO_DOT}{_INKED}|\.{_INKED_NO_DOT}|{_ANY}{{2,}}{_INKED})?"
 # The same for readers of the published schema, whose patterns have lookaheads but no categories.
@@ -51,7 +51,7 @@ SensorName = Annotated[
     StringConstraints(
         min_length=1,
         max_length=128,
-        pattern=rf"^(?:{_WHOLE}|{_FIRST}{_MIDDLE}/{_LAST})$",
+        pattern=rf"^(?:{_WHOLE}|{_OPENING}{_MIDDLE}/{_LAST})$",
     ),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128, "pattern": _PUBLISHED}),
 ]
