@@ -15,6 +15,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from lamppost.clock import Clock, SystemClock
 from lamppost.frames import Deliveries
@@ -24,7 +25,8 @@ ROUTE: Final = "/api/v1/readings"
 MAX_MESSAGES: Final = 2500
 _INFLATED_FACTOR: Final = 10
 _RETRY_AFTER_S: Final = 5
-_MEDIA_TYPES: Final = {"", "application/json", "application/x-ndjson", "application/ndjson"}
+_MEDIA_TYPES: Final = {"application/json", "application/x-ndjson", "application/ndjson"}
+_REFUSALS: Final = (400, 401, 403, 408, 413, 415, 422, 503)
 _SPACE: Final = " \t\r\n"
 
 
@@ -91,10 +93,12 @@ class PushLimits:
     Attributes:
         body_bytes: bytes as sent; decompressed, ten times as many.
         messages: messages.
+        stall_s: seconds without a byte after which the request is given up.
     """
 
     body_bytes: int = 1_048_576
     messages: int = MAX_MESSAGES
+    stall_s: float = 30.0
 
 
 def problem(
@@ -129,7 +133,7 @@ def push_router(
     router = APIRouter(tags=["readings"])
     receive = _Door(log, clock or SystemClock(), token, limits or PushLimits())
     refusals: dict[int | str, dict[str, Any]] = {
-        status: problem_response(HTTPStatus(status)) for status in (400, 401, 413, 415, 422, 503)
+        status: problem_response(HTTPStatus(status)) for status in _REFUSALS
     }
     body = {
         "requestBody": {
@@ -157,6 +161,9 @@ def push_router(
             return await receive.handle(request)
         except Refused as refused:
             return problem(refused.status, refused.detail, refused.headers)
+        except ClientDisconnect:
+            # Nobody is left to hear it; without an answer the server would log a traceback.
+            return problem(HTTPStatus.BAD_REQUEST, "the connection ended before the body did")
 
     return router
 
@@ -169,6 +176,7 @@ class _Door:
     limits: PushLimits
 
     async def handle(self, request: Request) -> JSONResponse:
+        _check_site(request)
         self._authorise(request.headers.get("authorization", ""))
         _check_media_type(request.headers.get("content-type", ""))
         raw = await self._body(request)
@@ -200,8 +208,18 @@ class _Door:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             raise _too_large(limit)
+        try:
+            async with asyncio.timeout(self.limits.stall_s) as patience:
+                return await self._collected(request, patience)
+        except TimeoutError as error:
+            detail = f"nothing of the body came for {self.limits.stall_s:g} s; send it again"
+            raise Refused(HTTPStatus.REQUEST_TIMEOUT, detail, Connection="close") from error
+
+    async def _collected(self, request: Request, patience: asyncio.Timeout) -> bytes:
+        limit = self.limits.body_bytes
         chunks = bytearray()
         async for chunk in request.stream():
+            patience.reschedule(asyncio.get_running_loop().time() + self.limits.stall_s)
             chunks += chunk
             if len(chunks) > limit:
                 raise _too_large(limit)
@@ -210,8 +228,9 @@ class _Door:
     def _commit(self, messages: list[bytes]) -> None:
         now = self.clock.now_ns()
         deliveries = Deliveries()
-        for message in messages:
-            deliveries.add(ROUTE, message, now, source="http")
+        for number, message in enumerate(messages):
+            # Readings without a time take that of receipt: two of them are two instants.
+            deliveries.add(ROUTE, message, now + number, source="http")
         try:
             self.log.append([Record(FRAME, now, deliveries.to_bytes())])
         except OSError as error:
@@ -222,10 +241,20 @@ class _Door:
             ) from error
 
 
+def _check_site(request: Request) -> None:
+    """Refuse what a page of another site sends: its visitor's network is not its own to use."""
+    site = request.headers.get("sec-fetch-site", "none")
+    origin = request.headers.get("origin")
+    is_ours = origin is None or origin.partition("://")[2] == request.headers.get("host")
+    if site not in {"none", "same-origin"} or not is_ours:
+        raise Refused(HTTPStatus.FORBIDDEN, "pages of other sites cannot push readings")
+
+
 def _check_media_type(header: str) -> None:
     media_type = header.partition(";")[0].strip().lower()
     if media_type not in _MEDIA_TYPES:
-        detail = f"send application/json or application/x-ndjson, not {media_type}"
+        shown = media_type or "a body without Content-Type"
+        detail = f"send application/json or application/x-ndjson, not {shown}"
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
 
 

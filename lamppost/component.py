@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -35,9 +35,20 @@ Kind = Literal["format", "check", "detector", "aggregator", "index", "alert", "s
 
 
 class Settings(BaseModel):
-    """Base of every component's settings: unknown keys are errors, values never change."""
+    """Base of every component's settings: unknown keys are errors, values never change.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Numbers are finite: nothing compares with NaN, and what is unlimited is left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def windows_needed(self) -> Mapping[str, int]:
+        """Return the window lengths an alert rule relies on, ns, by the setting that asks."""
+        return {}
+
+    def indices_needed(self) -> Mapping[str, str]:
+        """Return the health indices an alert rule relies on, by the setting that asks."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +216,10 @@ class Aggregator(Stateful, Protocol):
 
     def advance(self, now: int) -> AggregateBatch:
         """Close and revise windows at engine time ``now`` (ns UTC)."""
+        ...
+
+    def adopt(self, former: Self) -> None:
+        """Go on from an aggregator with other settings; no reading it held may be lost."""
         ...
 
     def known(self, series: Any, time: Any) -> FloatArray:  # noqa: ANN401 - int32/int64 arrays

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .quarantine import Refusal
 from .times import NO_TIME
@@ -27,6 +28,7 @@ class Measurement(NamedTuple):
 
 
 Key = tuple[str, str, str, str | None]
+Shapes = dict[Any, tuple[int, ...]]
 
 
 class Decoded:
@@ -38,11 +40,16 @@ class Decoded:
         time: device time, ns UTC, or NO_TIME.
         value: the number in the device's unit; NaN when absent.
         refused: what could not be read.
+        shapes: what the format remembers from frame to frame: the numbers of a whole message's
+            meanings, by whatever of the message they follow from. It may be emptied at any time.
     """
 
-    def __init__(self, interned: dict[Key, int] | None = None) -> None:
+    def __init__(
+        self, interned: dict[Key, int] | None = None, shapes: Shapes | None = None
+    ) -> None:
         """Start empty; ``interned`` carries the numbering of meanings from frame to frame."""
         self._interned = {} if interned is None else interned
+        self.shapes: Shapes = {} if shapes is None else shapes
         self.delivery: list[int] = []
         self.meaning: list[int] = []
         self.time: list[int] = []
@@ -78,6 +85,19 @@ class Decoded:
         """Append several readings of one meaning."""
         self.delivery += [delivery] * len(values)
         self.meaning += [meaning] * len(values)
+        self.time += times
+        self.value += values
+
+    def extend_columns(
+        self,
+        deliveries: Iterable[int],
+        meanings: Iterable[int],
+        values: Iterable[float],
+        times: Iterable[int],
+    ) -> None:
+        """Append readings of many messages, given as columns of equal length."""
+        self.delivery += deliveries
+        self.meaning += meanings
         self.time += times
         self.value += values
 

@@ -30,6 +30,9 @@ class ConfigError(LamppostError):
         """Compose one line: where, what, and what to do."""
         line = f"{where}: {problem}" if where else problem
         super().__init__(f"{line} ({hint})" if hint else line)
+        self.problem = problem
+        self.where = where
+        self.hint = hint
 
 
 class FormatError(LamppostError):

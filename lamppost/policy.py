@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Hashable
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from .errors import ConfigError
 
 class _Part(BaseModel):
     # Constants: an infinite limit must come back from the canonical text as what it was, not null.
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
 
 
 class Route(_Part):
@@ -113,7 +116,7 @@ class Policy(_Part):
         """Return the one JSON text that equal policies share."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The content hash that stands on every result: 12 hexadecimal digits of SHA-256."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
@@ -144,17 +147,32 @@ def load_policy(folder: Path) -> Policy:
     Raises:
         ConfigError: naming the file and the key path.
     """
+    merged, origin = _merged(folder)
+    return parse_policy(merged, origin)
+
+
+def locate(key_path: str, folder: Path) -> str:
+    """Return a key path with the policy file it stands in, for an error message."""
+    _, origin = _merged(folder)
+    file = origin.get(key_path.partition(".")[0])
+    return f"{folder}: {key_path}" if file is None else f"{file}: {key_path}"
+
+
+def _merged(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the policy by top-level key, and the file each key came from."""
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise ConfigError("no policy files (*.yaml) here", where=str(folder))
+    for misnamed in folder.glob("*.yml"):
+        raise ConfigError("policy files end in .yaml", where=str(misnamed), hint="rename it")
     merged: dict[str, Any] = {}
-    origin: dict[str, Path] = {}
+    origin: dict[str, str] = {}
     for path in files:
         for key, value in _load_file(path).items():
             if key in origin:
                 raise ConfigError(f"also stands in {origin[key]}", where=f"{path}: {key}")
-            merged[key], origin[key] = value, path
-    return parse_policy(merged, {key: str(path) for key, path in origin.items()})
+            merged[key], origin[key] = value, str(path)
+    return merged, origin
 
 
 def parse_policy(raw: dict[str, Any], origin: dict[str, str] | None = None) -> Policy:

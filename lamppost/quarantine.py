@@ -20,8 +20,10 @@ CODES: Final[dict[str, str]] = {
     "too_large": "The message is larger than the settings allow; its head is kept.",
     "unknown_quantity": "The quantity is not in the vocabulary.",
     "unknown_unit": "The unit is unknown or does not measure this quantity.",
+    "time_unusable": "The message holds several numbers of one series and no usable times.",
     "beyond_horizon": "The reading is older than the correction horizon allows.",
     "damaged": "The stored entry no longer matches its checksum.",
+    "engine_error": "The engine failed on it; it was set aside so that the rest goes on.",
     "bad_command": "The command names nothing that exists or is not understood.",
     "sink_refused": "A destination would not take it; the others have it.",
 }

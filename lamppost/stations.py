@@ -53,7 +53,14 @@ def parse_stations(text: str, where: str) -> list[Station]:
     except (ValueError, KeyError, TypeError) as error:
         problem = f"not a GeoJSON FeatureCollection: {error}"
         raise ConfigError(problem, where=where) from error
-    return [_station(feature, number, where) for number, feature in enumerate(features)]
+    stations: dict[str, Station] = {}
+    for number, feature in enumerate(features):
+        station = _station(feature, number, where)
+        if station.sensor in stations:
+            problem = f"a second station is called {station.sensor!r}"
+            raise ConfigError(problem, where=f"{where}: features[{number}]")
+        stations[station.sensor] = station
+    return list(stations.values())
 
 
 def load_stations(path: Path) -> list[Station]:

@@ -14,16 +14,25 @@ DAY_NS: Final = 24 * HOUR_NS
 NO_TIME: Final = -(2**63)
 """Stands for "the device sent no usable time" (the value numpy prints as NaT)."""
 
+BAD_TIME: Final = NO_TIME + 1
+"""Stands for "the device sent a time that cannot be true": no date, or far outside our days."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_S: Final = -2_208_988_800  # 1900
 _LATEST_S: Final = 7_258_118_400  # 2200: far beyond any sensor, safely inside int64 nanoseconds
 
 
+def is_instant(time_ns: int) -> bool:
+    """Tell an instant from what stands for none."""
+    return time_ns > BAD_TIME
+
+
 def parse_instant(value: str | float) -> int:
     """Return the instant of an RFC 3339 text with zone, or of Unix seconds, in nanoseconds.
 
-    A text without zone is not an instant (a local time is never taken for UTC), and neither is
-    anything outside 1900 to 2200: both give ``NO_TIME``.
+    A text without zone is not an instant (a local time is never taken for UTC) and gives, as
+    the empty text does, ``NO_TIME``; what is no time at all, or lies outside 1900 to 2200,
+    gives ``BAD_TIME``.
 
     >>> parse_instant("1970-01-01T01:00:01+01:00")
     1000000000
@@ -31,17 +40,17 @@ def parse_instant(value: str | float) -> int:
     True
     """
     if not isinstance(value, str):
-        return round(value * SECOND_NS) if _EARLIEST_S <= value <= _LATEST_S else NO_TIME
+        return round(value * SECOND_NS) if _EARLIEST_S <= value <= _LATEST_S else BAD_TIME
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        return NO_TIME
+        return BAD_TIME if value else NO_TIME
     if moment.tzinfo is None:
         return NO_TIME
     elapsed = moment - _EPOCH
     seconds = elapsed.days * 86_400 + elapsed.seconds
     if not _EARLIEST_S <= seconds <= _LATEST_S:
-        return NO_TIME
+        return BAD_TIME
     return seconds * SECOND_NS + elapsed.microseconds * 1_000
 
 

@@ -10,7 +10,7 @@ from lamppost import log
 from lamppost.clock import Clock
 from lamppost.errors import ConfigError
 from lamppost.log import Record
-from lamppost.policy import Policy, load_policy
+from lamppost.policy import Policy, load_policy, locate
 from lamppost.series import SeriesTable
 from lamppost.stations import Station, load_stations
 
@@ -39,7 +39,8 @@ def check_configuration(settings: Settings) -> Configuration:
     try:
         Pipeline(policy, SeriesTable(), {station.sensor: station for station in stations})
     except ConfigError as error:
-        raise ConfigError(str(error), where=str(settings.policy_path)) from error
+        where = locate(error.where, settings.policy_path)
+        raise ConfigError(error.problem, where=where, hint=error.hint) from error
     _check_doors(settings)
     return Configuration(settings, policy, stations)
 

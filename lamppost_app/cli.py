@@ -30,6 +30,6 @@ def main() -> None:
     except ConfigError as error:
         typer.echo(f"lamppost: {error}", err=True)
         sys.exit(2)
-    except LamppostError as error:
+    except (LamppostError, OSError) as error:
         typer.echo(f"lamppost: {error}", err=True)
         sys.exit(1)

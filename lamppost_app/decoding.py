@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lamppost.batch import ReadingBatch
 from lamppost.component import Format
-from lamppost.decoded import Decoded, Key
+from lamppost.decoded import Decoded, Key, Measurement, Shapes
 from lamppost.flags import (
     MISSING,
     MISSING_VALUE,
@@ -30,6 +30,8 @@ from lamppost.quarantine import Refusal
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import NO_TIME, SECOND_NS
 from lamppost.units import conversion
+
+_REMEMBERED: Final = 500_000
 
 TOO_LARGE_HEADER: Final = "lamppost-too-large"
 """Set by the intake on a message it kept only the head of; the value is the full size."""
@@ -60,36 +62,48 @@ class Decoder:
         self._series = series
         self._not_before = round(policy.time.not_before.timestamp()) * SECOND_NS
         self._max_ahead = round(policy.time.max_ahead_s * SECOND_NS)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start with nothing remembered from earlier frames; all of it can be worked out again."""
         self._format_of: dict[str, str | None] = {}
         self._interned: dict[Key, int] = {}
-        self._codes: list[int] = []
-        self._scales: list[float] = []
-        self._offsets: list[float] = []
+        self._shapes: dict[str, Shapes] = {name: {} for name in self._formats}
+        self._codes = np.empty(0, np.int32)
+        self._scales = np.empty(0, np.float64)
+        self._offsets = np.empty(0, np.float64)
         self._refusals: dict[int, tuple[str, str, str]] = {}
 
     def decode(self, deliveries: Deliveries) -> DecodedFrame:
         """Return the readings of a frame."""
+        # Names are the devices' choice: one that invents them must not fill our memory.
+        if max(len(self._interned), len(self._format_of)) > _REMEMBERED:
+            self._forget()
         out = Decoded(self._interned)
         for name, rows in self._by_format(deliveries, out).items():
+            out.shapes = self._shapes[name]
             self._formats[name].decode(deliveries, rows, out)
         self._learn(out)
         return self._settle(out, deliveries.received())
 
-    def _by_format(self, deliveries: Deliveries, out: Decoded) -> dict[str, list[int]]:
+    def _by_format(self, deliveries: Deliveries, out: Decoded) -> dict[str, Sequence[int]]:
+        names = list(map(self._format_of.get, deliveries.routes))
+        if len(set(names)) == 1 and names[0] is not None and not any(deliveries.headers):
+            return {names[0]: range(len(names))}
+        for route in set(deliveries.routes).difference(self._format_of):
+            self._format_of[route] = self._find_format(route)
+        names = list(map(self._format_of.__getitem__, deliveries.routes))
         by_format: dict[str, list[int]] = {}
-        for row, route in enumerate(deliveries.routes):
+        for row, name in enumerate(names):
             if self._is_too_large(deliveries, row):
                 limit = f"{len(deliveries.payloads[row])} bytes of it are kept"
                 out.refuse(row, "too_large", limit)
-                continue
-            if route not in self._format_of:
-                self._format_of[route] = self._find_format(route)
-            name = self._format_of[route]
-            if name is None:
+            elif name is None:
+                route = deliveries.routes[row]
                 out.refuse(row, "no_format", f"no route of the policy matches {route!r}")
             else:
                 by_format.setdefault(name, []).append(row)
-        return by_format
+        return {**by_format}
 
     @staticmethod
     def _is_too_large(deliveries: Deliveries, row: int) -> bool:
@@ -102,27 +116,35 @@ class Decoder:
     def _learn(self, out: Decoded) -> None:
         """Work out code and conversion of meanings not seen before."""
         start = len(self._codes)
-        for number, meaning in enumerate(out.measurements(start), start):
-            code, scale, offset = -1, 1.0, 0.0
-            if meaning.quantity not in QUANTITIES:
-                detail = f"{meaning.quantity!r} is not in the vocabulary"
-                self._refusals[number] = ("unknown_quantity", detail, meaning.sensor)
-            elif (way := conversion(meaning.quantity, meaning.unit)) is None:
-                detail = f"{meaning.unit!r} does not measure {meaning.quantity}"
-                self._refusals[number] = ("unknown_unit", detail, meaning.sensor)
-            else:
-                scale, offset = way
-                code = self._series.code(
-                    SeriesKey(meaning.sensor, meaning.quantity, meaning.qualifiers)
-                )
-            self._codes.append(code)
-            self._scales.append(scale)
-            self._offsets.append(offset)
+        if len(self._interned) == start:
+            return
+        learnt = [
+            self._understand(number, meaning)
+            for number, meaning in enumerate(out.measurements(start), start)
+        ]
+        codes, scales, offsets = zip(*learnt, strict=True)
+        self._codes = np.append(self._codes, np.array(codes, np.int32))
+        self._scales = np.append(self._scales, scales)
+        self._offsets = np.append(self._offsets, offsets)
+
+    def _understand(self, number: int, meaning: Measurement) -> tuple[int, float, float]:
+        """Return code, scale and offset of a meaning; code -1 where it is refused."""
+        if meaning.quantity not in QUANTITIES:
+            detail = f"{meaning.quantity!r} is not in the vocabulary"
+            self._refusals[number] = ("unknown_quantity", detail, meaning.sensor)
+            return -1, 1.0, 0.0
+        way = conversion(meaning.quantity, meaning.unit)
+        if way is None:
+            detail = f"{meaning.unit!r} does not measure {meaning.quantity}"
+            self._refusals[number] = ("unknown_unit", detail, meaning.sensor)
+            return -1, 1.0, 0.0
+        key = SeriesKey(meaning.sensor, meaning.quantity, meaning.qualifiers)
+        return self._series.code(key), *way
 
     def _settle(self, out: Decoded, received_at: npt.NDArray[np.int64]) -> DecodedFrame:
         delivery = np.array(out.delivery, np.int64)
         meaning = np.array(out.meaning, np.int64)
-        codes = np.array(self._codes, np.int32)[meaning]
+        codes = self._codes[meaning]
         refused = list(out.refused)
         refused += [
             Refusal(int(delivery[row]), *self._refusals[int(meaning[row])])
@@ -131,27 +153,38 @@ class Decoder:
         # Formats were run one after the other; receipt order is what counts from here on.
         kept = np.flatnonzero(codes >= 0)
         kept = kept[np.argsort(delivery[kept], kind="stable")]
-        scale, offset = (
-            np.array(self._scales)[meaning[kept]],
-            np.array(self._offsets)[meaning[kept]],
-        )
+        time = np.array(out.time, np.int64)[kept]
+        unplaced = self._unplaced(time, received_at[delivery[kept]])
+        surplus = _repeated(unplaced, delivery[kept], codes[kept])
+        refused += [
+            Refusal(int(row), "time_unusable", "several numbers, no usable time to tell them apart")
+            for row in delivery[kept[surplus]]
+        ]
+        kept, time = kept[~surplus], time[~surplus]
+        scale, offset = self._scales[meaning[kept]], self._offsets[meaning[kept]]
         with np.errstate(over="ignore"):  # what leaves the range of numbers is missing, see below
             value = np.array(out.value, np.float64)[kept] * scale + offset
-        received = received_at[delivery[kept]]
-        readings = self._judge_time(
-            codes[kept], np.array(out.time, np.int64)[kept], received, value
-        )
+        readings = self._judge_time(codes[kept], time, received_at, delivery[kept], value)
         return DecodedFrame(readings, delivery[kept], refused)
+
+    def _unplaced(
+        self, time: npt.NDArray[np.int64], received: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """Return which readings have no time that can be believed."""
+        return (time < self._not_before) | (time > received + self._max_ahead)
 
     def _judge_time(
         self,
         codes: npt.NDArray[np.int32],
         time: npt.NDArray[np.int64],
-        received: npt.NDArray[np.int64],
+        received_at: npt.NDArray[np.int64],
+        delivery: npt.NDArray[np.int64],
         value: npt.NDArray[np.float64],
     ) -> ReadingBatch:
+        received = received_at[delivery]
+        unplaced = self._unplaced(time, received)
         absent = time == NO_TIME
-        wrong = ~absent & ((time < self._not_before) | (time > received + self._max_ahead))
+        wrong = unplaced & ~absent
         missing = ~np.isfinite(value)
         flag = np.full(len(codes), NOT_EVALUATED, np.uint8)
         flag[wrong] = SUSPECT
@@ -162,12 +195,27 @@ class Decoder:
         reasons[missing] |= MISSING_VALUE.mask
         return ReadingBatch(
             series=codes,
-            time=np.where(absent | wrong, received, time),
+            # Messages read from the socket together share an instant of receipt; a nanosecond for
+            # each keeps those without a time of their own apart.
+            time=np.where(unplaced, received + delivery, time),
             received=received,
             value=np.where(missing, np.nan, value),
             flag=flag,
             reasons=reasons,
         )
+
+
+def _repeated(
+    unplaced: npt.NDArray[np.bool_],
+    delivery: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int32],
+) -> npt.NDArray[np.bool_]:
+    """Return which readings without a time follow another of their series in their message."""
+    repeated = unplaced.copy()
+    rows = np.flatnonzero(unplaced)
+    _, first = np.unique((delivery[rows] << 32) + codes[rows], return_index=True)
+    repeated[rows[first]] = False
+    return repeated
 
 
 def topic_pattern(match: str) -> re.Pattern[str]:

@@ -74,8 +74,7 @@ class SinkRunner:
         return self._sink.name
 
     def run(self) -> None:
-        """Deliver until stopped; whatever a sink raises, try again."""
-        self._start()
+        """Deliver until stopped; whatever a sink raises, try again. Call :meth:`open` first."""
         while not self._stop.is_set():
             moved = self._step()
             self._stop.wait(self._every_s if moved else _POLL_S)
@@ -88,14 +87,19 @@ class SinkRunner:
         Raises:
             NotConnected: the destination did not take it.
         """
-        self._start()
+        self.open()
         last = self._outbox.last()
         while self.position < last:
             if not self._step():
                 raise NotConnected(f"{self.name} did not take everything")
         self._sink.close()
 
-    def _start(self) -> None:
+    def open(self) -> None:
+        """Find the cursor and tell the sink what it must know.
+
+        Raises:
+            ConfigError: the sink is ahead of this outbox.
+        """
         noted, stored = self._cursors.position(self._sink.name), self._sink.cursor()
         self.position = noted if stored is None else stored
         last = self._outbox.last()
@@ -173,7 +177,13 @@ class SinkRunner:
 
 
 def start_runners(runners: Sequence[SinkRunner]) -> list[threading.Thread]:
-    """Start each runner in a thread of its own, so that a dead sink delays nobody."""
+    """Start each runner in a thread of its own, so that a dead sink delays nobody.
+
+    Raises:
+        ConfigError: a sink does not belong to this outbox; none was started.
+    """
+    for runner in runners:
+        runner.open()
     threads = [threading.Thread(target=runner.run, name=runner.name) for runner in runners]
     for thread in threads:
         thread.start()

@@ -27,7 +27,7 @@ from sensor_sim.recordings import Readings, Recording
 
 from .engine import Engine
 
-_TICKS: Final = 4000
+_TICKS: Final = 2000
 _UTC: Final = pa.timestamp("ns", tz="UTC")
 
 

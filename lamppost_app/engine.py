@@ -10,14 +10,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-import numpy as np
 import pyarrow as pa
 from pydantic import ValidationError
 
 from lamppost import log
 from lamppost.alerts import AcknowledgeCommand, AlertEvent
 from lamppost.balance import BalanceCommand, received_signal
-from lamppost.batch import Columns, Int64Array
+from lamppost.batch import Columns
 from lamppost.commands import COMMAND_TYPES
 from lamppost.component import all_reasons, registered
 from lamppost.frames import Deliveries, arrow_bytes
@@ -41,6 +40,7 @@ from .decoding import DecodedFrame, Decoder
 from .ledger import Ledger
 from .pipeline import Judged, Pipeline
 from .snapshots import nested, pack, part, unpack
+from .tally import Tally
 
 _ENGINE_SOURCE: Final = "engine"
 
@@ -53,8 +53,8 @@ class Engine:
         self._series = SeriesTable()
         self._published_series = 0
         self._stations: dict[str, Station] = {}
-        self._sensors = _SensorNumbers()
         self._ledger = Ledger()
+        self._tally = Tally(self._series)
         self._now = 0
         self._take_policy(_EMPTY)
 
@@ -71,6 +71,7 @@ class Engine:
     @property
     def ledger(self) -> Ledger:
         """What became of everything received."""
+        self._tally.settle(self._ledger)
         return self._ledger
 
     def apply(self, entry: Entry) -> list[Record]:
@@ -94,6 +95,20 @@ class Engine:
                 records = self._quarantine_entry(entry, "damaged", detail)
         return [*self._new_series(), *records]
 
+    def set_aside(self, entry: Entry) -> list[Record]:
+        """Quarantine an entry the engine has failed on, message by message, without using it."""
+        self._now = max(self._now, entry.at)
+        detail = f"inbox entry {entry.seq} ({entry.kind})"
+        try:
+            deliveries = Deliveries.from_bytes(entry.body) if entry.kind == log.FRAME else None
+        except pa.ArrowInvalid:
+            deliveries = None
+        if deliveries is None:
+            return self._quarantine_entry(entry, "engine_error", detail)
+        refused = [Refusal(row, "engine_error", detail) for row in range(len(deliveries))]
+        self._book_refusals(deliveries.sources, refused, [])
+        return self._quarantine(deliveries, refused)
+
     def _frame(self, deliveries: Deliveries, door: str = "") -> list[Record]:
         decoded = self._decoder.decode(deliveries)
         judged = self._pipeline.judge(decoded.readings, self._now)
@@ -116,6 +131,8 @@ class Engine:
 
     def _tick(self) -> list[Record]:
         advanced = self._pipeline.advance(self._now)
+        if self._ledger.due(self._now):
+            self._tally.settle(self._ledger)
         ledger = self._ledger.publish(self._now)
         imbalance = received_signal(self._ledger.broken(), self._now)
         alerts = [*advanced.alerts, *self._pipeline.ledger_says(imbalance, self._now)]
@@ -165,13 +182,13 @@ class Engine:
         return [self._json(log.STATIONS, [station.model_dump() for station in given])]
 
     def _take_policy(self, policy: Policy) -> None:
-        self._policy = policy
+        self._policy, self._version = policy, policy.version
         self._pipeline = Pipeline(policy, self._series, self._stations)
         self._decoder = Decoder(policy, self._pipeline.formats, self._series)
 
     def _rules_record(self) -> Record:
         rules = {
-            "policy": self._policy.version,
+            "policy": self._version,
             "content": self._policy.model_dump(mode="json"),
             "reasons": [
                 {
@@ -210,22 +227,14 @@ class Engine:
 
     def _book_readings(self, doors: Sequence[str], decoded: DecodedFrame, judged: Judged) -> None:
         """Book every reading that came in, and what became of those that went through arrival."""
-        arrived = judged.arrived
-        sensors = self._sensors.numbers(self._series)[decoded.readings.series]
-        names = sorted(set(doors))
-        door = np.array([names.index(name) for name in doors], np.int64)
-        keys = sensors * len(names) + door[decoded.delivery]
-        everything = np.arange(len(keys))
+        arrived, series = judged.arrived, decoded.readings.series
+        door = self._tally.doors(doors)[decoded.delivery]
         for column, rows in (
-            ("received", everything),
+            ("received", slice(None)),
             ("accepted", arrived.kept),
             ("duplicate", arrived.duplicates),
         ):
-            found, counts = np.unique(keys[rows], return_counts=True)
-            for key, items in zip(found.tolist(), counts.tolist(), strict=True):
-                number, place = divmod(key, len(names))
-                sensor = self._sensors.names[number]
-                self._ledger.count(names[place], sensor, self._now, column, items)
+            self._tally.add(column, series[rows], door[rows], self._now)
 
     def _book_refusals(
         self, doors: Sequence[str], unread: Iterable[Refusal], too_old: Iterable[Refusal]
@@ -242,7 +251,7 @@ class Engine:
     def _columns(self, kind: str, batch: Columns) -> list[Record]:
         if not len(batch):
             return []
-        arrow = batch.to_arrow().replace_schema_metadata({"policy": self._policy.version})
+        arrow = batch.to_arrow().replace_schema_metadata({"policy": self._version})
         return [Record(kind, self._now, arrow_bytes(arrow))]
 
     def _alert_events(self, events: list[AlertEvent]) -> list[Record]:
@@ -298,6 +307,7 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """Return the whole state."""
+        self._tally.settle(self._ledger)
         facts = {
             "now": self._now,
             "policy": self._policy.canonical(),
@@ -320,30 +330,12 @@ class Engine:
     def _load(self, facts: Mapping[str, Any]) -> None:
         self._now = facts["now"]
         self._series = SeriesTable(SeriesKey(*key) for key in facts["series"])
+        self._tally = Tally(self._series)
         self._published_series = facts["published_series"]
         stations = [Station.model_validate(fields) for fields in facts["stations"]]
         self._stations = {station.sensor: station for station in stations}
         self._ledger.restore(facts["ledger"])
         self._take_policy(Policy.model_validate_json(facts["policy"]))
-
-
-class _SensorNumbers:
-    """A number for each sensor, and the sensor of each series, derived from the series table."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self._by_name: dict[str, int] = {}
-        self._of_series: list[int] = []
-
-    def numbers(self, series: SeriesTable) -> Int64Array:
-        """Return the sensor's number of every series code, shape (series,)."""
-        for code in range(len(self._of_series), len(series)):
-            name = series[code].sensor
-            number = self._by_name.setdefault(name, len(self.names))
-            if number == len(self.names):
-                self.names.append(name)
-            self._of_series.append(number)
-        return np.array(self._of_series, np.int64)
 
 
 _EMPTY: Final = Policy(windows={"tumbling": {}})

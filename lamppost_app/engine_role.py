@@ -8,16 +8,16 @@ import time
 from typing import Final
 
 from lamppost import events
-from lamppost.log import Record
+from lamppost.log import Entry, Record
 from lamppost.times import HOUR_NS
 
 from .cursors import Cursors
 from .engine import Engine
 from .quarantine_bounds import forget
 from .settings import Settings, sinks_in_use
-from .sqlite_log import SqliteLog
+from .sqlite_log import ENGINE, SqliteLog
 
-CONSUMER: Final = "engine"
+_POISON: Final = "engine-failed-on:"
 _POLL_S: Final = 0.005
 _ENTRIES: Final = 64
 _TRIM_EVERY_S: Final = 300.0
@@ -33,6 +33,7 @@ class EngineRole:
         self._snapshot_s = snapshot_s
         self._snapshot_at = time.monotonic()
         self._position = 0
+        self._poison = {seq for name, seq in outbox.positions().items() if name.startswith(_POISON)}
         self.engine = self._restore()
 
     @property
@@ -43,7 +44,7 @@ class EngineRole:
     def _restore(self) -> Engine:
         """Load the last snapshot and replay, silently, what was committed after it."""
         stored = self._outbox.latest_snapshot()
-        committed = self._outbox.position(CONSUMER)
+        committed = self._outbox.position(ENGINE)
         engine, at = Engine(), 0
         if stored is not None:
             at, body = stored
@@ -54,7 +55,7 @@ class EngineRole:
             if not entries:
                 break
             for entry in entries:
-                engine.apply(entry)
+                self._apply(engine, entry)
             replayed = entries[-1].seq
         self._position = committed
         events.info("engine_ready", snapshot=at, replayed=committed - at)
@@ -67,15 +68,35 @@ class EngineRole:
             return False
         records: list[Record] = []
         for entry in entries:
-            records += self.engine.apply(entry)
+            records += self._apply(self.engine, entry)
         self._commit(records, entries[-1].seq)
         return True
+
+    def _apply(self, engine: Engine, entry: Entry) -> list[Record]:
+        """Apply an entry, or set it aside when the engine has failed on it before.
+
+        A failure may leave half of the entry in the engine's state. So it is noted, and the process
+        ends; the next one starts from the last good state and leaves the entry out, on every replay
+        alike.
+        """
+        if entry.seq in self._poison:
+            return engine.set_aside(entry)
+        try:
+            return engine.apply(entry)
+        except Exception:
+            events.error("engine_failed", entry=entry.seq, kind=entry.kind)
+            self._outbox.set_position(f"{_POISON}{entry.seq}", entry.seq)
+            raise
 
     def _commit(self, records: list[Record], position: int) -> None:
         due = time.monotonic() - self._snapshot_at >= self._snapshot_s
         snapshot = self.engine.snapshot() if due else None
         self._outbox.commit_results(
-            records, consumer=CONSUMER, position=position, snapshot=snapshot
+            records,
+            consumer=ENGINE,
+            position=position,
+            snapshot=snapshot,
+            expected=self._position,
         )
         self._position = position
         if due:
@@ -84,7 +105,7 @@ class EngineRole:
     def keep_snapshot(self) -> None:
         """Store the state as it is, so that the next start need not replay."""
         self._outbox.commit_results(
-            [], consumer=CONSUMER, position=self._position, snapshot=self.engine.snapshot()
+            [], consumer=ENGINE, position=self._position, snapshot=self.engine.snapshot()
         )
 
 
@@ -107,9 +128,7 @@ def _trim(settings: Settings, inbox: SqliteLog, outbox: SqliteLog, cursors: Curs
     """Forget what every consumer has passed and retention no longer asks for."""
     now = time.time_ns()
     kept_since = now - round(settings.data.inbox_retention_h * HOUR_NS)
-    snapshot = outbox.latest_snapshot()
-    if snapshot is not None:
-        inbox.trim_older(kept_since, snapshot[0])
+    inbox.trim_older(kept_since, outbox.oldest_snapshot())
     positions = cursors.positions()
     reading = [positions.get(name, 0) for name in sinks_in_use(settings)]
     if reading:

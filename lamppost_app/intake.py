@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ingest.mqtt import MqttOptions, MqttSource, Received
+from ingest.mqtt import MqttOptions
+from ingest.mqtt_source import MqttSource
+from ingest.mqtt_wire import Received
 from lamppost import events, log
-from lamppost.clock import Clock, SystemClock
+from lamppost.clock import Clock, SteadyClock
 from lamppost.frames import Deliveries
 from lamppost.log import Log, Record
 
@@ -18,8 +21,6 @@ from .decoding import TOO_LARGE_HEADER
 from .settings import IntakeSettings, MqttSettings, Settings
 from .sqlite_log import SqliteLog
 
-_HEAD_BYTES: Final = 1024
-_HELD_FRAMES: Final = 4
 _RETRY_S: Final = 1.0
 
 
@@ -27,92 +28,133 @@ class FrameWriter:
     """Collects messages into frames and commits them one after the other.
 
     While one frame is being committed the next fills. Past a bound it stops the source from
-    reading, so memory stays flat however slow the disk is.
+    reading, so memory stays flat however slow the disk is and whatever the broker sends.
     """
 
     def __init__(
-        self, inbox: Log, clock: Clock, settings: IntakeSettings, *, max_payload_bytes: int
+        self, inbox: Log, clock: Clock, settings: IntakeSettings, *, window: int = 0
     ) -> None:
-        """Take where frames go and how large they may get."""
+        """Take where frames go, how large they may get, and how many messages the broker sends.
+
+        ``window`` is how many it may have under way before it waits for us, 0 if unknown.
+        """
+        self.acknowledge: Callable[[Sequence[Received]], None] = lambda _: None
+        self.hold: Callable[[bool], None] = lambda _: None
         self._inbox = inbox
         self._clock = clock
         self._settings = settings
-        self._max_payload_bytes = max_payload_bytes
+        # A broker that has used up its window is silent until we acknowledge. With a quarter of it
+        # worth a commit and half of it the most, it sends while we write, instead of in turns.
+        self._most = min(settings.frame_messages, window // 2 or settings.frame_messages)
+        self._enough = min(settings.frame_messages, window // 4 or settings.frame_messages)
         self._waiting: list[Received] = []
+        self._waiting_bytes = 0
+        self._under_way = (0, 0)
+        self._holding = False
+        self._failing = False
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
         self._ticked_at = 0
-        self.acknowledge: Callable[[Sequence[Received]], None] = lambda _: None
-        self.hold: Callable[[bool], None] = lambda _: None
 
-    def add(self, message: Received) -> None:
-        """Take one message in."""
-        self._waiting.append(message)
+    def add(self, messages: Sequence[Received]) -> None:
+        """Take messages in, in order of receipt."""
+        self._waiting += messages
+        self._waiting_bytes += _bytes(messages)
         self._arrived.set()
-        if len(self._waiting) >= self._settings.frame_messages:
+        over = self._over_bounds()
+        if over or self._enough_waits():
             self._full.set()
-        if len(self._waiting) >= _HELD_FRAMES * self._settings.frame_messages:
-            self.hold(True)
+        if over:
+            self._hold(on=True)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Commit frames and ticks until told to stop, then what is left."""
         while not stop.is_set():
             await self._gather()
-            await self._commit()
-        while self._waiting:
-            await self._commit()
+            await self._commit(stop)
+        while self._waiting and not self._failing:
+            await self._commit(stop)
 
     async def _gather(self) -> None:
-        """Wait for a message or the next tick, then for a frame to fill."""
+        """Wait for a message or the next tick, then for enough to be worth a commit."""
         until_tick = self._ticked_at / 1e9 + self._settings.tick_s - self._clock.now_ns() / 1e9
         if await _within(self._arrived, max(until_tick, 0.0)):
             await _within(self._full, self._settings.frame_ms / 1000)
 
-    async def _commit(self) -> None:
-        size = self._settings.frame_messages
+    async def _commit(self, stop: asyncio.Event) -> None:
+        taken = self._take()
+        records = [*_frame(taken), *self._tick()]
+        if not records:
+            return
+        stored = await self._append(records, stop)
+        self._under_way = (0, 0)
+        if not stored:
+            return
+        self.acknowledge(taken)
+        if not self._over_bounds():
+            self._hold(on=False)
+
+    def _take(self) -> list[Received]:
+        """Return the messages of the next frame."""
+        size = self._frame_size()
         taken, self._waiting = self._waiting[:size], self._waiting[size:]
+        taken_bytes = _bytes(taken)
+        self._waiting_bytes -= taken_bytes
+        self._under_way = (len(taken), taken_bytes)
         if not self._waiting:
             self._arrived.clear()
-        if len(self._waiting) < size:
+        if not self._enough_waits():
             self._full.clear()
-        records = [*self._frame(taken), *self._tick()]
-        if records:
-            await self._append(records)
-            self.acknowledge(taken)
-            self.hold(False)
+        return taken
 
-    async def _append(self, records: Sequence[Record]) -> None:
-        """Append, and on a full or failing disk wait and try again: the broker holds the rest."""
-        failing = False
+    def _frame_size(self) -> int:
+        """Return how many of the waiting messages fit into a frame: at least one if any waits."""
+        most = self._waiting[: self._most]
+        if self._waiting_bytes <= self._settings.frame_bytes:
+            return len(most)
+        ends = itertools.accumulate(len(one.topic) + len(one.payload) for one in most)
+        return max(1, sum(end <= self._settings.frame_bytes for end in ends))
+
+    def _enough_waits(self) -> bool:
+        messages, size = len(self._waiting), self._waiting_bytes
+        return messages >= self._enough or size >= self._settings.frame_bytes
+
+    def _over_bounds(self) -> bool:
+        held = len(self._waiting) + self._under_way[0]
+        return held >= self._settings.held_messages or self.held_bytes >= self._settings.held_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of topics and payloads taken in and not yet committed."""
+        return self._waiting_bytes + self._under_way[1]
+
+    async def _append(self, records: Sequence[Record], stop: asyncio.Event) -> bool:
+        """Append, and on a full or failing disk wait and try again: the broker holds the rest.
+
+        Returns:
+            Whether it is stored; False when told to stop while the disk refuses. What was not
+            stored is not acknowledged, so the broker sends it again.
+        """
         while True:
             try:
                 await asyncio.to_thread(self._inbox.append, records)
             except OSError as error:
-                if not failing:
-                    self.hold(True)
+                if not self._failing:
+                    self._hold(on=True)
                     events.error("inbox_refuses", problem=error, retry_s=_RETRY_S)
-                failing = True
-                await asyncio.sleep(_RETRY_S)
+                self._failing = True
+                if await _within(stop, _RETRY_S):
+                    return False
             else:
-                if failing:
+                if self._failing:
                     events.info("inbox_back")
-                return
+                self._failing = False
+                return True
 
-    def _frame(self, messages: Sequence[Received]) -> list[Record]:
-        if not messages:
-            return []
-        deliveries = Deliveries()
-        for message in messages:
-            payload, headers = self._bounded(message.payload)
-            deliveries.add(
-                message.topic, payload, message.received_at, source="mqtt", headers=headers
-            )
-        return [Record(log.FRAME, messages[-1].received_at, deliveries.to_bytes())]
-
-    def _bounded(self, payload: bytes) -> tuple[bytes, str | None]:
-        if len(payload) <= self._max_payload_bytes:
-            return payload, None
-        return payload[:_HEAD_BYTES], json.dumps({TOO_LARGE_HEADER: len(payload)})
+    def _hold(self, *, on: bool) -> None:
+        if on != self._holding:
+            self._holding = on
+            self.hold(on)
 
     def _tick(self) -> list[Record]:
         now = self._clock.now_ns()
@@ -120,6 +162,26 @@ class FrameWriter:
             return []
         self._ticked_at = now
         return [Record(log.TICK, now, b"")]
+
+
+def _bytes(messages: Sequence[Received]) -> int:
+    return sum([len(one.topic) + len(one.payload) for one in messages])
+
+
+def _frame(messages: Sequence[Received]) -> list[Record]:
+    if not messages:
+        return []
+    deliveries = Deliveries(
+        routes=[one.topic for one in messages],
+        headers=[
+            None if one.size == len(one.payload) else json.dumps({TOO_LARGE_HEADER: one.size})
+            for one in messages
+        ],
+        payloads=[one.payload for one in messages],
+        received_at=[one.received_at for one in messages],
+        sources=["mqtt"] * len(messages),
+    )
+    return [Record(log.FRAME, messages[-1].received_at, deliveries.to_bytes())]
 
 
 def mqtt_options(settings: MqttSettings) -> MqttOptions:
@@ -137,29 +199,23 @@ def mqtt_options(settings: MqttSettings) -> MqttOptions:
         keepalive_s=settings.keepalive_s,
         session_expiry_s=settings.session_expiry_s,
         receive_maximum=settings.receive_maximum,
+        max_payload_bytes=settings.max_payload_bytes,
     )
 
 
 async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
     """Run the intake until told to stop."""
-    clock = SystemClock()
+    clock = SteadyClock()
     inbox = SqliteLog(settings.inbox_path)
-    writer = FrameWriter(
-        inbox, clock, settings.intake, max_payload_bytes=settings.mqtt.max_payload_bytes
-    )
+    writer = FrameWriter(inbox, clock, settings.intake, window=settings.mqtt.receive_maximum)
     async with asyncio.TaskGroup() as tasks:
         if settings.mqtt.enabled:
             source = MqttSource(mqtt_options(settings.mqtt), clock, writer.add)
             writer.acknowledge = source.acknowledge
-            writer.hold = lambda on: source.pause() if on else _resume(source)
+            writer.hold = lambda on: source.pause() if on else source.resume()
             tasks.create_task(source.run(stop))
         tasks.create_task(writer.run(stop))
     inbox.close()
-
-
-def _resume(source: MqttSource) -> None:
-    if source.paused:
-        source.resume()
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

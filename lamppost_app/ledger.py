@@ -42,13 +42,17 @@ class Ledger:
         row[column] += items
         self._changed.add(key)
 
+    def due(self, now: int) -> bool:
+        """Return whether the next rows are to be published."""
+        return now - self._published_at >= _PUBLISH_NS
+
     def publish(self, now: int) -> list[dict[str, Any]]:
         """Return, every ten seconds, the rows that changed, and forget those long closed.
 
         With a row come those of the same sensor and hour from other sources: whoever adds up what
         was accepted of a sensor finds all of it in one place.
         """
-        if now - self._published_at < _PUBLISH_NS:
+        if not self.due(now):
             return []
         self._published_at = now
         changed = {key[1:] for key in self._changed}

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
 from lamppost.balance import LEDGER_RULE, LEDGER_RULE_ID
@@ -22,10 +24,12 @@ from lamppost.component import (
     registered,
 )
 from lamppost.errors import ConfigError
+from lamppost.flags import CORRECTION
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot
 from lamppost.stations import Station
+from lamppost.times import format_length
 from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
 from processors.detection.stage import DetectionStage
@@ -60,6 +64,14 @@ class Advanced:
     alerts: list[AlertEvent]
 
 
+def _corrections_last(judged: JudgedBatch) -> JudgedBatch:
+    """Give corrected values a revision above that of an amended verdict on the former value."""
+    corrected = judged.reasons & CORRECTION.mask != 0
+    if not corrected.any():
+        return judged
+    return replace(judged, revision=np.where(corrected, 2, judged.revision))
+
+
 class Pipeline:
     """Everything between decoding and the outbox, under one policy.
 
@@ -73,6 +85,7 @@ class Pipeline:
         """Build every component the policy names."""
         discover_all()
         self._policy = policy
+        self._version = policy.version
         self._series = series
         self.formats: dict[str, Format] = {
             route.format: find("format", route.format, f"routes.{number}.format").cls()
@@ -95,6 +108,7 @@ class Pipeline:
         arrived = self._arrival.sort_out(readings)
         judgement = self._quality.judge(arrived.readings, arrived.in_order)
         judged, amended = self._detection.score(judgement, arrived.in_order)
+        judged = _corrections_last(judged)
         both = JudgedBatch.concat([judged, amended]) if len(amended) else judged
         self._aggregator.add(both)
         alerts = self._alert(now, both, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
@@ -129,7 +143,7 @@ class Pipeline:
         for rule_id, rule in self._rules.items():
             signals = rule.evaluate(observed)
             spec = self._policy.alerts[rule_id]
-            events += self._book.apply(rule_id, spec, self._policy.version, signals, now)
+            events += self._book.apply(rule_id, spec, self._version, signals, now)
         return events + (self._book.tick(now) if ticked else [])
 
     def _one_aggregator(self) -> Tumbling:
@@ -165,8 +179,24 @@ class Pipeline:
             raise ConfigError("this name is taken by a rule of Lamppost itself", where=where)
         component = find("alert", spec.use, f"{where}.use")
         settings = component.parse(spec.settings, f"{where}.settings")
+        self._require(settings, f"{where}.settings")
         rule: Alert = component.cls(settings, self._series, stations)
         return rule
+
+    def _require(self, settings: Settings, where: str) -> None:
+        """Refuse a rule about windows or indices that this policy does not make."""
+        for key, length in settings.windows_needed().items():
+            if length not in self._aggregator.lengths:
+                known = ", ".join(map(format_length, self._aggregator.lengths))
+                problem = f"there is no window of {format_length(length)}"
+                hint = f"known: {known} (windows.tumbling.lengths)"
+                raise ConfigError(problem, where=f"{where}.{key}", hint=hint)
+        for key, name in settings.indices_needed().items():
+            find("index", name, f"{where}.{key}")
+            if name not in self._policy.indices:
+                problem = f"the index {name} is not switched on"
+                hint = f"name it under indices; on: {', '.join(self._policy.indices) or 'none'}"
+                raise ConfigError(problem, where=f"{where}.{key}", hint=hint)
 
     def _parts(self) -> dict[str, tuple[Stateful, str]]:
         """Return every stateful part by name, with what its state depends on."""
@@ -215,5 +245,15 @@ class Pipeline:
             if name in theirs and theirs[name][1] == settings:
                 stateful.restore(theirs[name][0].snapshot())
                 kept.add(name)
+        if "windows" not in kept:
+            self._aggregator.adopt(former._aggregator)
+        for name, ours, before in (
+            ("quality", self._policy.quality, former._policy.quality),
+            ("detection", self._policy.detection, former._policy.detection),
+        ):
+            changed = tuple(f"{part}/" for part in ours if ours[part] != before.get(part))
+            whole = theirs[name][0].snapshot().items()
+            same = {key: array for key, array in whole if not key.startswith(changed)}
+            self._parts()[name][0].restore(same)
         unchanged = {rule_id for rule_id in self._rules if f"alerts.{rule_id}" in kept}
         return self._book.retire({*unchanged, LEDGER_RULE_ID}, now)

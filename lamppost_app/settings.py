@@ -20,6 +20,15 @@ from lamppost.errors import ConfigError
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+# MQTT 3.1.1, 4.7.1: "+" fills a level, "#" is the last level.
+TopicFilter = Annotated[
+    str,
+    Field(
+        min_length=1, max_length=1024, pattern=r"^([^#+\x00/]*|\+)(/([^#+\x00/]*|\+))*(/#)?$|^#$"
+    ),
+]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,7 +64,7 @@ class MqttSettings(_Section):
     """
 
     enabled: bool = True
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     port: Port = 1883
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     username: str = ""
@@ -63,7 +72,7 @@ class MqttSettings(_Section):
     tls: bool = False
     ca_file: Path | None = None
     client_id: str = "lamppost-intake"
-    topics: tuple[str, ...] = ("v1/+/readings",)
+    topics: tuple[TopicFilter, ...] = Field(default=("v1/+/readings",), min_length=1)
     keepalive_s: int = Field(default=30, ge=5, le=3600)
     session_expiry_s: int = Field(default=7 * 86_400, ge=0)
     receive_maximum: int = Field(default=2000, ge=1, le=65_535)
@@ -132,12 +141,14 @@ class HttpSettings(_Section):
     """The portal.
 
     Attributes:
+        enabled: whether to run it.
         host, port: where it listens; port 0 takes a free one.
         operator_password: asked for by the browser before an operator action; required when the
             portal listens beyond this machine. Keep it in LAMPPOST_HTTP__OPERATOR_PASSWORD.
         push: accept readings over HTTP.
         push_token: bearer token a pushing device must show; empty lets everyone who can reach us.
-        max_body_bytes: largest request body.
+        max_body_bytes: largest request body as sent, compressed or not; the only limit of a single
+            message over HTTP (mqtt.max_payload_bytes is that of MQTT).
     """
 
     enabled: bool = True

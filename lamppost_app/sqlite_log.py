@@ -15,6 +15,16 @@ from typing import Any, Final
 from lamppost.errors import ConfigError
 from lamppost.log import DAMAGED, Entry, Record
 
+ENGINE: Final = "engine"
+"""The consumer under whose name the engine keeps its inbox position in the outbox."""
+
+# Failures that may pass by themselves: the disk is full or failing, another process is writing.
+_PASSING: Final = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+}
 _LAYOUT_VERSION: Final = 1
 _LOCK_WAIT_S: Final = 30.0
 _PAGE: Final = 64
@@ -60,6 +70,7 @@ class SqliteLog:
 
         Raises:
             ConfigError: the file is not a log of this version, or cannot be opened.
+            OSError: not now: the disk is full or failing.
         """
         self._path = path
         self._lock = threading.Lock()
@@ -70,7 +81,10 @@ class SqliteLog:
             )
             self._prepare()
         except (OSError, sqlite3.Error) as error:
-            problem = f"cannot open the log: {error.__cause__ or error}"
+            cause = error.__cause__ or error
+            if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+                raise OSError(f"{path}: {cause}") from error
+            problem = f"cannot open the log: {cause}"
             raise ConfigError(problem, where=str(path)) from error
 
     def _prepare(self) -> None:
@@ -119,6 +133,7 @@ class SqliteLog:
         consumer: str,
         position: int,
         snapshot: bytes | None = None,
+        expected: int | None = None,
     ) -> int:
         """Store results, the position they were computed from and a snapshot, all or none.
 
@@ -127,19 +142,37 @@ class SqliteLog:
             consumer: who read the other log.
             position: the number it has read that log up to.
             snapshot: its whole state at that position.
+            expected: the position it believes was committed last.
+
+        Raises:
+            ConfigError: another process has committed in the meantime; nothing was stored.
         """
         with self._transaction():
+            if expected is not None:
+                self._expect(consumer, expected)
             last = self._insert(records)
             self._connection.execute(
                 "INSERT OR REPLACE INTO positions VALUES (?, ?)", (consumer, position)
             )
             if snapshot is not None:
-                self._connection.execute("DELETE FROM snapshots WHERE seq < ?", (position,))
+                # One older snapshot stays, in case the newest turns out to be damaged.
+                self._connection.execute(
+                    "DELETE FROM snapshots WHERE seq < (SELECT max(seq) FROM snapshots)"
+                )
                 self._connection.execute(
                     "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)",
                     (position, zlib.crc32(snapshot), snapshot),
                 )
             return last
+
+    def _expect(self, consumer: str, expected: int) -> None:
+        row = self._connection.execute(
+            "SELECT seq FROM positions WHERE consumer = ?", (consumer,)
+        ).fetchone()
+        found = 0 if row is None else row[0]
+        if found != expected:
+            problem = f"{consumer} is at {found}, not at {expected}: a second one writes here"
+            raise ConfigError(problem, where=str(self._path))
 
     def position(self, consumer: str) -> int:
         """Return the position a consumer committed, 0 at first."""
@@ -163,6 +196,11 @@ class SqliteLog:
             if zlib.crc32(body) == crc:
                 return int(seq), bytes(body)
         return None
+
+    def oldest_snapshot(self) -> int:
+        """Return the position of the oldest snapshot kept, 0 when there is none."""
+        ((seq,),) = self._query("SELECT min(seq) FROM snapshots")
+        return int(seq or 0)
 
     def read(self, after: int, limit: int) -> list[Entry]:
         """Return up to ``limit`` entries above ``after``."""

@@ -32,21 +32,29 @@ class _Child:
         self._wait_s = 0.0
         self._started_at = 0.0
         self._start_at = 0.0
+        self._starts = 0
         self.process: subprocess.Popen[bytes] | None = None
 
-    def step(self) -> int | None:
-        """Start the process when it is due; return its exit code when it has ended."""
+    def step(self) -> bool:
+        """Start the process when it is due; tell whether its configuration is wrong.
+
+        Only the first start says so. A role that has run before may end with the same code for a
+        reason that passes, a full disk among them, and is started again.
+        """
         if self.process is None:
             if time.monotonic() >= self._start_at:
                 self._start()
-            return None
-        return None if self.process.poll() is None else self._ended(self.process.returncode)
+            return False
+        if self.process.poll() is None:
+            return False
+        return self._ended(self.process.returncode) == CONFIG_EXIT and self._starts == 1
 
     def _start(self) -> None:
         environment = {**os.environ, SUPERVISOR_VARIABLE: str(os.getpid())}
         # A group of its own: Ctrl-C reaches the supervisor alone, which stops them in order.
         self.process = subprocess.Popen(self._command, env=environment, start_new_session=True)
         self._started_at = time.monotonic()
+        self._starts += 1
 
     def _ended(self, code: int) -> int:
         self.process = None
@@ -83,8 +91,8 @@ class Supervisor:
             signal.signal(number, lambda *_: self._stop.set())
         code = 0
         while not self._stop.is_set():
-            ended = [child.step() for child in self._children]
-            if CONFIG_EXIT in ended:
+            wrong = [child.step() for child in self._children]
+            if True in wrong:
                 code = CONFIG_EXIT
                 break
             self._stop.wait(_POLL_S)

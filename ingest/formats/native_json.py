@@ -3,11 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, groupby, repeat
 from typing import Annotated, Any, ClassVar, Final, NotRequired
 
-from pydantic import ConfigDict, Field, Strict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from lamppost.component import Example, register
@@ -20,12 +28,43 @@ from lamppost.times import NO_TIME, parse_instant
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
+# A name becomes an address of the portal and is read by people: no segment of it may be "." or
+# "..", no blank may surround it, and nothing in it may be invisible or turn the text around. One
+# pattern without lookaheads, which the validator does not have, keeps this as fast as no check.
+_HIDDEN: Final = r"\p{Cc}\p{Cf}\p{Zl}\p{Zp}"
+_ANY: Final = rf"[^/{_HIDDEN}]"
+_INKED: Final = rf"[^/\s{_HIDDEN}]"
+_NO_DOT: Final = rf"[^/.{_HIDDEN}]"
+_INKED_NO_DOT: Final = rf"[^/.\s{_HIDDEN}]"
+_DOTTED: Final = rf"\.(?:{_NO_DOT}{_ANY}*|\.{_ANY}+)"
+_WHOLE: Final = rf"{_INKED_NO_DOT}(?:{_ANY}*{_INKED})?|\.(?:{_INKED_NO_DOT}|{_ANY}+{_INKED})"
+_OPENING: Final = rf"(?:{_INKED_NO_DOT}{_ANY}*|{_DOTTED})?"
+_MIDDLE: Final = rf"(?:/(?:{_NO_DOT}{_ANY}*|{_DOTTED})?)*"
+_LAST: Final = rf"(?:{_INKED_NO_DOT}|{_NO_DOT}{_INKED}|\.{_INKED_NO_DOT}|{_ANY}{{2,}}{_INKED})?"
+# The same for readers of the published schema, whose patterns have lookaheads but no categories.
+_PUBLISHED: Final = (
+    r"^(?!\s)(?!(?:.*/)?\.\.?(?:/|$))[^\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f"
+    r"\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]+(?<!\s)$"
+)
+SensorName = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=128,
+        pattern=rf"^(?:{_WHOLE}|{_OPENING}{_MIDDLE}/{_LAST})$",
+    ),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128, "pattern": _PUBLISHED}),
+]
 # "=" and ";" separate qualifiers in the name of a series.
 Qualifier = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f;=]+$")
 ]
-Number = Annotated[float, Strict()] | None
-Instant = Annotated[float, Strict()] | Annotated[str, StringConstraints(max_length=64)]
+# No JSON fits two members of these unions, so the first that fits is the one; by default pydantic
+# tries them all.
+_FIRST: Final = Field(union_mode="left_to_right")
+Float = Annotated[float, Strict()]
+Numbers = Annotated[list[Float | None], Field(min_length=1)]
+Instant = Annotated[Annotated[str, StringConstraints(max_length=64)] | Float, _FIRST]
 
 
 class Message(TypedDict):
@@ -33,10 +72,17 @@ class Message(TypedDict):
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc] # pydantic's documented way
 
-    sensor: Annotated[Name, Field(description="Identity of the device.")]
+    sensor: Annotated[
+        SensorName,
+        Field(
+            description="Identity of the device; no blanks around it, no invisible characters, and"
+            ' "." or ".." not between slashes.'
+        ),
+    ]
     time: NotRequired[
         Annotated[
             Instant | list[Instant],
+            _FIRST,
             Field(
                 description="RFC 3339 text with zone, or Unix seconds; one, or as many as values."
                 " Left out: the time of receipt counts."
@@ -44,8 +90,12 @@ class Message(TypedDict):
         ]
     ]
     values: Annotated[
-        dict[Name, Number | Annotated[list[Number], Field(min_length=1)]],
-        Field(min_length=1, description="Number, or list of numbers, by canonical quantity name."),
+        dict[Name, Annotated[Float | Numbers, _FIRST] | None],
+        Field(
+            min_length=1,
+            max_length=256,
+            description="Number, or list of numbers, by canonical quantity name.",
+        ),
     ]
     units: NotRequired[
         Annotated[
@@ -60,8 +110,14 @@ class Message(TypedDict):
     ]
 
 
+_Pairs = tuple[tuple[str, str], ...]
+_Shape = tuple[str, tuple[str, ...], _Pairs, _Pairs]
+
 _NAN: Final = float("nan")
 _NONE: Final[dict[str, str]] = {}
+_SHAPES_KEPT: Final = 131_072
+_OPEN: Final = ord("{")
+_CLOSE: Final = ord("}")
 _MESSAGES: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 
@@ -93,13 +149,19 @@ class NativeJson:
     def decode(self, deliveries: Deliveries, rows: Sequence[int], out: Decoded) -> None:
         """Append the readings of the messages at ``rows``."""
         payloads = deliveries.payloads
-        whole = [row for row in rows if _is_object(payloads[row])]
+        pairs = [(row, payloads[row]) for row in rows]
+        whole = [row for row, text in pairs if text and text[0] == _OPEN and text[-1] == _CLOSE]
+        if len(whole) < len(rows):
+            whole = [row for row in rows if _is_object(payloads[row])]
         for row in rows if len(whole) < len(rows) else ():
             if not _is_object(payloads[row]):
                 out.refuse(row, "malformed", "not a JSON object")
         # Payloads are joined only where none can lean on its neighbour: the line feed between two
         # ends a text left open, the brace that begins the next ends an object left open, and a list
         # cannot be left open where there is no "[". Those with one are read one by one.
+        if b"[" not in b"".join([payloads[row] for row in whole]):
+            self._decode_whole(payloads, whole, out)
+            return
         for joinable, run in groupby(whole, lambda row: b"[" not in payloads[row]):
             for part in [list(run)] if joinable else [[row] for row in run]:
                 self._decode_whole(payloads, part, out)
@@ -115,9 +177,10 @@ class NativeJson:
                 _refuse(error, rows[0], out)
                 return
             messages = []
-        if len(messages) == len(rows):
-            for row, message in zip(rows, messages, strict=True):
-                _read(row, message, out)
+        if len(messages) == len(rows) == 1:
+            _read(rows[0], messages[0], out)
+        elif len(messages) == len(rows):
+            _read_all(rows, messages, out)
         elif len(rows) == 1:
             out.refuse(rows[0], "malformed", "more than one JSON object")
         else:
@@ -145,6 +208,54 @@ def _refuse(error: ValidationError, row: int, out: Decoded) -> None:
         return
     path = ".".join(str(part) for part in first["loc"][1:])
     out.refuse(row, "schema", f"{path}: {first['msg']}")
+
+
+def _read_all(rows: Sequence[int], messages: Sequence[Message], out: Decoded) -> None:
+    """Read messages without lists, column by column: a call for each would cost more than it does.
+
+    What a message's numbers mean follows from its sensor, the names of its values, its units and
+    its qualifiers, which repeat from message to message.
+    """
+    tables: list[dict[str, Any]] = [message["values"] for message in messages]
+    shapes = list(_shapes(messages, tables))
+    meanings: list[Any] = list(map(out.shapes.get, shapes))
+    if None in meanings:
+        meanings = [_learn(shape, out) for shape in shapes]
+    stamps: list[Any] = [message.get("time", "") for message in messages]
+    instants = {stamp: parse_instant(stamp) for stamp in set(stamps)}
+    times = [instants[stamp] for stamp in stamps]
+    values = list(chain.from_iterable(map(dict.values, tables)))
+    if None in values:
+        values = [_NAN if value is None else value for value in values]
+    if len(values) > len(rows):
+        sizes = list(map(len, tables))
+        rows = list(chain.from_iterable(map(repeat, rows, sizes)))
+        times = list(chain.from_iterable(map(repeat, times, sizes)))
+    out.extend_columns(rows, chain.from_iterable(meanings), values, times)
+
+
+def _shapes(messages: Sequence[Message], tables: Sequence[dict[str, Any]]) -> Iterator[_Shape]:
+    sensors = [message["sensor"] for message in messages]
+    if all("units" not in message and "qualifiers" not in message for message in messages):
+        return zip(sensors, map(tuple, tables), repeat(()), repeat(()), strict=False)
+    units = [tuple(message.get("units", _NONE).items()) for message in messages]
+    qualifiers = [tuple(message.get("qualifiers", _NONE).items()) for message in messages]
+    return zip(sensors, map(tuple, tables), units, qualifiers, strict=True)
+
+
+def _learn(shape: _Shape, out: Decoded) -> tuple[int, ...]:
+    """Return the numbers of a message's meanings, and remember them."""
+    known = out.shapes.get(shape)
+    if known is None:
+        if len(out.shapes) >= _SHAPES_KEPT:
+            out.shapes.clear()
+        sensor, quantities, given, pairs = shape
+        units, qualifiers = dict(given), qualifiers_text(dict(pairs))
+        known = tuple(
+            out.number(sensor, quantity, qualifiers, units.get(quantity)) for quantity in quantities
+        )
+        out.shapes[shape] = known
+    return known
 
 
 def _read(row: int, message: Message, out: Decoded) -> None:

@@ -16,7 +16,7 @@ from lamppost.frames import Deliveries
 from lamppost.policy import Policy, load_policy
 from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesTable, qualifiers_mapping
-from lamppost.times import NO_TIME, format_instant, parse_instant
+from lamppost.times import format_instant, is_instant, parse_instant
 from lamppost_app.components import discover_all
 from lamppost_app.decoding import DecodedFrame, Decoder
 
@@ -101,7 +101,7 @@ def _delivery(topic: str, path: Path, headers: str | None, received_at: int) -> 
 
 def _instant(text: str) -> int:
     instant = parse_instant(text)
-    if instant == NO_TIME:
+    if not is_instant(instant):
         raise ConfigError(f"{text!r} is not RFC 3339 with a zone", where="--received")
     return instant
 

@@ -90,7 +90,7 @@ def _configuration(settings: Settings) -> str:
 def _data(settings: Settings) -> str:
     folder = settings.data.dir
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not os.access(there, os.W_OK):
+    if not there.is_dir() or not os.access(there, os.W_OK):
         raise ConfigError("cannot write here", where=str(there))
     free = shutil.disk_usage(there).free
     if free < _FREE_BYTES:

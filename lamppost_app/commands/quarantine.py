@@ -24,7 +24,6 @@ from lamppost.times import NO_TIME, format_instant, parse_instant
 from lamppost_app import quarantine_room
 from lamppost_app.cursors import Cursors
 from lamppost_app.decoding import TOO_LARGE_HEADER
-from lamppost_app.engine_role import CONSUMER
 from lamppost_app.quarantine_room import (
     DROPPED,
     ENGINE_SOURCE,
@@ -35,7 +34,7 @@ from lamppost_app.quarantine_room import (
     QuarantineRoom,
 )
 from lamppost_app.settings import Settings
-from lamppost_app.sqlite_log import SqliteLog
+from lamppost_app.sqlite_log import ENGINE, SqliteLog
 
 from .options import ConfigOption, load_settings, printable, wide_console
 
@@ -300,7 +299,7 @@ def _report(place: _Place, start: int) -> None:
     """Wait a moment for the engine, and say what it made of the messages."""
     wanted = place.inbox.last()
     until = time.monotonic() + _WAIT_S
-    while place.outbox.position(CONSUMER) < wanted:
+    while place.outbox.position(ENGINE) < wanted:
         if time.monotonic() > until:
             typer.echo("the engine has not read them yet; it will when it runs")
             return

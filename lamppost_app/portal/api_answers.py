@@ -23,9 +23,9 @@ from lamppost.times import (
     DAY_NS,
     HOUR_NS,
     MINUTE_NS,
-    NO_TIME,
     SECOND_NS,
     format_instant,
+    is_instant,
     parse_instant,
 )
 from sinks.store_reader import Row
@@ -165,7 +165,7 @@ def instant(value: str, name: str, default: int) -> int:
         return default
     # A plus in an address arrives as a space.
     found = parse_instant(value.replace(" ", "+"))
-    if found == NO_TIME:
+    if not is_instant(found):
         detail = f"{name}: an instant with zone is needed, such as 2026-11-21T21:00:00Z"
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     return found

@@ -22,6 +22,8 @@ _TOP: Final = 12
 _BOTTOM: Final = 30
 _MAX_POINTS: Final = 1500
 _GAP_FACTOR: Final = 3.5
+_LARGEST_DRAWN: Final = 1e15
+_LEAST_SPREAD: Final = 1e-9
 _TIME_STEPS: Final = (
     MINUTE_NS, 5 * MINUTE_NS, 10 * MINUTE_NS, 15 * MINUTE_NS, 30 * MINUTE_NS,
     HOUR_NS, 2 * HOUR_NS, 3 * HOUR_NS, 6 * HOUR_NS, 12 * HOUR_NS, DAY_NS, 2 * DAY_NS, 7 * DAY_NS,
@@ -197,8 +199,19 @@ class _Scale:
         return [Tick(self.y(value), f"{round(value, 9):g}") for value in values]
 
 
+def is_drawable(value: float | None) -> bool:
+    """Return whether a value may widen an axis: no measurement is infinite or beyond all units.
+
+    >>> is_drawable(41.5), is_drawable(1e300), is_drawable(float("nan")), is_drawable(None)
+    (True, False, False, False)
+    """
+    return value is not None and abs(value) <= _LARGEST_DRAWN
+
+
 def _nice_step(rough: float) -> float:
-    """Return 1, 2 or 5 times a power of ten, at least ``rough``."""
+    """Return 1, 2 or 5 times a power of ten, at least ``rough``; 1 where that has no answer."""
+    if not _LEAST_SPREAD / 10 <= rough <= _LARGEST_DRAWN:
+        return 1.0
     power = 10.0 ** math.floor(math.log10(rough))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
 
@@ -206,15 +219,19 @@ def _nice_step(rough: float) -> float:
 def _extent(points: Sequence[Row], threshold: float | None) -> tuple[float, float]:
     columns = ("value", "expected", "band_low", "band_high")
     believed = [point for point in points if point["flag"] != FAIL]
-    rows = believed if any(point["value"] is not None for point in believed) else points
-    numbers = [point[name] for point in rows for name in columns if point[name] is not None]
-    numbers += [] if threshold is None else [threshold]
+    rows = believed if any(is_drawable(point["value"]) for point in believed) else points
+    found = [threshold, *(point[name] for point in rows for name in columns)]
+    numbers = [number for number in found if number is not None and is_drawable(number)]
     if not numbers:
         return 0.0, 1.0
     low, high = min(numbers), max(numbers)
     if low >= 0 and low < (high - low):
         low = 0.0
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    size = max(abs(low), abs(high))
+    if high - low > max(1.0, size) * _LEAST_SPREAD:
+        return low, high
+    pad = max(0.5, size * 0.01)
+    return low - pad, high + pad
 
 
 def _gaps(points: Sequence[Row], frame: ChartFrame) -> list[tuple[int, int]]:

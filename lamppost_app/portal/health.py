@@ -21,7 +21,8 @@ from lamppost.times import SECOND_NS
 from . import queries_health as queries
 from .context import PortalContext, context_of
 
-_TICK_TOO_OLD_S: Final = 60.0
+# Intake writes a tick every second; ten that are missing are no hiccup.
+_TICK_TOO_OLD_S: Final = 10.0
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,7 +46,16 @@ class Health(BaseModel):
 
 
 class Liveness(BaseModel):
-    """The answer to supervisors."""
+    """The answer to supervisors.
+
+    Attributes:
+        status: "ok"; "degraded" when this process works but the newest inbox entry is more than
+            10 s old, so that intake seems to stand still; "down" when this process cannot work.
+        store_readable: whether the store answers.
+        feed_alive: whether the store is still fed from the outbox.
+        feed_lag_entries: outbox entries the store does not have yet.
+        last_tick_age_s: age of the newest inbox entry; there is a tick every second.
+    """
 
     status: Literal["ok", "degraded", "down"]
     store_readable: bool
@@ -167,7 +177,7 @@ class _Figures(Collector):
     def _messages(ledger: list[dict[str, Any]]) -> Metric:
         family = CounterMetricFamily(
             "lamppost_ledger_items",
-            "Readings and unreadable payloads by door and by what became of them.",
+            "Readings and unreadable payloads, by door and by what became of them.",
             labels=["source", "outcome"],
         )
         for row in ledger:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -45,6 +46,9 @@ class LiveFeed:
         self._batch = LiveBatch(0, 0, {})
         self._listeners: set[asyncio.Event] = set()
         self._closing = asyncio.Event()
+        self._pulse = b""
+        self._pulse_until = 0.0
+        self._pulse_lock = asyncio.Lock()
 
     @property
     def listeners(self) -> int:
@@ -91,12 +95,12 @@ class LiveFeed:
             woken.set()
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
-            yield _event("heartbeat", await asyncio.to_thread(heartbeat))
+            yield await self._heartbeat(heartbeat)
             while not self._closing.is_set():
                 try:
                     await asyncio.wait_for(woken.wait(), HEARTBEAT_S)
                 except TimeoutError:
-                    yield _event("heartbeat", await asyncio.to_thread(heartbeat))
+                    yield await self._heartbeat(heartbeat)
                     continue
                 woken.clear()
                 for event in await self._news(seen, changes):
@@ -104,6 +108,14 @@ class LiveFeed:
                 seen = self._batch.position
         finally:
             self._listeners.discard(woken)
+
+    async def _heartbeat(self, heartbeat: Callable[[], dict[str, Any]]) -> bytes:
+        """Return a heartbeat that all listeners of an interval share: each one asks the store."""
+        async with self._pulse_lock:
+            if time.monotonic() >= self._pulse_until:
+                self._pulse = _event("heartbeat", await asyncio.to_thread(heartbeat))
+                self._pulse_until = time.monotonic() + HEARTBEAT_S * 0.95
+        return self._pulse
 
     async def _news(self, seen: int, changes: Callable[[int], Changes | None]) -> list[bytes]:
         batch = self._batch

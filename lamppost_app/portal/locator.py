@@ -10,6 +10,8 @@ from typing import Final
 
 from sinks.store_reader import Row
 
+from .charts import is_drawable
+
 WIDTH: Final = 960
 HEIGHT: Final = 480
 _MARGIN: Final = 40
@@ -77,6 +79,7 @@ def class_limits(values: Sequence[float]) -> list[float]:
     >>> class_limits([3.0, 58.0])
     [10.0, 20.0, 30.0, 40.0, 50.0]
     """
+    values = [value for value in values if is_drawable(value)]
     if not values:
         return []
     low, high = min(values), max(values)

@@ -25,6 +25,7 @@ from .texts import text
 router = APIRouter(include_in_schema=False)
 
 _MAX_FORM_BYTES: Final = 16_384
+_MOST_FIELDS: Final = 10
 _LONGEST: Final = {"by": 80, "comment": 1000}
 _WAIT_S: Final = 2.0
 _LOOK_S: Final = 0.05
@@ -60,7 +61,14 @@ async def _form(request: Request) -> dict[str, str]:
         body += chunk
         if len(body) > _MAX_FORM_BYTES:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    fields = parse_qs(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=10)
+    try:
+        fields = parse_qs(
+            body.decode(errors="replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS
+        )
+    except ValueError as error:
+        raise HTTPException(
+            HTTPStatus.BAD_REQUEST, text("acknowledge.too_many_fields", most=_MOST_FIELDS)
+        ) from error
     return {name: clean(values[0]).strip() for name, values in fields.items()}
 
 

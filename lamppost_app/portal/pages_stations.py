@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from lamppost.quarantine import CODES, excerpt
-from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant, parse_instant
+from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant, is_instant, parse_instant
 from sinks.store_reader import Row
 
 from . import charts, locator, queries_alerts, queries_quarantine, queries_stations
@@ -132,7 +132,7 @@ def _view(request: Request, now: int) -> View:
     name = query.get("range", "6h")
     length = RANGES.get(name, RANGES["6h"])
     until = parse_instant(query["until"]) if "until" in query else NO_TIME
-    end = now if until == NO_TIME else min(until, now)
+    end = min(until, now) if is_instant(until) else now
     return View(query.get("quantity", ""), name if name in RANGES else "6h", end - length, end)
 
 

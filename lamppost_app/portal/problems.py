@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from ingest.http_push import problem
 
@@ -23,6 +24,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(NotAllowed, _not_allowed)
+    app.add_exception_handler(ClientDisconnect, _gone)
 
 
 def error_response(
@@ -65,3 +67,8 @@ def _not_allowed(request: Request, error: Exception) -> Response:
         else {}
     )
     return error_response(request, error.status, text(error.text), headers)
+
+
+def _gone(_request: Request, _error: Exception) -> Response:
+    # Nobody is left to hear it; unhandled, the server would log a traceback.
+    return Response(status_code=HTTPStatus.BAD_REQUEST)

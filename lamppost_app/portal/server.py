@@ -18,7 +18,7 @@ from lamppost.errors import ConfigError
 from lamppost_app.cursors import Cursors
 from lamppost_app.delivery import SinkRunner
 from lamppost_app.settings import Settings
-from lamppost_app.sqlite_log import SqliteLog
+from lamppost_app.sqlite_log import ENGINE, SqliteLog
 from sinks.store import Store, StoreSettings
 
 from .app import create_app
@@ -70,6 +70,7 @@ def run_portal(settings: Settings) -> None:
     inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
     cursors = Cursors(settings.cursors_path)
     feeding = SinkRunner(store, outbox, cursors, stop, every_s=_FEED_EVERY_S, inbox=inbox)
+    feeding.open()
     feed = threading.Thread(target=feeding.run, name="store-feed", daemon=True)
     context = PortalContext(
         settings=settings,
@@ -78,7 +79,7 @@ def run_portal(settings: Settings) -> None:
         store=store,
         cursors=cursors,
         feed_alive=feed.is_alive,
-        engine_position=lambda: max(outbox.positions().values(), default=None),
+        engine_position=lambda: outbox.position(ENGINE),
     )
     feed.start()
     try:

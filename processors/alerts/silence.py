@@ -4,23 +4,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lamppost.alerts import Signal
 from lamppost.batch import Int64Array
 from lamppost.component import Observed, Settings, register
+from lamppost.grouping import BoolArray
 from lamppost.series import SeriesTable
-from lamppost.state import Snapshot
+from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import SECOND_NS, format_instant
 
 from ._wording import duration
 
 _NEVER: Final = -(2**62)
+_PASSED_OVER: Final = -1
 
 
 class SilenceSettings(Settings):
@@ -35,13 +37,35 @@ class SilenceSettings(Settings):
         description="Also at least this many of the station's own periods between readings.",
     )
     kinds: tuple[str, ...] = Field(
-        default=(), description="Kinds of stations watched; every device when left empty."
+        default=(), description="Kinds of stations watched; every kind when left empty."
     )
     own_gap_s: float = Field(
         default=60.0,
         gt=0,
         description="After a longer pause of our own clock, silence counts from our return.",
     )
+    registered_only: bool = Field(
+        default=True,
+        description="Whether registered stations alone are watched; if not, steady senders are, "
+        "too.",
+    )
+    steady_for_s: float = Field(
+        default=10_800.0,
+        gt=0,
+        description="An unregistered sensor is watched once it has reported this long without a "
+        "silence.",
+    )
+    forget_after_s: float = Field(
+        default=86_400.0,
+        gt=0,
+        description="An unregistered sensor silent for longer is watched no more: its alert ends.",
+    )
+
+    @model_validator(mode="after")
+    def _remembers_long_enough(self) -> Self:
+        if self.forget_after_s <= self.silent_s:
+            raise ValueError("forget_after_s must exceed silent_s")
+        return self
 
 
 @register("alert")
@@ -49,7 +73,9 @@ class Silence:
     """Holds while nothing at all has come from a device.
 
     Looked at with every clock tick: a device is silent when all its series are. A registered
-    station that never sent anything is silent from the first tick that knew it. The time in which
+    station that never sent anything is silent from the first tick that knew it. Any name can turn
+    up in a message, so an unregistered sensor is watched only if the policy says so, only after it
+    has reported steadily for hours, and is forgotten when it does not come back. The time in which
     we ourselves were away is not held against the devices.
     """
 
@@ -63,10 +89,19 @@ class Silence:
         self._settings = settings
         self._series = series
         self._stations = stations
-        self._sensors: dict[str, int] = {}
-        self._known_at: Int64Array = np.empty(0, np.int64)
-        self._silent: dict[str, int] = {}
-        self._sensor_of_series: Int64Array = np.empty(0, np.int64)
+        self._met: dict[str, Station] = {}
+        self._names: list[str] = []
+        self._rows: dict[str, int] = {}
+        self._row_of_series: Int64Array = np.empty(0, np.int64)
+        self._registered: BoolArray = np.empty(0, np.bool_)
+        self._allowed: Int64Array = np.empty(0, np.int64)
+        self._state = SeriesState(
+            known_at=np.int64(_NEVER),
+            heard=np.int64(_NEVER),
+            steady_since=np.int64(_NEVER),
+            trusted=np.bool_(False),
+            silent=np.bool_(False),
+        )
         self._ticked_at = _NEVER
         self._returned_at = _NEVER
 
@@ -79,80 +114,115 @@ class Silence:
             self._returned_at = now
         self._ticked_at = now
         self._meet(now)
-        heard = np.full(len(self._sensors), _NEVER, np.int64)
-        received = observed.last_received[: len(self._sensor_of_series)]
-        np.maximum.at(heard, self._sensor_of_series[: len(received)], received)
-        counted_from = np.maximum(np.maximum(heard, self._known_at), self._returned_at)
-        allowed = self._allowed_ns()
-        is_silent = now - counted_from > allowed
-        names = list(self._sensors)
-        silent = {names[row]: row for row in np.flatnonzero(is_silent).tolist()}
-        signals = [
-            self._signal(name, now, int(heard[row]), int(allowed[row]), active=True)
-            for name, row in silent.items()
+        self._hear(observed.last_received)
+        state = self._state
+        quiet = now - np.maximum(np.maximum(state["heard"], state["known_at"]), self._returned_at)
+        self._forget(quiet > self._settings.forget_after_s * SECOND_NS)
+        silent = (quiet > self._allowed) & (self._registered | state["trusted"])
+        ended = np.flatnonzero(state["silent"] & ~silent).tolist()
+        state["silent"][:] = silent
+        return [
+            *(self._signal(row, now, active=True) for row in np.flatnonzero(silent).tolist()),
+            *(self._signal(row, now, active=False) for row in ended),
         ]
-        for name in self._silent:
-            if name not in silent:
-                row = self._sensors[name]
-                signals.append(
-                    self._signal(name, now, int(heard[row]), int(allowed[row]), active=False)
-                )
-        self._silent = silent
-        return signals
 
     def snapshot(self) -> Snapshot:
-        """Return the devices known, since when, and which are silent, as JSON."""
+        """Return the devices known, since when, and which are silent; names and clock as JSON."""
         content = {
-            "sensors": list(self._sensors),
-            "known_at": self._known_at.tolist(),
-            "silent": list(self._silent),
+            "sensors": self._names,
             "ticked_at": self._ticked_at,
             "returned_at": self._returned_at,
         }
-        return {"json": np.frombuffer(json.dumps(content).encode(), np.uint8)}
+        text = np.frombuffer(json.dumps(content).encode(), np.uint8)
+        return {**self._state.snapshot(), "json": text}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over the devices known."""
+        self._state.restore(snapshot)
         content = json.loads(np.asarray(snapshot["json"], np.uint8).tobytes())
-        self._sensors = {name: number for number, name in enumerate(content["sensors"])}
-        self._known_at = np.array(content["known_at"], np.int64)
-        self._silent = {name: self._sensors[name] for name in content["silent"]}
+        self._names = content["sensors"]
+        self._rows = {name: row for row, name in enumerate(self._names)}
         self._ticked_at, self._returned_at = content["ticked_at"], content["returned_at"]
-        self._sensor_of_series = np.empty(0, np.int64)
+        self._met = {}
+        self._row_of_series = np.empty(0, np.int64)
+        self._look_up()
 
     def _meet(self, now: int) -> None:
         """Number devices seen for the first time, from the registry and from their readings."""
-        known = len(self._sensor_of_series)
-        newcomers = [self._series[code].sensor for code in range(known, len(self._series))]
-        for name in (*self._stations, *newcomers):
-            self._sensors.setdefault(name, len(self._sensors))
-        added = np.array([self._sensors[name] for name in newcomers], np.int64)
-        self._sensor_of_series = np.concatenate([self._sensor_of_series, added])
-        unmet = len(self._sensors) - len(self._known_at)
-        self._known_at = np.concatenate([self._known_at, np.full(unmet, now, np.int64)])
+        registry_changed = self._met != self._stations
+        if registry_changed:
+            self._met = dict(self._stations)
+            self._number(self._met)
+            # A sensor that was passed over may have been registered since.
+            self._row_of_series = np.empty(0, np.int64)
+        first = len(self._row_of_series)
+        newcomers = [self._series[code].sensor for code in range(first, len(self._series))]
+        if not self._settings.registered_only:
+            self._number(newcomers)
+        added = np.array([self._rows.get(name, _PASSED_OVER) for name in newcomers], np.int64)
+        self._row_of_series = np.concatenate([self._row_of_series, added])
+        known = len(self._state)
+        self._state.grow(len(self._names))
+        self._state["known_at"][known:] = now
+        if registry_changed or known < len(self._names):
+            self._look_up()
 
-    def _allowed_ns(self) -> Int64Array:
-        """Return the silence each device is allowed; endless for those not watched."""
-        return np.array([self._allowed_of(name) for name in self._sensors], np.int64)
+    def _number(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self._rows:
+                self._rows[name] = len(self._names)
+                self._names.append(name)
+
+    def _look_up(self) -> None:
+        """Keep what the registry says of each device as arrays."""
+        self._registered = np.array([name in self._met for name in self._names], np.bool_)
+        self._allowed = np.array([self._allowed_of(name) for name in self._names], np.int64)
 
     def _allowed_of(self, name: str) -> int:
-        settings, station = self._settings, self._stations.get(name)
+        """Return the silence a device is allowed, ns; endless for a kind that is not watched."""
+        settings, station = self._settings, self._met.get(name)
         if settings.kinds and (station is None or station.kind not in settings.kinds):
             return -_NEVER
         period_s = 0.0 if station is None else station.period_s or 0.0
         return round(max(settings.silent_s, (settings.periods or 0.0) * period_s) * SECOND_NS)
 
-    def _signal(self, name: str, now: int, heard: int, allowed: int, *, active: bool) -> Signal:
-        silence_s = (now - max(heard, int(self._known_at[self._sensors[name]]))) / SECOND_NS
-        if not active:
-            sentence = f"{name} is heard again"
-        elif heard == _NEVER:
+    def _hear(self, last_received: Int64Array) -> None:
+        """Take in the newest receipts, and trust devices that have reported for long enough."""
+        state = self._state
+        rows = self._row_of_series[: len(last_received)]
+        watched = rows != _PASSED_OVER
+        heard = state["heard"].copy()
+        np.maximum.at(heard, rows[watched], last_received[: len(rows)][watched])
+        gap = heard - np.maximum(state["heard"], self._returned_at)
+        begins = (state["steady_since"] == _NEVER) | (gap > self._allowed)
+        begins &= heard > state["heard"]
+        state["steady_since"][begins] = heard[begins]
+        state["heard"][:] = heard
+        steady = heard - state["steady_since"] >= self._settings.steady_for_s * SECOND_NS
+        state["trusted"][:] |= steady & (state["steady_since"] != _NEVER)
+
+    def _forget(self, gone: BoolArray) -> None:
+        self._state["trusted"][gone] = False
+        self._state["steady_since"][gone] = _NEVER
+
+    def _signal(self, row: int, now: int, *, active: bool) -> Signal:
+        name, allowed = self._names[row], int(self._allowed[row])
+        heard, known_at = int(self._state["heard"][row]), int(self._state["known_at"][row])
+        silence_s = (now - max(heard, known_at)) / SECOND_NS
+        since = format_instant(max(heard, known_at) // SECOND_NS * SECOND_NS)
+        clears_when = f"anything is received from {name}"
+        if not self._registered[row]:
+            clears_when += f", or nothing for {duration(self._settings.forget_after_s)}"
+        if active and heard == _NEVER:
             sentence = f"{name} is registered, but nothing has ever been received from it"
-        else:
+        elif active:
             sentence = (
-                f"nothing has been received from {name} for {duration(silence_s)}, "
-                f"since {format_instant(heard // SECOND_NS * SECOND_NS)}"
+                f"nothing has been received from {name} for {duration(silence_s)}, since {since}"
             )
+        elif silence_s * SECOND_NS > allowed:
+            sentence = f"{name} has not been heard since {since}; it is no longer watched"
+        else:
+            sentence = f"{name} is heard again"
         return Signal(
             subject=name,
             quantity="",
@@ -165,5 +235,5 @@ class Silence:
             band_high=np.nan,
             unit="s",
             sentence=sentence,
-            clears_when=f"anything is received from {name}",
+            clears_when=clears_when,
         )

@@ -88,6 +88,14 @@ class ThresholdSettings(Settings):
         match = _LENGTH.fullmatch(self.window or "")
         return int(match[1]) * _UNITS_NS[match[2]] if match else 0
 
+    def windows_needed(self) -> Mapping[str, int]:
+        """Return the window that is judged."""
+        return {} if self.window is None else {"window": self.window_ns}
+
+    def indices_needed(self) -> Mapping[str, str]:
+        """Return the index that is judged."""
+        return {} if self.index is None else {"index": self.index}
+
     @property
     def limit(self) -> float:
         """The value beyond which it holds."""

@@ -293,7 +293,8 @@ def _follow(
     score[silent] = expected[silent] = np.nan
     half_width = numbers.band * sd
     low = np.maximum(expected - half_width, numbers.lowest)
-    return score, expected, low, expected + half_width
+    # What was learnt may itself lie below the lowest value there can be.
+    return score, expected, low, np.maximum(expected + half_width, low)
 
 
 def _judge(

@@ -13,6 +13,7 @@ from lamppost.grouping import Groups
 from lamppost.state import SeriesState, Snapshot
 
 _GAPS: Final = 8
+_ENOUGH: Final = 3
 _NONE: Final = np.iinfo(np.int64).max
 _HOLD: Final = 2
 
@@ -22,10 +23,14 @@ class Cadence:
 
     A reading accounts for the time since the one before it, but for no more than twice the usual
     gap: a gap in the data lowers coverage instead of stretching a value.
+
+    One or two long gaps may be a cadence or an outage, so with fewer than three gaps known the
+    usual one is taken to be no longer than the default. From the third gap on the series' own
+    cadence counts: an hourly series is fully covered from its fourth reading on.
     """
 
     def __init__(self, default_ns: int) -> None:
-        """Take the gap to assume while a series has sent one reading only."""
+        """Take the longest gap to assume while a series' own cadence is not known."""
         self._default_ns = default_ns
         self._state = SeriesState(
             newest=np.int64(-_NONE),
@@ -72,8 +77,9 @@ class Cadence:
         windows = np.lib.stride_tricks.sliding_window_view(history, _GAPS)[at - _GAPS + 1]
         ranked = np.sort(windows, axis=1)
         known = np.count_nonzero(ranked != _NONE, axis=1)
-        usual = ranked[np.arange(len(ranked)), np.maximum(known - 1, 0) // 2]
-        usual = np.where(known > 0, usual, self._default_ns)
+        usual: npt.NDArray[np.int64] = ranked[np.arange(len(ranked)), np.maximum(known - 1, 0) // 2]
+        unsure = known < _ENOUGH
+        usual[unsure] = np.minimum(usual[unsure], self._default_ns)
         self._state["newest"][groups.codes] = time[groups.lasts]
         self._state["gaps"][groups.codes] = windows[groups.lasts]
         self._state["usual"][groups.codes] = usual[groups.lasts]

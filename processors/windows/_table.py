@@ -3,25 +3,45 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from lamppost.times import SECOND_NS
+
 RowArray = npt.NDArray[Any]
 KeyArray = npt.NDArray[np.int64]
 
-# One int64 orders (series, time): 20 bits of series code above 43 bits of milliseconds. Instants of
-# one millisecond share a key and are told apart by their exact time.
-_TIME_BITS: Final = 43
-_MILLISECOND_NS: Final = 1_000_000
 _FAN_IN: Final = 8
 
 
-def keys_of(series: npt.NDArray[Any], time: npt.NDArray[Any]) -> KeyArray:
-    """Return the ordering key of (series, instant) pairs."""
-    keys: KeyArray = (series.astype(np.int64) << _TIME_BITS) + time // _MILLISECOND_NS
-    return keys
+class Precision(NamedTuple):
+    """How one int64 orders (series, time): the series code above the bits of a rounded time.
+
+    Instants that round to the same share a key and are told apart by their exact time. Rows are
+    stored in exact order, which the keys of either precision follow.
+    """
+
+    time_bits: int
+    unit_ns: int
+
+    def keys(self, series: npt.NDArray[Any], time: npt.NDArray[Any]) -> KeyArray:
+        """Return the ordering keys of pairs."""
+        keys: KeyArray = (series.astype(np.int64) << self.time_bits) + time // self.unit_ns
+        return keys
+
+
+_MILLISECONDS: Final = Precision(43, 1_000_000)
+# Every int32 code fits above 32 bits of seconds; windows begin on whole seconds.
+_SECONDS: Final = Precision(32, SECOND_NS)
+_FEW_SERIES: Final = 1 << (63 - _MILLISECONDS.time_bits)
+
+
+def precision_for(*series: npt.NDArray[Any]) -> Precision:
+    """Return the finest precision in which the keys of all of these codes are different."""
+    largest = max((int(codes.max()) for codes in series if len(codes)), default=0)
+    return _MILLISECONDS if largest < _FEW_SERIES else _SECONDS
 
 
 def ordered(rows: RowArray) -> RowArray:
@@ -30,7 +50,7 @@ def ordered(rows: RowArray) -> RowArray:
     Rows given later are newer. Where an older version covered more time, the newer inherits it
     (an amended verdict says nothing about cadence).
     """
-    keys = keys_of(rows["series"], rows["time"])
+    keys = precision_for(rows["series"]).keys(rows["series"], rows["time"])
     order = np.argsort(keys, kind="stable")
     rows, keys = rows[order], keys[order]
     same_key = keys[1:] == keys[:-1]
@@ -65,10 +85,11 @@ class Table:
 
     def between(self, series: npt.NDArray[Any], start: KeyArray, end: KeyArray) -> RowArray:
         """Return the newest rows of each series in its half-open span of time, sorted."""
-        low, high = keys_of(series, start), keys_of(series, end)
+        precision = precision_for(series, *self._largest())
+        low, high = precision.keys(series, start), precision.keys(series, end)
         found = [np.empty(0, self._dtype)]
         for chunk in self._chunks:
-            keys = keys_of(chunk["series"], chunk["time"])
+            keys = precision.keys(chunk["series"], chunk["time"])
             found.append(chunk[_ranges(np.searchsorted(keys, low), np.searchsorted(keys, high))])
         return ordered(np.concatenate(found))
 
@@ -78,9 +99,10 @@ class Table:
         """Return which instants are held, and the newest row of each (zeros where none is)."""
         held = np.zeros(len(series), np.bool_)
         rows = np.zeros(len(series), self._dtype)
-        wanted = keys_of(series, time)
+        precision = precision_for(series, *self._largest())
+        wanted = precision.keys(series, time)
         for chunk in self._chunks:
-            keys = keys_of(chunk["series"], chunk["time"])
+            keys = precision.keys(chunk["series"], chunk["time"])
             position, last = np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, "right")
             while (open_rows := position < last).any():
                 at = np.flatnonzero(open_rows)
@@ -102,6 +124,10 @@ class Table:
     def restore(self, rows: RowArray) -> None:
         """Take over the rows of a snapshot."""
         self._chunks = [rows.astype(self._dtype)] if len(rows) else []
+
+    def _largest(self) -> list[npt.NDArray[Any]]:
+        """Return the largest series code of each chunk."""
+        return [chunk["series"][-1:] for chunk in self._chunks]
 
     def _merge(self) -> None:
         while len(self._chunks) >= _FAN_IN:

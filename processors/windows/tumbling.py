@@ -55,7 +55,10 @@ class TumblingSettings(Settings):
         description="Part of a window that must be covered, else its aggregate is suspect.",
     )
     default_period_s: float = Field(
-        default=60.0, gt=0, description="Gap assumed for a series' first reading, seconds."
+        default=60.0,
+        gt=0,
+        description="Time a series' first reading accounts for, and the longest gap taken to be "
+        "usual before three are known, seconds.",
     )
 
     @property
@@ -110,6 +113,11 @@ class Tumbling:
         self._readings = Table(statistics.RAW)
         self._published = [Table(statistics.STATE) for _ in self._lengths]
         self._evict_above = _EVICT_FLOOR
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths of the windows there are, from short to long, ns."""
+        return self._lengths
 
     def add(self, judged: JudgedBatch) -> None:
         """Take readings in; a later version of an instant replaces the former."""
@@ -247,6 +255,41 @@ class Tumbling:
             for table in tables:
                 table.evict(reach)
             self._evict_above = max(2 * sum(len(table) for table in tables), _EVICT_FLOOR)
+
+    def adopt(self, former: Tumbling) -> None:
+        """Go on from an aggregator with other settings, so that a policy change loses no reading.
+
+        Windows of a length that stays go on with their revisions. Those of a new length start with
+        the window under way; for the earlier ones their statistics are worked out from what is
+        held, without being published, so that a late reading finds them whole.
+        """
+        self._state.grow(len(self._series))
+        former._state.grow(len(self._series))
+        for name in ("newest", "received"):
+            self._state[name][:] = former._state[name]
+        self._cadence.restore(former._cadence.snapshot())
+        self._readings.restore(former._readings.snapshot())
+        self._readings.insert(ordered(_joined(former._open[0], statistics.RAW)))
+        for level, length in enumerate(self._lengths):
+            if length in former._lengths:
+                self._go_on(level, former, former._lengths.index(length))
+            else:
+                self._begin(level, former._state["closed"][:, 0])
+            rows = self._source(level)[0].snapshot()
+            end = statistics.window_starts(rows, length) + length
+            self._open[level] = [rows[end > self._state["closed"][rows["series"], level]]]
+
+    def _go_on(self, level: int, former: Tumbling, place: int) -> None:
+        self._published[level].restore(former._published[place].snapshot())
+        self._state["closed"][:, level] = former._state["closed"][:, place]
+
+    def _begin(self, level: int, closed: npt.NDArray[np.int64]) -> None:
+        length = self._lengths[level]
+        self._state["closed"][:, level] = closed // length * length
+        rows = self._source(level)[0].snapshot()
+        end = statistics.window_starts(rows, length) + length
+        done = rows[end <= self._state["closed"][rows["series"], level]]
+        self._published[level].insert(self._reduce(level, done))
 
     def snapshot(self) -> Snapshot:
         """Return the whole state."""

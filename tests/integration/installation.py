@@ -33,16 +33,20 @@ class Installation:
         database: VictoriaMetrics | None = None,
         *,
         lengths: tuple[str, ...] = ("1min", "15min", "1h"),
+        without_checks: tuple[str, ...] = (),
     ) -> None:
-        """Write the settings and a policy with the wanted windows."""
+        """Write the settings, and a policy with the wanted windows and without some checks."""
         self.folder = folder
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         shutil.copytree(POLICY, folder / "policy")
-        windows = folder / "policy" / "windows.yaml"
-        policy = yaml.safe_load(windows.read_text())
-        policy["windows"]["tumbling"]["lengths"] = list(lengths)
-        windows.write_text(yaml.safe_dump(policy))
+        windows = _changed(folder / "policy" / "windows.yaml", "windows")
+        windows.content["tumbling"]["lengths"] = list(lengths)
+        windows.save()
+        quality = _changed(folder / "policy" / "quality.yaml", "quality")
+        for check in without_checks:
+            del quality.content[check]
+        quality.save()
         influxdb = f'[influxdb]\nenabled = true\nurl = "{database.url}"\n' if database else ""
         (folder / "lamppost.toml").write_text(
             'policy = "policy"\n[data]\ndir = "data"\n'
@@ -114,6 +118,20 @@ class Installation:
             assert self._process is None or self._process.poll() is None, self.output()
             assert time.monotonic() < until, self.output()
             time.sleep(0.05)
+
+
+class _changed:  # noqa: N801 - reads like what it does
+    """A section of a policy file, to be changed."""
+
+    def __init__(self, path: Path, section: str) -> None:
+        """Read the file."""
+        self._path = path
+        self._whole = yaml.safe_load(path.read_text())
+        self.content = self._whole[section]
+
+    def save(self) -> None:
+        """Write the file back."""
+        self._path.write_text(yaml.safe_dump(self._whole, sort_keys=False))
 
 
 def free_port() -> int:

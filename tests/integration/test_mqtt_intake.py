@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -14,9 +15,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
 
-from ingest.mqtt import MqttOptions, MqttSource, Received
+from ingest.mqtt import MqttOptions, PeeledPaho
+from ingest.mqtt_source import MqttSource
+from ingest.mqtt_wire import Received
 from lamppost import log
 from lamppost.clock import SystemClock
 from lamppost.frames import Deliveries
@@ -57,6 +61,7 @@ def options(port: int, name: str, **changes: object) -> MqttOptions:
         "topics": ("v1/+/readings",),
         "client_id": name,
         "keepalive_s": 5,
+        "max_payload_bytes": 1024,
     }
     return MqttOptions(**(given | changes))  # type: ignore[arg-type]
 
@@ -65,7 +70,7 @@ def options(port: int, name: str, **changes: object) -> MqttOptions:
 async def intake(given: MqttOptions, inbox: SqliteLog) -> AsyncIterator[MqttSource]:
     """Run an intake in this loop."""
     stop = asyncio.Event()
-    writer = FrameWriter(inbox, SystemClock(), IntakeSettings(), max_payload_bytes=1024)
+    writer = FrameWriter(inbox, SystemClock(), IntakeSettings())
     source = MqttSource(given, SystemClock(), writer.add)
     writer.acknowledge = source.acknowledge
     tasks = [asyncio.create_task(source.run(stop)), asyncio.create_task(writer.run(stop))]
@@ -148,7 +153,7 @@ def test_nothing_is_acknowledged_while_the_disk_refuses(
 
     async def scene() -> None:
         given = options(mosquitto.port, "dead-disk")
-        writer = FrameWriter(disk, SystemClock(), IntakeSettings(), max_payload_bytes=1024)  # type: ignore[arg-type]
+        writer = FrameWriter(disk, SystemClock(), IntakeSettings())  # type: ignore[arg-type]
         acknowledged: list[Received] = []
         source = MqttSource(given, SystemClock(), writer.add)
         writer.acknowledge = acknowledged.extend
@@ -329,3 +334,43 @@ def test_a_broker_of_another_authority_is_refused(
             return source.connected
 
     assert not asyncio.run(scene())
+
+
+def test_without_the_hook_messages_come_one_by_one_through_paho(
+    tmp_path: Path,
+    mosquitto: Mosquitto,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A paho that no longer asks for its socket costs speed, not messages, and it is said."""
+    monkeypatch.setattr(PeeledPaho, "_create_socket", paho.Client._create_socket)
+    inbox = SqliteLog(tmp_path / "inbox.db")
+    bodies = [payload(1), b"x" * 5000, *map(payload, range(2, 300))]
+
+    async def scene() -> None:
+        async with intake(options(mosquitto.port, "plain"), inbox) as source:
+            await until(lambda: source.connected)
+            assert source.reads_in_bulk is False
+            await asyncio.sleep(0.3)
+            publisher = Publisher(BrokerSettings(port=mosquitto.port))
+            await asyncio.to_thread(publisher.publish_all, [(TOPIC, body) for body in bodies], 1)
+            publisher.close()
+            await until(lambda: len(stored(tmp_path / "inbox.db")) >= len(bodies))
+
+    with caplog.at_level(logging.WARNING, "lamppost"):
+        asyncio.run(scene())
+
+    assert stored(tmp_path / "inbox.db") == [body[:1024] for body in bodies]
+    assert caplog.text.count("mqtt_fast_lane_missing") == 1
+
+
+def test_with_the_hook_messages_are_read_in_bulk(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """The paho installed here gives us its socket."""
+    inbox = SqliteLog(tmp_path / "inbox.db")
+
+    async def scene() -> None:
+        async with intake(options(mosquitto.port, "bulk"), inbox) as source:
+            await until(lambda: source.connected)
+            assert source.reads_in_bulk is True
+
+    asyncio.run(scene())

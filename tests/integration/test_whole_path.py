@@ -33,7 +33,7 @@ Windows = dict[tuple[str, str, str, int], dict[str, float]]
 
 
 def recording(whole: str, excerpt: str) -> Path:
-    """Return the whole recording where it is at hand, else the excerpt of the tests."""
+    """Return the whole recording where it is at hand, else the tests' own excerpt."""
     return RECORDINGS / whole if (RECORDINGS / whole).is_file() else EXCERPTS / excerpt
 
 
@@ -69,7 +69,8 @@ def i94_readings() -> Series:
         for row in csv.DictReader(lines):
             second = seconds(row["date_time"], "%d/%m/%Y %H:%M")
             last["flow"][second] = float(row["traffic_volume"])
-            last["temperature"][second] = float(row["temp"]) - 273.15
+            if float(row["temp"]) > 0:  # nobody measured absolute zero beside a road
+                last["temperature"][second] = float(row["temp"]) - 273.15
     return {quantity: sorted(readings.items()) for quantity, readings in last.items()}
 
 
@@ -115,29 +116,16 @@ def in_database(database: VictoriaMetrics, station: str) -> Windows:
     return {key: {"sd": math.nan} | row for key, row in found.items() if row["count"]}
 
 
-def in_open_data(folder: Path, station: str) -> Windows:
-    """Return what the open-data files hold of a station."""
-    files = [str(path) for path in sorted(folder.glob("aggregates/**/*.parquet"))]
-    table = ds.dataset(files, format="parquet").to_table()
+def in_open_data(folder: Path) -> Windows:
+    """Return the hourly windows the open-data files hold."""
+    files = [str(path) for path in sorted(folder.glob("aggregates/window=1h/**/*.parquet"))]
+    columns = ["station", "quantity", "window_start", *STATISTICS]
     found: Windows = {}
-    for row in table.to_pylist():
-        if row["station"] == station and row["count"]:
-            start = row["window_start"]
-            instant = datetime.fromisoformat(start) if isinstance(start, str) else start
-            length = window_name(row["window_start"], row["window_end"])
-            key = (station, row["quantity"], length, int(instant.timestamp()))
+    for row in ds.dataset(files, format="parquet").to_table(columns=columns).to_pylist():
+        if row["count"]:
+            key = (row["station"], row["quantity"], "1h", int(row["window_start"].timestamp()))
             found[key] = {name: math.nan if row[name] is None else row[name] for name in STATISTICS}
     return found
-
-
-def window_name(start: str | datetime, end: str | datetime) -> str:
-    """Return the name of the window between two instants."""
-    first, last = (
-        datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-        for moment in (start, end)
-    )
-    length = round((last - first).total_seconds())
-    return next(name for name, known in WINDOWS.items() if known == length)
 
 
 def assert_same(found: Windows, truth: Windows) -> None:
@@ -158,7 +146,15 @@ def installation(
 ) -> Iterator[Installation]:
     """An installation both recordings were published to, everything delivered."""
     folder = tmp_path_factory.mktemp("whole-path")
-    running = Installation(folder, mosquitto, victoria_metrics, lengths=tuple(WINDOWS))
+    # Half a day of one temperature, as the I-94 recording has, fails the flat-line check and would
+    # be kept out of the statistics, rightly; here it is the arithmetic that is looked at.
+    running = Installation(
+        folder,
+        mosquitto,
+        victoria_metrics,
+        lengths=tuple(WINDOWS),
+        without_checks=("flat_line",),
+    )
     running.start()
     running.simulate(UCI, "uci", mosquitto)
     running.simulate(I94, "i94", mosquitto)
@@ -185,13 +181,10 @@ def test_the_time_series_database_holds_the_brute_force_aggregates(
 @pytest.mark.timeout(240)
 def test_the_open_data_files_hold_the_brute_force_aggregates(installation: Installation) -> None:
     """Every published window of both recordings, to 1e-9."""
-    folder = installation.folder / "data" / "open-data"
+    found = in_open_data(installation.folder / "data" / "open-data")
 
-    for station, series in (("uci", uci_readings()), ("i94", i94_readings())):
-        found = in_open_data(folder, station)
-        truth = recompute(station, series)
-        published = {key: row for key, row in truth.items() if key[2] == "1h"}
-        assert_same({key: row for key, row in found.items() if key[2] == "1h"}, published)
+    truth = recompute("uci", uci_readings()) | recompute("i94", i94_readings())
+    assert_same(found, {key: row for key, row in truth.items() if key[2] == "1h"})
 
 
 @pytest.mark.timeout(240)

@@ -11,15 +11,16 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from lamppost import log
 from lamppost.balance import BalanceCommand
-from lamppost.frames import Deliveries
+from lamppost.frames import Deliveries, arrow_batch
 from lamppost.log import Entry, Record
 from lamppost.quarantine import DropCommand, MessageId, Replay, replay_bytes
-from lamppost_app.engine_role import CONSUMER, EngineRole
-from lamppost_app.sqlite_log import SqliteLog
+from lamppost_app.engine_role import EngineRole
+from lamppost_app.sqlite_log import ENGINE, SqliteLog
 from tests.pipeline.city_inbox import city_records
 
 KILLS = int(os.environ.get("LAMPPOST_KILLS", "6"))
@@ -75,7 +76,7 @@ def wait_for(folder: Path, position: int, engine: subprocess.Popen[bytes]) -> No
     """Wait until the engine has committed the results of an entry."""
     outbox = SqliteLog(folder / "outbox.db")
     until = time.monotonic() + 120
-    while outbox.position(CONSUMER) < position:
+    while outbox.position(ENGINE) < position:
         assert engine.poll() is None, "the engine ended by itself"
         assert time.monotonic() < until, "the engine does not get on"
         time.sleep(0.01)
@@ -126,3 +127,27 @@ def test_two_runs_over_one_inbox_are_byte_identical(tmp_path: Path) -> None:
         "quarantine",
         "quarantine_states",
     }
+
+
+def test_an_entry_the_engine_fails_on_costs_only_itself(tmp_path: Path) -> None:
+    """The process ends, the next sets the entry aside, and the rest is as if it never was."""
+    records = city_records(5)
+    poisoned = [*records[:9], Record(log.FRAME, records[9].at, b"no frame"), *records[9:]]
+    SqliteLog(tmp_path / "good.db").append(records)
+    SqliteLog(tmp_path / "bad.db").append(poisoned)
+    run_uninterrupted(tmp_path / "good.db", tmp_path / "good-results.db")
+
+    with pytest.raises(pa.ArrowInvalid):
+        run_uninterrupted(tmp_path / "bad.db", tmp_path / "bad-results.db")
+    run_uninterrupted(tmp_path / "bad.db", tmp_path / "bad-results.db")
+
+    good, bad = (results(tmp_path / f"{name}-results.db") for name in ("good", "bad"))
+    codes = [
+        code
+        for entry in bad
+        if entry.kind == log.QUARANTINE
+        for code in arrow_batch(entry.body)["code"].to_pylist()
+    ]
+    assert codes.count("engine_error") == 1
+    readings = [entry.body for entry in bad if entry.kind == log.READINGS]
+    assert readings == [entry.body for entry in good if entry.kind == log.READINGS]

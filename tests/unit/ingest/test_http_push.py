@@ -25,6 +25,7 @@ from lamppost_app.sqlite_log import SqliteLog
 NOW = 1_795_300_200_000_000_000
 MESSAGE = b'{"sensor":"aq-1","time":"2026-11-21T21:00:00Z","values":{"pm2_5":12.10}}'
 URL = "/api/v1/readings"
+TYPE = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def post(
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.post(URL, content=body, headers=headers)
+            return await client.post(URL, content=body, headers={**TYPE, **(headers or {})})
 
     return asyncio.run(send())
 
@@ -58,7 +59,8 @@ def payloads(inbox: SqliteLog) -> list[bytes]:
         assert entry.kind == FRAME
         assert set(deliveries.routes) == {URL}
         assert set(deliveries.sources) == {"http"}
-        assert set(deliveries.received_at) == {NOW} == {entry.at}
+        assert list(deliveries.received_at) == [NOW + n for n in range(len(deliveries.payloads))]
+        assert entry.at == NOW
         found += deliveries.payloads
     return found
 
@@ -119,6 +121,14 @@ def test_a_bad_message_costs_only_itself(inbox: SqliteLog) -> None:
         (b"17", {}, 422),
         (b"[]", {}, 422),
         (MESSAGE, {"Content-Type": "text/xml"}, 415),
+        (MESSAGE, {"Content-Type": "text/plain"}, 415),
+        (MESSAGE, {"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        (MESSAGE, {"Content-Type": ""}, 415),
+        (MESSAGE, {"Sec-Fetch-Site": "cross-site"}, 403),
+        (MESSAGE, {"Sec-Fetch-Site": "same-site"}, 403),
+        (MESSAGE, {"Origin": "http://evil.example"}, 403),
+        (MESSAGE, {"Origin": "http://[evil"}, 403),
+        (MESSAGE, {"Origin": "null"}, 403),
         (MESSAGE, {"Content-Encoding": "br"}, 415),
         (MESSAGE, {"Content-Encoding": "gzip"}, 400),
         (gzip.compress(MESSAGE)[:-4], {"Content-Encoding": "gzip"}, 400),
@@ -153,9 +163,65 @@ def test_a_body_without_length_is_counted(inbox: SqliteLog) -> None:
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.post(URL, content=chunks())
+            return await client.post(URL, content=chunks(), headers=TYPE)
 
     assert asyncio.run(send()).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://test"},
+        {"Sec-Fetch-Site": "none"},
+        {"Content-Type": "application/x-ndjson; charset=utf-8"},
+    ],
+)
+def test_devices_and_our_own_pages_may_push(inbox: SqliteLog, headers: dict[str, str]) -> None:
+    """Only other sites are kept out."""
+    assert post(inbox, MESSAGE, headers).status_code == 202
+
+
+async def conversation(log: Log, *events: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+    """Play one request event by event, waiting after the last one; return what is sent."""
+    app = FastAPI()
+    app.include_router(push_router(log, **options))
+    coming, sent = list(events), []
+
+    async def receive() -> dict[str, Any]:
+        if not coming:
+            await asyncio.sleep(60)
+        return coming.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": URL, "raw_path": URL.encode(),
+             "query_string": b"", "http_version": "1.1", "scheme": "http",
+             "headers": [(b"content-type", b"application/json")]}  # fmt: skip
+    await app(scope, receive, send)
+    return sent
+
+
+PART = {"type": "http.request", "body": MESSAGE[:20], "more_body": True}
+
+
+def test_a_body_that_stalls_is_given_up(inbox: SqliteLog) -> None:
+    """A device that hangs must not hold a connection for ever."""
+    limits = PushLimits(stall_s=0.05)
+
+    answer = asyncio.run(conversation(inbox, PART, limits=limits))[0]
+
+    assert answer["status"] == 408
+    assert (b"connection", b"close") in answer["headers"]
+    assert inbox.last() == 0
+
+
+def test_a_sender_that_hangs_up_is_no_error_of_ours(inbox: SqliteLog) -> None:
+    """Nothing is raised into the server, nothing reaches the inbox."""
+    answer = asyncio.run(conversation(inbox, PART, {"type": "http.disconnect"}))[0]
+
+    assert answer["status"] == 400
+    assert inbox.last() == 0
 
 
 @pytest.mark.parametrize("header", ["", "Bearer wrong", "Basic right", "right"])

@@ -69,7 +69,8 @@ def test_thinning_keeps_every_flagged_reading() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.one_of(st.none(), st.floats(-1e6, 1e6)), st.sampled_from([GOOD, SUSPECT, FAIL, 9])
+            st.one_of(st.none(), st.floats(-1e6, 1e6), st.floats()),
+            st.sampled_from([GOOD, SUSPECT, FAIL, 9]),
         ),
         max_size=60,
     )
@@ -84,6 +85,31 @@ def test_any_readings_stay_inside_the_frame(rows: list[tuple[float | None, int]]
         assert chart.left <= mark.x <= chart.right
         assert chart.top - 0.2 <= mark.y <= chart.bottom + 0.2
     assert all(earlier.at > later.at for earlier, later in pairwise(chart.y_ticks))
+
+
+@pytest.mark.parametrize("value", [1e300, -1.7e308, 1.7e308, float("inf"), float("nan")])
+def test_an_absurd_value_does_not_flatten_the_others(value: float) -> None:
+    """The axis is made for what can be a measurement."""
+    points = [point(1, 4.0), point(2, 6.0), point(3, value, band=0.0)]
+
+    chart = charts.draw(points, FRAME, WORDS)
+
+    assert [tick.label for tick in chart.y_ticks] == ["0", "2", "4", "6", "8"]
+
+
+@pytest.mark.parametrize("value", [1e300, 5e-324, 1e15, 0.0, float("inf"), float("nan")])
+def test_a_single_value_of_any_size_is_drawn(value: float) -> None:
+    """A chart with nothing else to go by still has an axis."""
+    chart = charts.draw([point(1, value, band=0.0)], FRAME, WORDS)
+
+    assert len(chart.y_ticks) > 1
+    assert len(chart.dots) == 1
+
+
+@pytest.mark.parametrize("odd", [1e300, -1.7e308, float("inf"), float("nan")])
+def test_class_limits_leave_absurd_values_out(odd: float) -> None:
+    """One broken station must not paint the whole map in one colour."""
+    assert locator.class_limits([3.0, 58.0, odd]) == [10.0, 20.0, 30.0, 40.0, 50.0]
 
 
 @given(st.lists(st.floats(-1e5, 1e5), min_size=1, max_size=50))

@@ -6,9 +6,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lamppost.log import TICK, Record
+from lamppost.times import SECOND_NS
 from lamppost_app.portal.app import create_app
 from lamppost_app.portal.health import backlog
 from tests.unit.portal.conftest import NOW, Portal
@@ -24,6 +26,17 @@ def test_a_working_portal_is_ok_when_ticks_arrive(portal: Portal) -> None:
     assert answer.status_code == 200
     assert answer.json()["status"] == "ok"
     assert answer.json()["last_tick_age_s"] == 3.0
+
+
+@pytest.mark.parametrize(("age_s", "status"), [(9, "ok"), (11, "degraded"), (28, "degraded")])
+def test_ticks_that_stay_away_are_said(portal: Portal, age_s: int, status: str) -> None:
+    """Still 200: restarting the portal would not bring intake back."""
+    portal.context.inbox.append([Record(TICK, NOW - age_s * SECOND_NS, b"")])
+
+    answer = portal.get("/healthz")
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == status
 
 
 def test_a_dead_feed_or_store_is_down(portal: Portal) -> None:

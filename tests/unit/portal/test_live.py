@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
+
+import pytest
 
 from lamppost import log
 from lamppost.log import Entry
@@ -63,3 +66,29 @@ def test_a_listener_from_another_future_is_told_to_reload(portal: Portal) -> Non
     events = asyncio.run(_collect(portal, 10**9, None, 3))
 
     assert "event: reset" in events[2]
+
+
+def test_idle_listeners_share_one_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred open pages ask the store no more often than one."""
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.2)
+    asked: list[int] = []
+
+    def heartbeat() -> dict[str, Any]:
+        asked.append(1)
+        return {"number": len(asked)}
+
+    async def listen(feed: LiveFeed) -> int:
+        chunks = [chunk async for chunk in feed.stream(None, lambda _entry: {}, heartbeat)]
+        return sum(chunk.startswith(b"event: heartbeat") for chunk in chunks)
+
+    async def scene() -> list[int]:
+        feed = LiveFeed()
+        listeners = [asyncio.create_task(listen(feed)) for _ in range(100)]
+        await asyncio.sleep(1.1)
+        feed.close()
+        return await asyncio.gather(*listeners)
+
+    heard = asyncio.run(scene())
+
+    assert min(heard) >= 3
+    assert len(asked) <= 7

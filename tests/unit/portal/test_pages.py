@@ -6,13 +6,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lamppost import log
 from lamppost.log import Entry
+from lamppost.times import MINUTE_NS
 from lamppost_app.portal.texts import catalogue
 from tests.unit.portal.conftest import NOW, MakePortal, Portal
-from tests.unit.portal.seeded_city import alert, alerts_body
+from tests.unit.portal.seeded_city import alert, alerts_body, columns_body, judged
 
 PAGES = (
     "/", "/?severity=critical", "/?state=acknowledged&area=Harbour", "/alerts/alert-1",
@@ -32,6 +34,19 @@ def test_every_page_answers_with_one_heading_and_without_inline_code(
     assert answer.status_code == 200
     assert len(re.findall("<h1", answer.text)) == 1
     assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", answer.text)
+
+
+@pytest.mark.parametrize("value", [1e300, -1.7e308, 1.7e308, float("inf"), float("nan")])
+def test_an_absurd_reading_costs_no_page(portal: Portal, value: float) -> None:
+    """Its own chart, the other charts, the alert, the map and the console are all still there."""
+    batch = judged(0, np.array([NOW - MINUTE_NS // 2]), np.array([value]))
+    entry = Entry(60, log.READINGS, NOW, columns_body(batch.to_arrow()))
+    portal.context.store.write([entry], 60)
+
+    for path in ("/", "/stations", "/map", "/map/markers", "/alerts/alert-1", "/stations/aq-001",
+                 "/api/v1/latest"):  # fmt: skip
+        assert portal.get(path).status_code == 200, path
+    assert portal.get("/stations/aq-001").text.count('<figure class="chart">') == 2
 
 
 @pytest.mark.parametrize("path", ["/", "/stations", "/map", "/downloads", "/api"])

@@ -165,6 +165,15 @@ def test_a_huge_form_is_refused(portal: Portal) -> None:
     assert answer.status_code == 413
 
 
+def test_a_form_of_too_many_fields_is_refused(portal: Portal) -> None:
+    """Whoever sends it made a mistake; we did not."""
+    answer = portal.post(PATH, data={f"field-{n}": "x" for n in range(40)}, headers=OURS)
+
+    assert answer.status_code == 400
+    assert "at most 10 fields" in answer.text
+    assert commands(portal) == []
+
+
 def test_names_cannot_turn_the_text_around() -> None:
     """Direction and control characters are taken out."""
     assert clean("ab\u202ec\u2066d\x00\x1b[31m") == "abcd[31m"

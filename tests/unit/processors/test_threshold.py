@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -130,6 +131,8 @@ def test_an_index_can_be_judged() -> None:
         ({**HIGH, "clear_above": 80}, "goes with"),
         ({**HIGH, "quantity": "pm25"}, "did you mean"),
         ({"index": "moon", "above": 1}, "no index called 'moon'"),
+        ({**HIGH, "above": NAN}, "above: .*finite"),
+        ({**HIGH, "clear_below": -math.inf}, "clear_below: .*finite"),
     ],
 )
 def test_contradictions_stop_at_start(settings: dict[str, Any], message: str) -> None:

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""How many readings a second one core takes through the engine, by number of series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from lamppost import log
+from lamppost.frames import Deliveries
+from lamppost.log import Entry
+from lamppost.series import SeriesTable
+from lamppost_app.decoding import Decoder
+from lamppost_app.engine import Engine
+from lamppost_app.pipeline import Pipeline
+
+from .frames import (
+    FRAME_MESSAGES,
+    READINGS_PER_MESSAGE,
+    default_policy,
+    frame_entries,
+    frames,
+    policy_entry,
+)
+from .rows import Peer, Row
+from .timing import Plan, Spread, cpu_s
+
+GROUP: Final = "engine"
+_BUDGET: Final = 500_000.0
+_FLATNESS: Final = 0.5
+_STEP_S: Final = 60
+_READINGS: Final = FRAME_MESSAGES * READINGS_PER_MESSAGE
+_HOW: Final = (
+    f"Default policy, frames of {FRAME_MESSAGES:,} messages with two quantities, each sensor once a"
+    " minute; judging, alerts and the encoding of results, and with ticks the windows closed after"
+    " each frame; CPU of one process, after every series has reported."
+)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """CPU seconds of each measured frame."""
+
+    judging: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
+    with_ticks: list[float] = field(default_factory=list)
+
+
+def measure(plan: Plan) -> list[Row]:
+    """Measure small and large cities, and how flat the rate stays between them."""
+    sizes = (1_000, 10_000, 100_000)
+    taken = {series: _run(series, plan.pick(24, 6)) for series in sizes}
+    kinds = (
+        ("judging", "decoded readings", _BUDGET),
+        ("whole", "with decoding", None),
+        ("with_ticks", "with decoding and ticks", None),
+    )
+    rows: list[Row] = []
+    for kind, words, budget in kinds:
+        rates = {
+            series: Spread(getattr(found, kind)).rates(_READINGS) for series, found in taken.items()
+        }
+        rows += [_row(series, words, budget, rates) for series in sizes]
+    return rows
+
+
+def _row(series: int, words: str, budget: float | None, rates: dict[int, Spread]) -> Row:
+    rate, smallest = rates[series], rates[min(rates)]
+    peer = None
+    if series != min(rates):
+        # Frames differ here, so the ratio is that of the medians.
+        ratio = rate.median / smallest.median
+        peer = Peer(f"at {min(rates):,} series", smallest.median, ratio, _FLATNESS)
+    return Row(
+        group=GROUP,
+        what=f"engine, {series:,} series: {words}",
+        measured=rate.median,
+        low=rate.low,
+        high=rate.high,
+        unit="readings/s",
+        better="more",
+        how=_HOW,
+        budget=budget,
+        peer=peer,
+    )
+
+
+def _run(series: int, measured: int) -> _Taken:
+    sensors = series // READINGS_PER_MESSAGE
+    warm = -(-sensors // FRAME_MESSAGES) + 2
+    engine, taken = Engine(), _Taken()
+    engine.apply(policy_entry())
+    decode = _decoder()
+    made = frames(warm + measured, sensors, step_s=_STEP_S)
+    for number, entry in enumerate(frame_entries(made)):
+        decoding = cpu_s(partial(_decode_body, decode, entry.body))
+        whole = cpu_s(partial(engine.apply, entry))
+        tick = cpu_s(partial(engine.apply, Entry(0, log.TICK, entry.at, b"")))
+        if number >= warm:
+            taken.judging.append(whole - decoding)
+            taken.whole.append(whole)
+            taken.with_ticks.append(whole + tick)
+    return taken
+
+
+def _decode_body(decoder: Decoder, body: bytes) -> None:
+    decoder.decode(Deliveries.from_bytes(body))
+
+
+def _decoder() -> Decoder:
+    policy, series = default_policy(), SeriesTable()
+    return Decoder(policy, Pipeline(policy, series, {}).formats, series)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Frames of ready-made messages, as the intake stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from lamppost import log
+from lamppost.frames import Deliveries
+from lamppost.log import Entry
+from lamppost.policy import Policy, load_policy
+from sensor_sim.load import FIRST_AT_NS, load_messages
+
+FRAME_MESSAGES: Final = 4096
+READINGS_PER_MESSAGE: Final = 2
+
+
+def default_policy() -> Policy:
+    """Return the policy that comes with Lamppost."""
+    return load_policy(Path(__file__).parent.parent / "policy")
+
+
+def frames(count: int, sensors: int, *, step_s: int) -> list[Deliveries]:
+    """Return frames in which the sensors report in turn, every ``step_s`` seconds."""
+    messages = load_messages(count * FRAME_MESSAGES, sensors, 7, step_s=step_s)
+    made = []
+    for start in range(0, len(messages), FRAME_MESSAGES):
+        frame = Deliveries()
+        for message in messages[start : start + FRAME_MESSAGES]:
+            frame.add(message.topic, message.payload, message.due_at_ns, source="mqtt")
+        made.append(frame)
+    return made
+
+
+def frame_entries(made: Sequence[Deliveries]) -> Iterator[Entry]:
+    """Yield frames as entries of an inbox."""
+    for number, frame in enumerate(made, start=2):
+        yield Entry(number, log.FRAME, frame.received_at[-1], frame.to_bytes())
+
+
+def policy_entry() -> Entry:
+    """Return the entry that puts the default policy in force."""
+    return Entry(1, log.POLICY, FIRST_AT_NS, default_policy().canonical().encode())
