@@ -13,7 +13,7 @@ from rich.text import Text
 
 from lamppost.balance import hour_of
 from lamppost.errors import ConfigError
-from lamppost.times import NO_TIME, format_instant, parse_instant
+from lamppost.times import format_instant, is_instant, parse_instant
 from lamppost_app.cursors import Balance, Cursors
 from lamppost_app.ledger import COLUMNS
 from lamppost_app.ledger_reading import (
@@ -65,7 +65,7 @@ def _hour(text: str) -> int | None:
     if not text:
         return None
     instant = parse_instant(text)
-    if instant == NO_TIME:
+    if not is_instant(instant):
         raise ConfigError(f"{text!r} is not RFC 3339 with a zone", where="--hour")
     return hour_of(instant)
 

@@ -20,7 +20,7 @@ from lamppost import log
 from lamppost.errors import ConfigError
 from lamppost.policy import Policy, load_policy
 from lamppost.quarantine import CODES
-from lamppost.times import NO_TIME, format_instant, parse_instant
+from lamppost.times import format_instant, is_instant, parse_instant
 from lamppost_app import quarantine_room
 from lamppost_app.cursors import Cursors
 from lamppost_app.decoding import TOO_LARGE_HEADER
@@ -239,7 +239,7 @@ def _choice(code: str, sensor: str, route: str, since: str, state: str) -> Choic
         hint = f"known: {', '.join(STATES)}, all"
         raise ConfigError(f"there is no state {state!r}", where="--state", hint=hint)
     instant = parse_instant(since) if since else 0
-    if instant == NO_TIME:
+    if not is_instant(instant):
         raise ConfigError(f"{since!r} is not RFC 3339 with a zone", where="--since")
     return Choice(code, sensor, route, instant, state)
 

@@ -132,6 +132,7 @@ def codes_used() -> dict[str, str]:
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 place = CODE_AT.get(name)
                 given = node.args[place : place + 1] if place is not None else []
+                given += [word.value for word in node.keywords if word.arg == "code"]
                 used.update(
                     (one.value, f"{path}:{node.lineno}")
                     for one in given

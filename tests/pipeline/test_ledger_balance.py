@@ -185,7 +185,7 @@ def test_a_crash_between_store_and_books_counts_nothing_twice(
     """DuckDB has committed, the cursor file has not: the entries are written and booked again."""
     store = system.store()
     runner = SinkRunner(store, system.outbox, system.cursors, threading.Event())
-    runner._start()
+    runner.open()
     with monkeypatch.context() as patch:
         patch.setattr(Cursors, "advance", _crash)
         with pytest.raises(KeyboardInterrupt):
