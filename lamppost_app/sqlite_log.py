@@ -80,7 +80,12 @@ class SqliteLog:
                 path, timeout=_LOCK_WAIT_S, isolation_level=None, check_same_thread=False
             )
             self._prepare()
+        except ConfigError:
+            self._connection.close()
+            raise
         except (OSError, sqlite3.Error) as error:
+            if hasattr(self, "_connection"):
+                self._connection.close()
             cause = error.__cause__ or error
             if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _PASSING:
                 raise OSError(f"{path}: {cause}") from error
