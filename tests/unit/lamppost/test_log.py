@@ -8,7 +8,7 @@ from lamppost.log import DAMAGED, INBOX_KINDS, OUTBOX_KINDS, Entry, Record
 
 def test_the_kinds_keep_their_names() -> None:
     """Logs written years ago must stay readable."""
-    assert INBOX_KINDS == ("frame", "tick", "command", "policy", "registration")
+    assert INBOX_KINDS == ("frame", "tick", "command", "policy", "registration", "replay")
     assert OUTBOX_KINDS == (
         "series",
         "stations",
@@ -18,6 +18,7 @@ def test_the_kinds_keep_their_names() -> None:
         "indices",
         "alerts",
         "quarantine",
+        "quarantine_states",
         "ledger",
     )
 
