@@ -20,14 +20,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigError
 from .flags import KERNEL_REASONS, FlagArray, Reason, ReasonArray
+from .state import nested, part
 
 if TYPE_CHECKING:
     from .alerts import Signal
     from .balance import Tally
-    from .batch import AggregateBatch, FloatArray, IndexBatch, Int64Array, JudgedBatch
+    from .batch import AggregateBatch, FloatArray, IndexBatch, Int32Array, Int64Array, JudgedBatch
     from .decoded import Decoded
     from .frames import Deliveries
-    from .grouping import Groups
+    from .grouping import BoolArray, Groups
     from .log import Entry
     from .state import Snapshot
 
@@ -154,6 +155,22 @@ class Stateful(Protocol):
         ...
 
 
+def snapshot_of(parts: Mapping[str, Stateful]) -> Snapshot:
+    """Return the state of several parts, as ``part/array``."""
+    arrays: Snapshot = {}
+    for name, stateful in parts.items():
+        arrays.update(nested(name, stateful.snapshot()))
+    return arrays
+
+
+def restore_each(parts: Mapping[str, Stateful], snapshot: Mapping[str, Any]) -> None:
+    """Hand every part its state; one that has nothing in the snapshot starts afresh."""
+    for name, stateful in parts.items():
+        own = part(name, snapshot)
+        if own:
+            stateful.restore(own)
+
+
 class Format(Stateful, Protocol):
     """Turns the bytes of one device family into columns.
 
@@ -222,8 +239,8 @@ class Aggregator(Stateful, Protocol):
         """Go on from an aggregator with other settings; no reading it held may be lost."""
         ...
 
-    def known(self, series: Any, time: Any) -> FloatArray:  # noqa: ANN401 - int32/int64 arrays
-        """Return the value held for each (series, instant); NaN where none is."""
+    def known(self, series: Int32Array, time: Int64Array) -> tuple[BoolArray, FloatArray]:
+        """Return which (series, instant) pairs are held, and the value of each that is."""
         ...
 
 

@@ -63,3 +63,18 @@ class SeriesState:
         self._arrays = {
             name: np.array(snapshot[name], dtype=fill.dtype) for name, fill in self._fills.items()
         }
+
+
+def nested(prefix: str, snapshot: Mapping[str, Any]) -> Snapshot:
+    """Put a component's arrays under its name."""
+    return {f"{prefix}/{name}": array for name, array in snapshot.items()}
+
+
+def part(prefix: str, snapshot: Mapping[str, Any]) -> Snapshot:
+    """Return the arrays under a name, undoing :func:`nested`."""
+    start = f"{prefix}/"
+    return {
+        name.removeprefix(start): array
+        for name, array in snapshot.items()
+        if name.startswith(start)
+    }

@@ -33,13 +33,14 @@ from lamppost.quarantine import (
     state_changes,
 )
 from lamppost.series import SeriesKey, SeriesTable
+from lamppost.state import nested, part
 from lamppost.stations import Station
 from lamppost.times import format_instant
 
 from .decoding import DecodedFrame, Decoder
 from .ledger import Ledger
 from .pipeline import Judged, Pipeline
-from .snapshots import nested, pack, part, unpack
+from .snapshots import pack, unpack
 from .tally import Tally
 
 _ENGINE_SOURCE: Final = "engine"

@@ -27,7 +27,7 @@ from lamppost.errors import ConfigError
 from lamppost.flags import CORRECTION
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
-from lamppost.state import Snapshot
+from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
 from lamppost.times import format_length
 from processors.alerts.book import AlertBook
@@ -37,7 +37,6 @@ from processors.quality.stage import QualityStage
 from processors.windows.tumbling import Tumbling
 
 from .components import discover_all
-from .snapshots import nested, part
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,18 +27,3 @@ def unpack(body: bytes) -> tuple[Snapshot, dict[str, Any]]:
         arrays = {name: stored[name] for name in stored.files if name}
         facts: dict[str, Any] = json.loads(stored[""].tobytes())
     return arrays, facts
-
-
-def nested(prefix: str, snapshot: Mapping[str, Any]) -> Snapshot:
-    """Put a component's arrays under its name."""
-    return {f"{prefix}/{name}": array for name, array in snapshot.items()}
-
-
-def part(prefix: str, snapshot: Mapping[str, Any]) -> Snapshot:
-    """Return the arrays under a name, undoing :func:`nested`."""
-    start = f"{prefix}/"
-    return {
-        name.removeprefix(start): array
-        for name, array in snapshot.items()
-        if name.startswith(start)
-    }

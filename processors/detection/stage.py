@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import FloatArray, JudgedBatch, ReadingBatch
-from lamppost.component import Detector, Rows
+from lamppost.component import Detector, Rows, Stateful, restore_each, snapshot_of
 from lamppost.grouping import Groups
 from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
@@ -61,25 +61,14 @@ class DetectionStage:
 
     def snapshot(self) -> Snapshot:
         """Return the state of the stage and of every detector, as ``detector/array``."""
-        parts = {_OWN: self._last.snapshot()}
-        parts |= {detector.name: detector.snapshot() for detector in self._detectors}
-        return {
-            f"{part}/{name}": array
-            for part, arrays in parts.items()
-            for name, array in arrays.items()
-        }
+        return snapshot_of(self._parts())
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over a state; a detector that has no part in it starts afresh."""
-        parts: dict[str, dict[str, Any]] = {}
-        for key, array in snapshot.items():
-            part, name = key.split("/", 1)
-            parts.setdefault(part, {})[name] = array
-        if _OWN in parts:
-            self._last.restore(parts[_OWN])
-        for detector in self._detectors:
-            if detector.name in parts:
-                detector.restore(parts[detector.name])
+        restore_each(self._parts(), snapshot)
+
+    def _parts(self) -> dict[str, Stateful]:
+        return {_OWN: self._last, **{detector.name: detector for detector in self._detectors}}
 
     def _strongest(self, rows: Rows) -> dict[str, FloatArray]:
         best = {name: np.full(len(rows), np.nan) for name in _EVIDENCE}

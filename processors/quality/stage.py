@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import FlagArray, FloatArray, Int64Array, ReadingBatch, ReasonArray
-from lamppost.component import Check, Rows, Verdict
+from lamppost.component import Check, Rows, Stateful, Verdict, restore_each, snapshot_of
 from lamppost.flags import (
     MISSING,
     MISSING_VALUE,
@@ -104,25 +104,14 @@ class QualityStage:
 
     def snapshot(self) -> Snapshot:
         """Return the state of the stage and of every check, as ``check/array``."""
-        parts = {_OWN: self._last.snapshot()}
-        parts |= {check.name: check.snapshot() for check in self._checks}
-        return {
-            f"{part}/{name}": array
-            for part, arrays in parts.items()
-            for name, array in arrays.items()
-        }
+        return snapshot_of(self._parts())
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over a state; a check that has no part in it starts afresh."""
-        parts: dict[str, dict[str, Any]] = {}
-        for key, array in snapshot.items():
-            part, name = key.split("/", 1)
-            parts.setdefault(part, {})[name] = array
-        if _OWN in parts:
-            self._last.restore(parts[_OWN])
-        for check in self._checks:
-            if check.name in parts:
-                check.restore(parts[check.name])
+        restore_each(self._parts(), snapshot)
+
+    def _parts(self) -> dict[str, Stateful]:
+        return {_OWN: self._last, **{check.name: check for check in self._checks}}
 
     def _judgement(
         self,

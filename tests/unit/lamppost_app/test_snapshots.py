@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lamppost_app.snapshots import nested, pack, part, unpack
+from lamppost.state import nested, part
+from lamppost_app.snapshots import pack, unpack
 
 NAMES = st.text("ab./_", min_size=1, max_size=8).filter(lambda name: not name.startswith("/"))
 ARRAYS = hnp.arrays(
