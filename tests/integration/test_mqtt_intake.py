@@ -212,29 +212,40 @@ def test_an_oversized_message_costs_only_itself(tmp_path: Path, mosquitto: Mosqu
     assert stored(tmp_path / "inbox.db") == [payload(1), b"x" * 1024, payload(2)]
 
 
-def test_a_connection_gone_silent_is_given_up(tmp_path: Path) -> None:
-    """A peer that accepts and never says another byte does not keep us for ever."""
-    connections = []
+@contextlib.contextmanager
+def speechless_peer() -> Iterator[tuple[int, list[socket.socket]]]:
+    """Accept connections, answer CONNECT and fall silent; yields the port and the connections."""
+    connections: list[socket.socket] = []
     server = socket.create_server(("127.0.0.1", 0))
 
     def accept() -> None:
         with contextlib.suppress(OSError):
             while True:
-                peer, _ = server.accept()
-                peer.recv(1024)
-                peer.sendall(b"\x20\x02\x00\x00")  # CONNACK of MQTT 3.1.1, then silence
-                connections.append(peer)
+                connections.append(server.accept()[0])
+                connections[-1].recv(1024)
+                connections[-1].sendall(b"\x20\x02\x00\x00")  # CONNACK of MQTT 3.1.1
 
-    threading.Thread(target=accept, daemon=True).start()
+    accepting = threading.Thread(target=accept)
+    accepting.start()
+    try:
+        yield server.getsockname()[1], connections
+    finally:
+        server.shutdown(socket.SHUT_RDWR)  # wakes accept(); closing alone does not
+        accepting.join()
+        for peer in (server, *connections):
+            peer.close()
+
+
+def test_a_connection_gone_silent_is_given_up(tmp_path: Path) -> None:
+    """A peer that accepts and never says another byte does not keep us for ever."""
     inbox = SqliteLog(tmp_path / "inbox.db")
 
-    async def scene() -> None:
-        given = options(server.getsockname()[1], "silent", protocol="3.1.1")
-        async with intake(given, inbox):
+    async def scene(port: int, connections: list[socket.socket]) -> None:
+        async with intake(options(port, "silent", protocol="3.1.1"), inbox):
             await until(lambda: len(connections) >= 2, 30)
 
-    asyncio.run(scene())
-    server.close()
+    with speechless_peer() as (port, connections):
+        asyncio.run(scene(port, connections))
 
 
 @pytest.fixture
