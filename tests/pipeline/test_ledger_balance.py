@@ -189,7 +189,7 @@ def test_a_crash_between_store_and_books_counts_nothing_twice(
     with monkeypatch.context() as patch:
         patch.setattr(Cursors, "advance", _crash)
         with pytest.raises(KeyboardInterrupt):
-            runner._step()
+            runner.step()
     store.close()
     assert system.cursors.position("store") == 0
 
