@@ -69,6 +69,11 @@ class RecordingProxy:
         self._closed = False
         self._run(self._accept, self._server)
 
+    @property
+    def acknowledgements(self) -> int:
+        """How many acknowledgements passed by, those of repeats too."""
+        return sum(passage.acknowledged for passage in self.passages)
+
     def cut(self) -> None:
         """Break every connection there is."""
         with self._lock:

@@ -27,7 +27,11 @@ def settle(
     then demands all of it.
     """
     wanted = set(published)
-    installation.wait_until(lambda: wanted <= proxy.acknowledged.keys(), seconds)
+    installation.wait_until(
+        lambda: wanted <= proxy.acknowledged.keys() and proxy.acknowledgements >= len(published),
+        seconds,
+    )
+    installation.wait_until(lambda: not proxy.passages[-1].under_way, seconds)
     _finish(installation, sinks, seconds)
 
 
