@@ -79,7 +79,7 @@ class Decoder:
         self._scales = np.empty(0, np.float64)
         self._offsets = np.empty(0, np.float64)
         self._refusals: dict[int, tuple[str, str, str]] = {}
-        self._turned_away: set[int] = set()
+        self._unsettled: set[int] = set()
 
     def decode(self, deliveries: Deliveries, now: int = 0) -> DecodedFrame:
         """Return the readings of a frame; bounds per hour go by engine time ``now``."""
@@ -135,11 +135,11 @@ class Decoder:
             self._scales = np.append(self._scales, np.ones(unknown))
             self._offsets = np.append(self._offsets, np.zeros(unknown))
             self._meanings += out.measurements(start)
-            self._turned_away.update(range(start, total))
-        if not self._turned_away:
+            self._unsettled.update(range(start, total))
+        if not self._unsettled:
             return
-        for number in dict.fromkeys(out.meaning):
-            if number in self._turned_away:
+        for number in dict.fromkeys(out.columns().meaning.tolist()):
+            if number in self._unsettled:
                 self._understand(number, self._meanings[number], now)
 
     def _understand(self, number: int, meaning: Measurement, now: int) -> None:
@@ -147,13 +147,13 @@ class Decoder:
         if meaning.quantity not in QUANTITIES:
             detail = f"{meaning.quantity!r} is not in the vocabulary"
             self._refusals[number] = ("unknown_quantity", detail, meaning.sensor)
-            self._turned_away.discard(number)
+            self._unsettled.discard(number)
             return
         way = conversion(meaning.quantity, meaning.unit)
         if way is None:
             detail = f"{meaning.unit!r} does not measure {meaning.quantity}"
             self._refusals[number] = ("unknown_unit", detail, meaning.sensor)
-            self._turned_away.discard(number)
+            self._unsettled.discard(number)
             return
         key = SeriesKey(meaning.sensor, meaning.quantity, meaning.qualifiers)
         found = self._admission.code(key, now)
@@ -161,7 +161,7 @@ class Decoder:
             self._refusals[number] = (*found, meaning.sensor)
             return
         self._refusals.pop(number, None)
-        self._turned_away.discard(number)
+        self._unsettled.discard(number)
         self._codes[number] = found
         self._scales[number], self._offsets[number] = way
 
