@@ -28,6 +28,7 @@ from .refused_counts import RefusedCounts
 ROUTE: Final = "/api/v1/readings"
 MAX_MESSAGES: Final = 2500
 _INFLATED_FACTOR: Final = 10
+_INFLATED_AT_ONCE: Final = 65_536
 _RETRY_AFTER_S: Final = 5
 _MEDIA_TYPES: Final = {"application/json", "application/x-ndjson", "application/ndjson"}
 _REFUSALS: Final = (400, 401, 403, 408, 413, 415, 422, 429, 503)
@@ -328,14 +329,24 @@ def _text(raw: bytes, encoding: str, limit: int) -> str:
 def _inflate(raw: bytes, limit: int) -> bytes:
     inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
+        # Counted before it is kept: what unpacks to a thousand times its size takes no memory.
+        if _inflated_bytes(raw, limit) > limit:
+            raise _too_large(limit)
         inflated = inflater.decompress(raw, limit + 1)
     except zlib.error as error:
         raise Refused(HTTPStatus.BAD_REQUEST, f"the body is not gzip: {error}") from error
-    if len(inflated) > limit:
-        raise _too_large(limit)
     if not inflater.eof or inflater.unused_data:
         raise Refused(HTTPStatus.BAD_REQUEST, "the body is not one whole gzip stream")
     return inflated
+
+
+def _inflated_bytes(raw: bytes, limit: int) -> int:
+    """Return how large a body is unpacked, as far as the limit."""
+    inflater, size, rest = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS), 0, raw
+    while rest and size <= limit:
+        size += len(inflater.decompress(rest, _INFLATED_AT_ONCE))
+        rest = inflater.unconsumed_tail
+    return size
 
 
 def _split(text: str, limit: int) -> _Messages:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
-from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
+from lamppost.batch import CORRECTED, AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
 from lamppost.component import (
     Alert,
     Component,
@@ -68,7 +68,7 @@ def _corrections_last(judged: JudgedBatch) -> JudgedBatch:
     corrected = judged.reasons & CORRECTION.mask != 0
     if not corrected.any():
         return judged
-    return replace(judged, revision=np.where(corrected, 2, judged.revision))
+    return replace(judged, revision=np.where(corrected, CORRECTED, judged.revision))
 
 
 class Pipeline:
