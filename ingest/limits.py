@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 from lamppost.flooding import EXCESSES, Excess, throttled_bytes
@@ -26,7 +26,7 @@ _OVERHEAD_BYTES: Final = 128
 _SHARED: Final = "$share"
 
 
-class Fate(Enum):
+class Fate(StrEnum):
     """What a door does with a message."""
 
     ADMIT = "admit"
@@ -196,7 +196,7 @@ class Limiter:
     def _excesses(
         self, devices: Sequence[str], fates: Sequence[Fate], over: frozenset[str]
     ) -> list[Excess]:
-        counts = Counter(pair for pair in zip(devices, fates, strict=True) if pair[0] in over)
+        counts = Counter(zip(devices, fates, strict=True))
         return [
             Excess(
                 source=self._source,
