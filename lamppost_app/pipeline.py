@@ -36,7 +36,7 @@ from processors.detection.stage import DetectionStage
 from processors.quality.stage import QualityStage
 from processors.windows.tumbling import Tumbling
 
-from .components import discover_all
+from .components import discover_processing
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Pipeline:
         self, policy: Policy, series: SeriesTable, stations: Mapping[str, Station]
     ) -> None:
         """Build every component the policy names."""
-        discover_all()
+        discover_processing()
         self._policy = policy
         self._version = policy.version
         self._series = series
