@@ -156,7 +156,8 @@ class Limiter:
     def _sort_out(
         self, names: Sequence[str], sizes: Sequence[int], now: int, over: frozenset[str]
     ) -> Judgement:
-        latest = now / SECOND_NS + self._depth_s
+        now_s = now / SECOND_NS
+        latest = now_s + self._depth_s
         devices = [self._device(name) for name in names] if self._levels else list(names)
         fates = [Fate.ADMIT] * len(devices)
         wait_s = 0.0
@@ -164,11 +165,12 @@ class Limiter:
         for row, device in enumerate(devices):
             if device not in over:
                 continue
-            spent_s = self._cost(sizes[row]) * self._pace_s
-            full_at = max(self._full_at.get(device, 0.0), now / SECOND_NS) + spent_s
+            size = sizes[row]
+            spent_s = self._pace_s * (1 if size <= _TOKEN_BYTES else self._cost(size))
+            full_at = max(self._full_at.get(device, now_s), now_s) + spent_s
             if full_at <= latest:
                 self._full_at[device] = full_at
-            elif self._keep(device, sizes[row]):
+            elif self._keep(device, size):
                 fates[row] = Fate.KEEP
             else:
                 fates[row] = Fate.REFUSE
