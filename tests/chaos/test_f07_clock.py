@@ -69,10 +69,12 @@ def roles(
 
 def live(count: int) -> Iterator[tuple[str, bytes]]:
     """Yield messages of four devices whose clocks are right, as time passes."""
+    stamp = 0.0
     for number in range(count):
         name, value = f"s{number % 4}", number % 401 + 50
-        stamp = f"{time.time():.3f}"
-        text = f'{{"sensor":"{name}","time":{stamp},"values":{{"voc_index":{value}}}}}'
+        # Messages that leave together are still of different instants.
+        stamp = max(time.time(), stamp + 0.001)
+        text = f'{{"sensor":"{name}","time":{stamp:.3f},"values":{{"voc_index":{value}}}}}'
         yield f"v1/{name}/readings", text.encode()
 
 
