@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from lamppost import events
+from lamppost.backoff import Backoff
 from lamppost.clock import Clock
 
 from .mqtt import MqttOptions
 from .mqtt_connection import Connection
+from .mqtt_takeover import TakeoverWatch
 from .mqtt_wire import Received
 
-_LONGEST_WAIT_S: Final = 30.0
 _LOOK_S: Final = 0.1
 
 
@@ -30,10 +30,16 @@ class MqttSource:
     """
 
     def __init__(
-        self, options: MqttOptions, clock: Clock, on_messages: Callable[[list[Received]], None]
+        self,
+        options: MqttOptions,
+        clock: Clock,
+        on_messages: Callable[[list[Received]], None],
+        backoff: Backoff | None = None,
     ) -> None:
         """Take where to connect and who gets the messages (called in the loop's thread)."""
         self.paused = False
+        self._backoff = backoff or Backoff()
+        self._takeovers = TakeoverWatch(options.place, options.client_id)
         self._options = options
         self._clock = clock
         self._on_messages = on_messages
@@ -43,7 +49,6 @@ class MqttSource:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Stay connected until told to stop."""
-        wait_s = 0.0
         while not stop.is_set():
             # A new connection would bring more before it can be told to wait.
             while self.paused and not stop.is_set():
@@ -57,10 +62,15 @@ class MqttSource:
             if stop.is_set():
                 break
             self._settle_protocol(connection)
-            wait_s = 1.0 if connection.was_up else min(max(2 * wait_s, 1.0), _LONGEST_WAIT_S)
-            where = f"{self._options.host}:{self._options.port}"
-            events.warning("mqtt_disconnected", broker=where, problem=problem, retry_s=wait_s)
-            await _wait(stop, wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
+            self._learn(connection)
+            wait_s = self._backoff.next_s()
+            events.warning(
+                "mqtt_disconnected",
+                broker=self._options.place,
+                problem=problem,
+                retry_s=f"{wait_s:.1f}",
+            )
+            await _wait(stop, wait_s)
 
     def acknowledge(self, messages: Sequence[Received]) -> None:
         """Acknowledge messages in the order given; those of an earlier connection are let be.
@@ -84,6 +94,11 @@ class MqttSource:
         return self._connection is not None and self._connection.up
 
     @property
+    def certificate_expires_at(self) -> float | None:
+        """When the broker's certificate expires, seconds since 1970; None without TLS."""
+        return self._connection.certificate_expires_at if self._connection is not None else None
+
+    @property
     def reads_in_bulk(self) -> bool | None:
         """Whether messages are read past paho; None while there is no connection."""
         return None if self._connection is None else self._connection.reads_in_bulk
@@ -92,6 +107,15 @@ class MqttSource:
         self.paused = on
         if self._connection is not None:
             self._connection.pause(on=on)
+
+    def _learn(self, connection: Connection) -> None:
+        """Begin the waits anew after a connection, unless two clients throw each other out."""
+        if not connection.was_up:
+            return
+        now_s = asyncio.get_running_loop().time()
+        self._takeovers.lost(now_s, connection.lived_s, told=connection.taken_over)
+        if not self._takeovers.noticed:
+            self._backoff.reset()
 
     def _settle_protocol(self, connection: Connection) -> None:
         """After a failed first try with MQTT 5, try 3.1.1; after a failure of that, 5 again."""
