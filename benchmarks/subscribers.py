@@ -59,13 +59,20 @@ def _paho(port: int, client_id: str, count: int, _folder: Path) -> None:
 def _lamppost(port: int, client_id: str, _count: int, folder: Path) -> None:
     """Run the intake as the supervisor does, until a line comes."""
     settings = Settings(
-        data=DataSettings(dir=folder), mqtt=MqttSettings(port=port, client_id=client_id)
+        data=DataSettings(dir=folder),
+        mqtt=MqttSettings(port=port, client_id=client_id, self_check="off"),
     )
     calm_collector()
 
     async def until_told() -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def told() -> None:
+            # The line stays unread: watched on, it would wake the loop again and again.
+            loop.remove_reader(sys.stdin)
+            stop.set()
+
+        loop.add_reader(sys.stdin, told)
         await run_intake(settings, stop)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -98,13 +98,10 @@ class BrokerWatch:
     async def _check(self, stop: asyncio.Event) -> None:
         """Run the self-check in a thread, so that readings go on meanwhile."""
         try:
-            findings = await asyncio.to_thread(
-                check_broker,
-                self._options,
-                self._settings.broker_config,
-                seconds=_CHECK_S,
-                stopped=stop.is_set,
-            )
+            findings = await self._found(stop)
+            if losses(findings) and not stop.is_set():
+                # A broker that restarts meanwhile forgets what was only just begun: look again.
+                findings = await self._found(stop)
         except NotConnected:
             return  # gone again: look at the next connection
         except ConfigError as error:
@@ -118,6 +115,15 @@ class BrokerWatch:
         if lost and self._settings.self_check == "refuse" and not stop.is_set():
             self.refusal = _refusal(lost, self._options.place)
             stop.set()
+
+    async def _found(self, stop: asyncio.Event) -> list[Finding]:
+        return await asyncio.to_thread(
+            check_broker,
+            self._options,
+            self._settings.broker_config,
+            seconds=_CHECK_S,
+            stopped=stop.is_set,
+        )
 
     def _report(self, findings: list[Finding]) -> None:
         for one in worst_first(findings):

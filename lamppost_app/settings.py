@@ -64,8 +64,8 @@ class MqttSettings(_Section):
         max_payload_bytes: larger messages are quarantined by their head only.
         self_check: what happens at the start when the broker would lose readings: "refuse" stops
             with the line to put into its configuration, "warn" logs it, "off" does not look.
-        broker_config: the broker's own configuration file (Mosquitto's), where it can be read from
-            here: what it says about keeping messages on disk cannot be seen from outside.
+        broker_config: the broker's own configuration file (Mosquitto's), if it can be read; what
+            it says about keeping messages on disk cannot be seen from outside.
     """
 
     enabled: bool = True

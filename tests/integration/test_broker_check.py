@@ -17,7 +17,7 @@ from ingest.broker_findings import Finding, Severity, as_table, losses
 from ingest.mqtt import MqttOptions
 from lamppost.errors import NotConnected
 from tests.certificates import Authority
-from tests.integration.installation import free_port
+from tests.installation import free_port
 from tests.services import Mosquitto, binary
 
 pytestmark = pytest.mark.integration

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lamppost_app.intake_status import read_status
-from tests.integration.installation import free_port
+from tests.installation import free_port
 from tests.services import Mosquitto, binary
 
 pytestmark = pytest.mark.integration
