@@ -62,6 +62,7 @@ class Connection:
         self._thread = threading.get_ident()
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self._socket: _Paho = None
+        self._wire: _Paho = None
         self._lane: PeelingSocket | None = None
         self._watch: SocketWatch | None = None
         self._last_read = self._up_since = self._loop.time()
@@ -249,7 +250,7 @@ class Connection:
         self._loop.call_soon_threadsafe(self._watch_writes)
 
     def _on_socket_open(self, _client: _Paho, _userdata: _Paho, sock: _Paho) -> None:
-        self._socket = sock
+        self._socket = self._wire = sock
         self._loop.call_soon_threadsafe(self._begin, sock)
 
     def _begin(self, sock: _Paho) -> None:
@@ -303,7 +304,10 @@ class Connection:
 
     def _on_disconnect(self, *given: _Paho) -> None:
         self.taken_over = given[3].value == SESSION_TAKEN_OVER
-        self._lose(str(given[3]))
+        failure = getattr(self._wire, "failure", None)
+        by_broker = given[2].is_disconnect_packet_from_server
+        said = f"the broker ended the connection: {given[3]}" if by_broker else "the line broke off"
+        self._lose(self._explained(failure) if failure is not None else said)
 
     def _on_message(self, _client: _Paho, _userdata: _Paho, message: _Paho) -> None:
         # No exception may leave a callback: it would end paho's reading, not the connection.

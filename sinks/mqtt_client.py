@@ -317,7 +317,8 @@ def _greeting(client: Client, answers: _Answers, timeout_s: float) -> str:
     while answers.connected is None and alive and time.monotonic() < until:
         alive = client.loop(0.1) == MQTTErrorCode.MQTT_ERR_SUCCESS
     if answers.connected is None:
-        return "it does not speak this protocol" if not alive else "it does not answer"
+        gone = "it ends the connection: another protocol, or a certificate of ours it wants to see"
+        return "it does not answer" if alive else gone
     return f"it says {answers.connected}" if answers.connected.is_failure else ""
 
 
