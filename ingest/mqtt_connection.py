@@ -34,6 +34,7 @@ class Connection:
     Attributes:
         reached: whether there was a connection at all.
         was_up: whether the broker accepted us.
+        unheard: whether the machine answered that nobody listens there.
         reads_in_bulk: whether messages are taken out before paho reads; None until connected.
         taken_over: whether the broker said that another client took our session.
     """
@@ -50,6 +51,7 @@ class Connection:
         """Take where to connect, who gets the messages, and the number of the connection."""
         self.was_up = False
         self.reached = False
+        self.unheard = False
         self.reads_in_bulk: bool | None = None
         self.taken_over = False
         self._options = options
@@ -74,6 +76,7 @@ class Connection:
         try:
             await asyncio.to_thread(self._client.open)
         except (OSError, ValueError, ConfigError) as error:
+            self.unheard = isinstance(error, ConnectionRefusedError)
             self._detach()
             return self._explained(error)
         self.reached = True

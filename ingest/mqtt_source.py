@@ -16,6 +16,8 @@ from .mqtt_connection import Connection
 from .mqtt_takeover import TakeoverWatch
 from .mqtt_wire import Received
 
+# Where nobody listens, asking costs next to nothing, and a restarting broker is back any moment.
+_LONGEST_WAIT_UNHEARD_S: Final = 2.0
 _LOOK_S: Final = 0.1
 
 
@@ -49,6 +51,7 @@ class MqttSource:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Stay connected until told to stop."""
+        told = ""
         while not stop.is_set():
             # A new connection would bring more before it can be told to wait.
             while self.paused and not stop.is_set():
@@ -63,13 +66,15 @@ class MqttSource:
                 break
             self._settle_protocol(connection)
             self._learn(connection)
-            wait_s = self._backoff.next_s()
-            events.warning(
-                "mqtt_disconnected",
-                broker=self._options.place,
-                problem=problem,
-                retry_s=f"{wait_s:.1f}",
-            )
+            wait_s = self._wait_s(connection)
+            if connection.was_up or problem != told:
+                events.warning(
+                    "mqtt_disconnected",
+                    broker=self._options.place,
+                    problem=problem,
+                    retry_s=f"{wait_s:.1f}",
+                )
+            told = problem
             await _wait(stop, wait_s)
 
     def acknowledge(self, messages: Sequence[Received]) -> None:
@@ -116,6 +121,13 @@ class MqttSource:
         self._takeovers.lost(now_s, connection.lived_s, told=connection.taken_over)
         if not self._takeovers.noticed:
             self._backoff.reset()
+
+    def _wait_s(self, connection: Connection) -> float:
+        """Return how long to wait before the next attempt."""
+        wait_s = self._backoff.next_s()
+        if not connection.unheard:
+            return wait_s
+        return min(wait_s, _LONGEST_WAIT_UNHEARD_S - wait_s % 1.0)
 
     def _settle_protocol(self, connection: Connection) -> None:
         """After a failed first try with MQTT 5, try 3.1.1; after a failure of that, 5 again."""

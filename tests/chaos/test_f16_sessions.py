@@ -210,6 +210,10 @@ def test_a_session_taken_over_costs_nothing_that_was_acknowledged(
         installation.wait_until(lambda before=passages: acknowledging(proxy, before), 120)
     publisher.stop()
     # What a thrown-away session held is the broker's to lose; what we acknowledged is ours.
+    seen = -1
+    while seen != len(proxy.acknowledged):
+        seen = len(proxy.acknowledged)
+        time.sleep(3.0)
     settle(installation, proxy, list(proxy.acknowledged))
 
     figures = check(
