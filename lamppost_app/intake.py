@@ -18,6 +18,7 @@ from lamppost.clock import Clock, SteadyClock
 from lamppost.frames import Deliveries
 from lamppost.log import Log, Record
 
+from .broker_watch import BrokerWatch
 from .decoding import TOO_LARGE_HEADER
 from .limits import limiter_of
 from .settings import IntakeSettings, MqttSettings, Settings
@@ -213,6 +214,8 @@ def mqtt_options(settings: MqttSettings) -> MqttOptions:
         password=settings.password.get_secret_value(),
         tls=settings.tls,
         ca_file=settings.ca_file,
+        cert_file=settings.cert_file,
+        key_file=settings.key_file,
         keepalive_s=settings.keepalive_s,
         session_expiry_s=settings.session_expiry_s,
         receive_maximum=settings.receive_maximum,
@@ -221,7 +224,11 @@ def mqtt_options(settings: MqttSettings) -> MqttOptions:
 
 
 async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the intake until told to stop."""
+    """Run the intake until told to stop.
+
+    Raises:
+        ConfigError: the broker would lose readings; what had come in by then is stored.
+    """
     clock = SteadyClock()
     inbox = SqliteLog(settings.inbox_path)
     writer = FrameWriter(
@@ -231,14 +238,19 @@ async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
         window=settings.mqtt.receive_maximum,
         limiter=limiter_of(settings.limits, "mqtt", settings.mqtt.topics),
     )
+    options = mqtt_options(settings.mqtt)
+    watch = BrokerWatch(settings.mqtt, options, clock, settings.intake_status_path)
     async with asyncio.TaskGroup() as tasks:
         if settings.mqtt.enabled:
-            source = MqttSource(mqtt_options(settings.mqtt), clock, writer.add)
+            source = MqttSource(options, clock, writer.add)
             writer.acknowledge = source.acknowledge
             writer.hold = lambda on: source.pause() if on else source.resume()
             tasks.create_task(source.run(stop))
+            tasks.create_task(watch.run(source, stop))
         tasks.create_task(writer.run(stop))
     inbox.close()
+    if watch.refusal is not None:
+        raise watch.refusal
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:
