@@ -149,6 +149,10 @@ class HttpSettings(_Section):
         push_token: bearer token a pushing device must show; empty lets everyone who can reach us.
         max_body_bytes: largest request body as sent, compressed or not; the only limit of a single
             message over HTTP (mqtt.max_payload_bytes is that of MQTT).
+        client_patience_s: a client that stalls this long in sending a request or reading an answer
+            is cut off, at the latest after twice the time.
+        max_connections: connections at a time; past it the one that is idle longest goes.
+        max_live_pages: pages at a time that are told what is new; further ones get 503.
     """
 
     enabled: bool = True
@@ -158,6 +162,9 @@ class HttpSettings(_Section):
     push: bool = True
     push_token: SecretStr = SecretStr("")
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
+    client_patience_s: float = Field(default=20.0, gt=0)
+    max_connections: int = Field(default=500, ge=1)
+    max_live_pages: int = Field(default=200, ge=0)
 
 
 class InfluxSettings(_Section):
@@ -168,7 +175,7 @@ class InfluxSettings(_Section):
         url, org, bucket: where.
         token: keep it in LAMPPOST_INFLUXDB__TOKEN.
         readings: write every judged reading too, not only aggregates, indices and alerts.
-        timeout_s: longest wait for an answer.
+        timeout_s: longest time a request may take, from connecting to the end of the answer.
     """
 
     enabled: bool = False

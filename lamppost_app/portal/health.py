@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
 from lamppost.times import SECOND_NS
+from lamppost_app.settings import sinks_in_use
 
 from . import queries_health as queries
 from .context import PortalContext, context_of
@@ -162,6 +163,13 @@ class _Figures(Collector):
         for severity, count in queries.open_alerts_by_severity(reader).items():
             alerts.add_metric([severity], count)
         yield alerts
+        cut = CounterMetricFamily(
+            "lamppost_connections_cut", "Connections cut, by cause.", labels=["cause"]
+        )
+        for cause, count in self._context.doorkeeper.cut.items():
+            cut.add_metric([cause], count)
+        yield cut
+        yield self._sink_lag()
         gauges = {
             "lamppost_backlog_entries": ("Entries that wait.", health.backlog),
             "lamppost_last_reading_age_seconds": (
@@ -172,6 +180,16 @@ class _Figures(Collector):
         }
         for name, (documentation, value) in gauges.items():
             yield GaugeMetricFamily(name, documentation, value=value)
+
+    def _sink_lag(self) -> Metric:
+        lag = GaugeMetricFamily(
+            "lamppost_sink_lag_entries", "Outbox entries a sink does not have yet.", labels=["sink"]
+        )
+        last = self._context.outbox.last()
+        positions = {} if self._context.cursors is None else self._context.cursors.positions()
+        for sink in sinks_in_use(self._context.settings):
+            lag.add_metric([sink], max(0, last - positions.get(sink, 0)))
+        return lag
 
     @staticmethod
     def _messages(ledger: list[dict[str, Any]]) -> Metric:
