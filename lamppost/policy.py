@@ -197,6 +197,8 @@ def parse_policy(raw: dict[str, Any], origin: dict[str, str] | None = None) -> P
 def _load_file(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except RecursionError as error:
+        raise ConfigError("nested too deeply", where=str(path)) from error
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: a date of no calendar
         problem = " ".join(str(error).split())
         raise ConfigError(f"not readable as YAML: {problem}", where=str(path)) from error

@@ -28,6 +28,9 @@ from .wiring import run_deliver
 SUPERVISOR_VARIABLE: Final = "LAMPPOST_SUPERVISOR_PID"
 """Set by the supervisor: a role whose parent is no longer this process stops."""
 
+SETTINGS_VARIABLE: Final = "LAMPPOST_SUPERVISOR_SETTINGS"
+"""Set by the supervisor: the settings in force, whatever has been written into the file since."""
+
 
 def _intake(settings: Settings) -> None:
     async def until_told() -> None:

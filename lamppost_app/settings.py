@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -289,6 +290,20 @@ def sinks_in_use(settings: Settings) -> list[str]:
     return [*(name for name, on in switches.items() if on), *settings.sinks]
 
 
+def handed_over(settings: Settings) -> str:
+    """Return settings, with their secrets, as text for the environment of our own processes."""
+
+    def plain(value: object) -> object:
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+    return json.dumps(settings.model_dump(), default=plain)
+
+
+def taken_over(text: str) -> Settings:
+    """Return the settings of :func:`handed_over`."""
+    return Settings(**json.loads(text))
+
+
 def load(path: Path | None) -> Settings:
     """Read the settings.
 
@@ -311,7 +326,9 @@ def load(path: Path | None) -> Settings:
     except SettingsError as error:
         hint = "set single values, as in LAMPPOST_MQTT__HOST"
         raise ConfigError(str(error), where="environment", hint=hint) from error
-    except ValueError as error:
+    except RecursionError as error:
+        raise ConfigError("nested too deeply", where=str(path)) from error
+    except (ValueError, OSError) as error:
         raise ConfigError(f"not readable as TOML: {error}", where=str(path)) from error
     return settings if path is None else _anchored(settings, path.parent)
 

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
 from lamppost.times import SECOND_NS
+from lamppost_app.reload import read_state
 from lamppost_app.settings import sinks_in_use
 
 from . import queries_health as queries
@@ -56,6 +57,8 @@ class Liveness(BaseModel):
         feed_alive: whether the store is still fed from the outbox.
         feed_lag_entries: outbox entries the store does not have yet.
         last_tick_age_s: age of the newest inbox entry; there is a tick every second.
+        configuration_problem: why a changed configuration was refused; empty when what was read
+            last is in force.
     """
 
     status: Literal["ok", "degraded", "down"]
@@ -63,6 +66,13 @@ class Liveness(BaseModel):
     feed_alive: bool
     feed_lag_entries: int | None
     last_tick_age_s: float | None
+    configuration_problem: str
+
+
+def configuration_problem(context: PortalContext) -> str:
+    """Return why the configuration that was read last is not in force, empty when it is."""
+    state = read_state(context.settings.data.dir)
+    return "" if state is None else state.problem
 
 
 def pipeline_health(context: PortalContext) -> Health:
@@ -122,6 +132,7 @@ def liveness(context: PortalContext) -> Liveness:
         feed_alive=context.feed_alive(),
         feed_lag_entries=lag,
         last_tick_age_s=tick_age,
+        configuration_problem=configuration_problem(context),
     )
 
 
@@ -170,6 +181,7 @@ class _Figures(Collector):
             cut.add_metric([cause], count)
         yield cut
         yield self._sink_lag()
+        yield from self._configuration()
         gauges = {
             "lamppost_backlog_entries": ("Entries that wait.", health.backlog),
             "lamppost_last_reading_age_seconds": (
@@ -180,6 +192,25 @@ class _Figures(Collector):
         }
         for name, (documentation, value) in gauges.items():
             yield GaugeMetricFamily(name, documentation, value=value)
+
+    def _configuration(self) -> Iterator[Metric]:
+        state = read_state(self._context.settings.data.dir)
+        if state is not None:
+            yield GaugeMetricFamily(
+                "lamppost_configuration_accepted",
+                "Whether the configuration read last was taken.",
+                value=int(state.accepted),
+            )
+            yield GaugeMetricFamily(
+                "lamppost_configuration_read_seconds",
+                "When the configuration was last read, since 1970.",
+                value=state.at / SECOND_NS,
+            )
+            yield GaugeMetricFamily(
+                "lamppost_settings_need_restart",
+                "Settings that differ from those in use.",
+                value=len(state.restart),
+            )
 
     def _sink_lag(self) -> Metric:
         lag = GaugeMetricFamily(
