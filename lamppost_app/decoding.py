@@ -142,8 +142,7 @@ class Decoder:
         return self._series.code(key), *way
 
     def _settle(self, out: Decoded, received_at: npt.NDArray[np.int64]) -> DecodedFrame:
-        delivery = np.array(out.delivery, np.int64)
-        meaning = np.array(out.meaning, np.int64)
+        delivery, meaning, times, values = out.columns()
         codes = self._codes[meaning]
         refused = list(out.refused)
         refused += [
@@ -153,7 +152,7 @@ class Decoder:
         # Formats were run one after the other; receipt order is what counts from here on.
         kept = np.flatnonzero(codes >= 0)
         kept = kept[np.argsort(delivery[kept], kind="stable")]
-        time = np.array(out.time, np.int64)[kept]
+        time = times[kept]
         unplaced = self._unplaced(time, received_at[delivery[kept]])
         surplus = _repeated(unplaced, delivery[kept], codes[kept])
         refused += [
@@ -163,7 +162,7 @@ class Decoder:
         kept, time = kept[~surplus], time[~surplus]
         scale, offset = self._scales[meaning[kept]], self._offsets[meaning[kept]]
         with np.errstate(over="ignore"):  # what leaves the range of numbers is missing, see below
-            value = np.array(out.value, np.float64)[kept] * scale + offset
+            value = values[kept] * scale + offset
         readings = self._judge_time(codes[kept], time, received_at, delivery[kept], value)
         return DecodedFrame(readings, delivery[kept], refused)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +38,7 @@ def decode(messages: list[object], out: Decoded) -> list[Reading]:
         frame.add("v1/x/readings", json.dumps(message).encode(), 0, source="mqtt")
     NativeJson().decode(frame, range(len(frame)), out)
     meanings = out.measurements()
-    columns = zip(out.delivery, out.meaning, out.time, out.value, strict=True)
+    columns = zip(*map(np.ndarray.tolist, out.columns()), strict=True)
     return [(row, meanings[number], time, repr(value)) for row, number, time, value in columns]
 
 
