@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain, groupby
 from typing import Annotated, Any, ClassVar, Final, NotRequired
@@ -117,10 +119,15 @@ _Shape = tuple[str | _Pairs, ...]
 
 _NAN: Final = float("nan")
 _NONE: Final[dict[str, str]] = {}
+MOST_VALUES: Final = 50_000
+"""Numbers in one message: more than a month of minutes."""
+_TOO_DEEP: Final = "recursion limit"
+"""What the validator says of anything nested more than some 200 levels deep."""
 _SHAPES_KEPT: Final = 131_072
 _BETWEEN: Final = b",\n"
 # Where none of these is in a frame, no message in it has units or qualifiers, however spelled.
 _NOT_PLAIN: Final = (b'"units"', b'"qualifiers"', b"\\")
+_QUOTE: Final = ord('"')
 _OPEN: Final = ord("{")
 _CLOSE: Final = ord("}")
 _MESSAGES: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
@@ -182,10 +189,13 @@ class NativeJson:
                 _refuse(error, rows[0], out)
                 return
             messages = []
+        plain = not any(sign in body for sign in _NOT_PLAIN)
+        clear = len(messages) == len(rows) and _is_all_told(body, messages, plain=plain)
         if len(messages) == len(rows) == 1:
-            _read(rows[0], messages[0], out)
-        elif len(messages) == len(rows):
-            _read_all(rows, messages, out, plain=not any(sign in body for sign in _NOT_PLAIN))
+            if clear or not _refuse_doubled(body, rows[0], messages[0], out):
+                _read(rows[0], messages[0], out)
+        elif clear:
+            _read_all(rows, messages, out, plain=plain)
         elif len(rows) == 1:
             out.refuse(rows[0], "malformed", "more than one JSON object")
         else:
@@ -224,8 +234,48 @@ def _is_object(payload: bytes) -> bool:
     return stripped[:1] == b"{" and stripped[-1:] == b"}"
 
 
+def _is_all_told(body: bytes, messages: Sequence[Message], *, plain: bool) -> bool:
+    """Return whether every name and text of a body is in its messages: None was named twice.
+
+    JSON does not say what an object means that names something twice; the reader of it takes the
+    last. Then there are more quotation marks than names and texts. An escaped one looks the same.
+    """
+    stamps = [message.get("time") for message in messages]
+    quoted = len(messages) + sum(map(len, messages))
+    quoted += sum([len(message["values"]) for message in messages])
+    quoted += sum([stamp.__class__ is str for stamp in stamps])
+    if not plain or len(messages) == 1:
+        for message in messages:
+            stamp = message.get("time")
+            quoted += 2 * len(message.get("units", _NONE)) + 2 * len(
+                message.get("qualifiers", _NONE)
+            )
+            if isinstance(stamp, list):
+                quoted += sum([one.__class__ is str for one in stamp])
+    return 2 * quoted == np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTE)
+
+
+def _refuse_doubled(body: bytes, row: int, message: Message, out: Decoded) -> bool:
+    """Refuse a message that names something twice; return whether it does."""
+    doubled: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        counts = Counter(name for name, _ in pairs)
+        doubled.extend(name for name, count in counts.items() if count > 1)
+
+    # As floats, because the reader of whole numbers refuses very long ones.
+    json.loads(body, object_pairs_hook=look, parse_int=float)
+    if not doubled:
+        return False
+    out.refuse(row, "duplicate_key", f"{doubled[0]!r} stands twice", message["sensor"])
+    return True
+
+
 def _refuse(error: ValidationError, row: int, out: Decoded) -> None:
     first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid" and _TOO_DEEP in first["msg"]:
+        out.refuse(row, "too_deep", first["msg"])
+        return
     if first["type"] == "json_invalid":
         out.refuse(row, "malformed", first["msg"])
         return
@@ -293,6 +343,11 @@ def _read(row: int, message: Message, out: Decoded) -> None:
     given = message.get("qualifiers")
     qualifiers = qualifiers_text(given) if given else ""
     if isinstance(stamp, list):
+        asked = len(stamp) * len(message["values"])
+        if asked > MOST_VALUES:
+            detail = f"{asked} numbers; at most {MOST_VALUES} in one message"
+            out.refuse(row, "too_many_values", detail, message["sensor"])
+            return
         _read_many(row, message, [parse_instant(item) for item in stamp], qualifiers, out)
         return
     sensor = message["sensor"]
