@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """F4, a sink is down for an hour: refused connections, 503, time-outs, an answer at 1 B/s.
 
-Method: in virtual time, an hour against a server that fails in each of these ways, with the engine
-at work; in real time, a real installation whose VictoriaMetrics stands still and then is away.
+Method: in virtual time, what an engine said in an hour, to a server that fails in each way;
+in real time, a real installation whose VictoriaMetrics stands still and then is away.
 Pass: loss 0, every point once and in order, memory of the sink bounded, intake and the other sinks
-as ever, alerts still computed, the backlog drained with a fifth of the work or less.
+as ever, alerts reach the other sink, the backlog drained with a fifth of the work or less.
 """
 
 from __future__ import annotations
