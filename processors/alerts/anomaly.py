@@ -64,6 +64,9 @@ class AnomalySettings(Settings):
         return self
 
 
+_EVIDENCE: Final = ("value", "expected", "score", "band_low", "band_high")
+
+
 @register("alert")
 class Anomaly:
     """Holds while several of a series' last readings are unusual.
@@ -89,7 +92,10 @@ class Anomaly:
         least = {name: (settings.minimum_deviation.get(name, 0.0),) for name in wanted}
         self._least = PerSeries(series, least, width=1)
         self._state = SeriesState(
-            unusual=np.uint64(0), holds=np.bool_(False), time=np.int64(NO_TIME)
+            unusual=np.uint64(0),
+            holds=np.bool_(False),
+            time=np.int64(NO_TIME),
+            evidence=np.full(len(_EVIDENCE), np.nan),
         )
 
     def evaluate(self, observed: Observed) -> list[Signal]:
@@ -126,8 +132,11 @@ class Anomaly:
         carried = self._state["holds"][groups.codes]
         holds = latch(groups, counts >= self._settings.at_least, counts == 0, carried)
         self._state["holds"][groups.codes] = holds[groups.lasts]
-        said = np.flatnonzero(worth_saying(groups, holds, carried))
-        return [self._signal(judged, int(groups.order[row]), bool(holds[row])) for row in said]
+        evidence = self._evidence(judged, groups)
+        return [
+            self._signal(judged, int(groups.order[row]), evidence[row], active=bool(holds[row]))
+            for row in np.flatnonzero(worth_saying(groups, holds, carried))
+        ]
 
     def _unusual(self, judged: JudgedBatch, rows: npt.NDArray[np.int64]) -> BoolArray:
         """Return which of some rows count as unusual."""
@@ -153,6 +162,20 @@ class Anomaly:
         counts[lanes.order] = np.bitwise_count(bits)
         return counts
 
+    def _evidence(self, judged: JudgedBatch, groups: Groups) -> npt.NDArray[np.float64]:
+        """Return what was observed and expected as of each row, by its newest reading with a score.
+
+        What holds goes on holding while readings without a score come in; those show nothing.
+        """
+        own = np.stack([getattr(judged, name)[groups.order] for name in _EVIDENCE], axis=1)
+        marks = np.where(np.isnan(judged.score[groups.order]), -1, np.arange(len(own)))
+        latest = np.maximum.accumulate(marks)
+        inside = latest >= groups.starts[groups.group]
+        former = self._state["evidence"][groups.series]
+        evidence: npt.NDArray[np.float64] = np.where(inside[:, None], own[latest], former)
+        self._state["evidence"][groups.codes] = evidence[groups.lasts]
+        return evidence
+
     def _given_up(self, now: int) -> list[Signal]:
         """End what holds for series that have stopped."""
         stale = now - self._state["time"] > self._settings.stale_s * SECOND_NS
@@ -161,13 +184,12 @@ class Anomaly:
         self._state["unusual"][codes] = 0
         return [self._stopped(int(code), now) for code in codes]
 
-    def _signal(self, judged: JudgedBatch, row: int, active: bool) -> Signal:  # noqa: FBT001
+    def _signal(
+        self, judged: JudgedBatch, row: int, evidence: npt.NDArray[np.float64], *, active: bool
+    ) -> Signal:
         key = self._series[int(judged.series[row])]
         unit, what = QUANTITIES[key.quantity].unit, label(key.quantity, key.qualifiers)
-        value, expected, score, low, high = (
-            float(getattr(judged, name)[row])
-            for name in ("value", "expected", "score", "band_low", "band_high")
-        )
+        value, expected, score, low, high = evidence.tolist()
         if active:
             side = "above" if score > 0 else "below"
             sentence = (

@@ -55,6 +55,19 @@ def test_the_sentence_says_what_was_expected() -> None:
     assert signal.at == START_NS + 2 * MINUTE_NS
 
 
+def test_while_nothing_is_measured_the_last_reading_tells() -> None:
+    """What holds goes on with the evidence there was, within a batch and across batches."""
+    anomaly = rule()
+    (together,) = rule().evaluate(step(NOW, judged=scored([8, 8, 8, NAN])))
+
+    assert states(anomaly, [8, 8, 8]) == [True]
+    (apart,) = anomaly.evaluate(step(NOW, judged=scored([NAN], start=3)))
+
+    assert apart == together
+    assert (apart.observed, apart.active) == (130, True)
+    assert apart.at == START_NS + 3 * MINUTE_NS
+
+
 @pytest.mark.parametrize(
     ("direction", "score", "expected"),
     [("both", -8, [True]), ("above", -8, []), ("below", -8, [True]), ("below", 8, [])],
