@@ -100,9 +100,7 @@ class Cursors(SqliteLog):
         """
         rows = [(sink, sensor, hour, *counts) for (sensor, hour), counts in tally.items()]
         with self._transaction():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?)", (sink, position)
-            )
+            self._place(sink, position)
             self._connection.executemany(
                 "INSERT INTO stored (sink, sensor, hour, stored, refused) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET stored = stored + excluded.stored,"

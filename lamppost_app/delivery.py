@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from lamppost import events, log
 from lamppost.balance import Tally
 from lamppost.component import Sink
-from lamppost.errors import ConfigError, NotConnected, PartialWrite
+from lamppost.errors import ConfigError, NotConnected, PartialWrite, StorageFailed
 from lamppost.log import Entry, Record
 
 from .cursors import Cursors
@@ -67,6 +67,7 @@ class SinkRunner:
         self._books = SinkBooks(sink, cursors, inbox)
         self._tally: Tally | None = None
         self.position = 0
+        self.failure: StorageFailed | None = None
 
     @property
     def name(self) -> str:
@@ -74,11 +75,20 @@ class SinkRunner:
         return self._sink.name
 
     def run(self) -> None:
-        """Deliver until stopped; whatever a sink raises, try again. Call :meth:`open` first."""
-        while not self._stop.is_set():
-            moved = self._step()
-            self._stop.wait(self._every_s if moved else _POLL_S)
-        self._step()
+        """Deliver until stopped; whatever a sink raises, try again. Call :meth:`open` first.
+
+        A file of our own that cannot be trusted any more stops this and all that share the signal,
+        and is kept as ``failure``: the process has to end.
+        """
+        try:
+            while not self._stop.is_set():
+                moved = self._step()
+                self._stop.wait(self._every_s if moved else _POLL_S)
+            self._step()
+        except StorageFailed as error:
+            self.failure = error
+            self._stop.set()
+            return
         self._sink.close()
 
     def drain(self) -> None:
@@ -123,6 +133,8 @@ class SinkRunner:
             if not self._deliver(wanted, position):
                 return False
             self._books.book(read, self._tally)
+        except StorageFailed:
+            raise
         except OSError as error:  # our own logs, on a full disk for example: waiting loses nothing
             self._back_off(str(error), None)
             return False
@@ -150,6 +162,8 @@ class SinkRunner:
         except PartialWrite as error:
             self._keep_refused(error, position)
             self._tally = error.tally
+        except StorageFailed:
+            raise
         except NotConnected as error:
             self._back_off(str(error), error.retry_after_s)
             return False

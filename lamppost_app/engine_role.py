@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from lamppost import events
+from lamppost.errors import StorageFailed
 from lamppost.log import Entry, Record
 from lamppost.times import HOUR_NS
 
@@ -19,6 +20,7 @@ from .sqlite_log import ENGINE, SqliteLog
 
 _POISON: Final = "engine-failed-on:"
 _POLL_S: Final = 0.005
+_RETRY_S: Final = 1.0
 _ENTRIES: Final = 64
 _TRIM_EVERY_S: Final = 300.0
 
@@ -26,8 +28,16 @@ _TRIM_EVERY_S: Final = 300.0
 class EngineRole:
     """Runs the engine between two logs."""
 
-    def __init__(self, inbox: SqliteLog, outbox: SqliteLog, *, snapshot_s: float) -> None:
+    def __init__(
+        self,
+        inbox: SqliteLog,
+        outbox: SqliteLog,
+        *,
+        snapshot_s: float,
+        stop: threading.Event | None = None,
+    ) -> None:
         """Restore the engine to where the outbox says it was."""
+        self._stop = stop or threading.Event()
         self._inbox = inbox
         self._outbox = outbox
         self._snapshot_s = snapshot_s
@@ -91,13 +101,27 @@ class EngineRole:
     def _commit(self, records: list[Record], position: int) -> None:
         due = time.monotonic() - self._snapshot_at >= self._snapshot_s
         snapshot = self.engine.snapshot() if due else None
-        self._outbox.commit_results(
-            records,
-            consumer=ENGINE,
-            position=position,
-            snapshot=snapshot,
-            expected=self._position,
-        )
+        waiting = False
+        while True:
+            try:
+                self._outbox.commit_results(
+                    records,
+                    consumer=ENGINE,
+                    position=position,
+                    snapshot=snapshot,
+                    expected=self._position,
+                )
+                break
+            except StorageFailed:
+                raise
+            except OSError as error:  # a full disk: the state is right, the results wait with it
+                if not waiting:
+                    events.error("outbox_refuses", problem=error, retry_s=_RETRY_S)
+                waiting = True
+                if self._stop.wait(_RETRY_S):
+                    raise
+        if waiting:
+            events.info("outbox_back")
         self._position = position
         if due:
             self._snapshot_at = time.monotonic()
@@ -113,7 +137,7 @@ def run_engine(settings: Settings, stop: threading.Event) -> None:
     """Run the engine until told to stop."""
     inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
     cursors = Cursors(settings.cursors_path)
-    role = EngineRole(inbox, outbox, snapshot_s=settings.engine.snapshot_s)
+    role = EngineRole(inbox, outbox, snapshot_s=settings.engine.snapshot_s, stop=stop)
     trimmed_at = time.monotonic()
     while not stop.is_set():
         if not role.step():

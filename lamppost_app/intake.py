@@ -14,6 +14,7 @@ from ingest.mqtt_source import MqttSource
 from ingest.mqtt_wire import Received
 from lamppost import events, log
 from lamppost.clock import Clock, SteadyClock
+from lamppost.errors import StorageFailed
 from lamppost.frames import Deliveries
 from lamppost.log import Log, Record
 
@@ -129,15 +130,22 @@ class FrameWriter:
         return self._waiting_bytes + self._under_way[1]
 
     async def _append(self, records: Sequence[Record], stop: asyncio.Event) -> bool:
-        """Append, and on a full or failing disk wait and try again: the broker holds the rest.
+        """Append, and on a full disk wait and try again: the broker holds the rest.
 
         Returns:
             Whether it is stored; False when told to stop while the disk refuses. What was not
             stored is not acknowledged, so the broker sends it again.
+
+        Raises:
+            StorageFailed: this inbox cannot be trusted any more; nothing may be acknowledged.
         """
         while True:
             try:
                 await asyncio.to_thread(self._inbox.append, records)
+            except StorageFailed:
+                self._hold(on=True)
+                self._failing = True
+                raise
             except OSError as error:
                 if not self._failing:
                     self._hold(on=True)
@@ -204,17 +212,26 @@ def mqtt_options(settings: MqttSettings) -> MqttOptions:
 
 
 async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the intake until told to stop."""
+    """Run the intake until told to stop.
+
+    Raises:
+        StorageFailed: the inbox cannot be trusted any more; it is left open, because closing would
+            sync once more what the kernel has dropped.
+    """
     clock = SteadyClock()
     inbox = SqliteLog(settings.inbox_path)
+    inbox.renew()
     writer = FrameWriter(inbox, clock, settings.intake, window=settings.mqtt.receive_maximum)
-    async with asyncio.TaskGroup() as tasks:
-        if settings.mqtt.enabled:
-            source = MqttSource(mqtt_options(settings.mqtt), clock, writer.add)
-            writer.acknowledge = source.acknowledge
-            writer.hold = lambda on: source.pause() if on else source.resume()
-            tasks.create_task(source.run(stop))
-        tasks.create_task(writer.run(stop))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            if settings.mqtt.enabled:
+                source = MqttSource(mqtt_options(settings.mqtt), clock, writer.add)
+                writer.acknowledge = source.acknowledge
+                writer.hold = lambda on: source.pause() if on else source.resume()
+                tasks.create_task(source.run(stop))
+            tasks.create_task(writer.run(stop))
+    except* StorageFailed as failures:
+        raise failures.exceptions[0] from failures
     inbox.close()
 
 

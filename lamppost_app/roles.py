@@ -17,13 +17,16 @@ from typing import Final
 import uvloop
 
 from lamppost import events
-from lamppost.errors import ConfigError
+from lamppost.errors import ConfigError, StorageFailed
 
 from .engine_role import run_engine
 from .intake import run_intake
 from .portal.server import run_portal
 from .settings import Settings
 from .wiring import run_deliver
+
+STORAGE_EXIT: Final = 1
+"""Exit code of a role one of whose files cannot be trusted any more."""
 
 SUPERVISOR_VARIABLE: Final = "LAMPPOST_SUPERVISOR_PID"
 """Set by the supervisor: a role whose parent is no longer this process stops."""
@@ -74,7 +77,13 @@ def run_role(name: str, settings: Settings) -> None:
     calm_collector()
     with _sole(name, settings.data.dir):
         events.info("role_started", pid=os.getpid())
-        ROLES[name](settings)
+        try:
+            ROLES[name](settings)
+        except StorageFailed as error:
+            events.error("storage_failed", problem=error, exit=STORAGE_EXIT)
+            # At once: whatever closes the file in an orderly way would sync it again, be told that
+            # all is well, and copy pages the disk never got.
+            os._exit(STORAGE_EXIT)
         events.info("role_stopped")
 
 

@@ -129,7 +129,7 @@ def test_a_reader_sees_nothing_of_an_open_transaction(kept: SqliteLog, path: Pat
 
 
 def test_a_flipped_byte_costs_only_its_entry(path: Path) -> None:
-    """It comes back as damaged under its own number, with its instant and without a body."""
+    """It comes back as damaged under its own number, without a body or an instant to believe."""
     written = SqliteLog(path)
     written.append(frames(b"first" * 20, b"second" * 20, b"third" * 20, at=7))
     written.close()
@@ -145,7 +145,7 @@ def test_a_flipped_byte_costs_only_its_entry(path: Path) -> None:
     assert entries == by_kind
     assert [(entry.seq, entry.kind, entry.at) for entry in entries] == [
         (1, log.FRAME, 7),
-        (2, DAMAGED, 7),
+        (2, DAMAGED, 0),
         (3, log.FRAME, 7),
     ]
     assert [entry.body for entry in entries] == [b"first" * 20, b"", b"third" * 20]
