@@ -77,12 +77,12 @@ class SqliteFile:
         except ConfigError:
             self._connection.close()
             raise
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
             if hasattr(self, "_connection"):
                 self._connection.close()
             raise self._unopened(error) from error
 
-    def _unopened(self, error: OSError | sqlite3.Error) -> Exception:
+    def _unopened(self, error: Exception) -> Exception:
         """Return what to raise when the file could not be opened."""
         cause = error.__cause__ or error
         if getattr(cause, "errno", None) == errno.ENOSPC:
