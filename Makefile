@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 # Short names for plain commands; each works without make as well.
-.PHONY: setup fmt check test cov bench demo docs wheel lock
+.PHONY: setup fmt check test chaos cov bench demo docs wheel lock
 
 setup:
 	scripts/setup
@@ -13,6 +13,9 @@ check:
 
 test:
 	scripts/test
+
+chaos:
+	scripts/chaos
 
 cov:
 	scripts/cov

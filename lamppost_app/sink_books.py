@@ -59,7 +59,8 @@ class SinkBooks:
             position = noted
         else:
             self._since = None
-        self._from_first = position == 0 and not outbox.trimmed()
+        # Also where it has read names and rules already, and no reading yet.
+        self._from_first = outbox.only_kept(position) and not outbox.trimmed()
         for entry in outbox.read_kinds([log.SERIES], position):
             self._learn(entry)
         return position

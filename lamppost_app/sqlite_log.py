@@ -254,6 +254,14 @@ class SqliteLog(SqliteFile):
         )
         return bool(held != (newest or 0))
 
+    def only_kept(self, up_to: int) -> bool:
+        """Tell whether entries up to a number are all of the kinds that trimming leaves."""
+        rows = self._query(
+            f"SELECT 1 FROM entries WHERE seq <= ? AND kind NOT IN ({_KEPT}) LIMIT 1",  # noqa: S608 - fixed names
+            (up_to,),
+        )
+        return not rows
+
     def trim(self, before: int) -> int:
         """Forget frames and results below a number; return how many went."""
         with self._transaction():

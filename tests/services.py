@@ -49,10 +49,15 @@ class VictoriaMetrics(Service):
         except (OSError, urllib.error.URLError):
             return False
 
-    def query(self, selector: str) -> list[dict[str, Any]]:
-        """Return every stored series a selector matches, with its values and timestamps (ms)."""
+    def query(self, selector: str, *, raw: bool = True) -> list[dict[str, Any]]:
+        """Return every stored series a selector matches, with its values and timestamps (ms).
+
+        ``raw`` includes points that were written several times; without it, the database's own
+        rule about points of one instant applies (``-dedup.minScrapeInterval``).
+        """
         self._get("/internal/force_flush")
-        match = urllib.parse.urlencode({"match[]": selector, "reduce_mem_usage": "1"})
+        asked = {"match[]": selector, **({"reduce_mem_usage": "1"} if raw else {})}
+        match = urllib.parse.urlencode(asked)
         merged: dict[str, dict[str, Any]] = {}
         # A series comes in several lines when it has several blocks.
         for line in self._get(f"/api/v1/export?{match}").splitlines():

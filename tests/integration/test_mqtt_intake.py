@@ -28,7 +28,7 @@ from lamppost_app.intake import FrameWriter
 from lamppost_app.settings import IntakeSettings
 from lamppost_app.sqlite_log import SqliteLog
 from sinks.mqtt_client import BrokerSettings, Publisher
-from tests.integration.installation import free_port
+from tests.installation import free_port
 from tests.services import Mosquitto
 
 TOPIC = "v1/sensor/readings"

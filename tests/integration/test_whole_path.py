@@ -17,7 +17,7 @@ import pytest
 from lamppost import log
 from lamppost.log import Record
 from lamppost.times import DAY_NS
-from tests.integration.installation import Installation
+from tests.installation import Installation
 from tests.services import Mosquitto, VictoriaMetrics
 
 EXCERPTS = Path(__file__).parents[1] / "data"

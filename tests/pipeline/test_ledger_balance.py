@@ -202,6 +202,21 @@ def _crash(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_a_sink_stopped_before_its_first_reading_keeps_books_from_there(tmp_path: Path) -> None:
+    """It had read rules and names only; the first hour is compared all the same."""
+    system = System(tmp_path)
+    records = city_records(MINUTES, air_quality=4, traffic=2)
+    for part in (records[:2], records[2:]):
+        system.inbox.append(part)
+        system.work()
+        system.deliver(system.store())
+
+    assert system.cursors.since("store") == 0
+    assert {balance.verdict for balance in system.cursors.balances()} == {"balanced"}
+    for opened in (system.inbox, system.outbox, system.cursors):
+        opened.close()
+
+
 def test_a_sink_that_comes_late_is_not_blamed_for_what_was_trimmed(system: System) -> None:
     """Books begin with the first whole hour after the first entry that is still there."""
     system.outbox.trim(system.outbox.last() // 2)
