@@ -43,6 +43,7 @@ class EngineRole:
         self._snapshot_s = snapshot_s
         self._snapshot_at = time.monotonic()
         self._position = 0
+        self._ahead = False
         self._poison = {seq for name, seq in outbox.positions().items() if name.startswith(_POISON)}
         self.engine = self._restore()
 
@@ -102,35 +103,52 @@ class EngineRole:
         due = time.monotonic() - self._snapshot_at >= self._snapshot_s
         snapshot = self.engine.snapshot() if due else None
         waiting = False
-        while True:
-            try:
-                self._outbox.commit_results(
-                    records,
-                    consumer=ENGINE,
-                    position=position,
-                    snapshot=snapshot,
-                    expected=self._position,
-                )
-                break
-            except StorageFailed:
-                raise
-            except OSError as error:  # a full disk: the state is right, the results wait with it
-                if not waiting:
-                    events.error("outbox_refuses", problem=error, retry_s=_RETRY_S)
-                waiting = True
-                if self._stop.wait(_RETRY_S):
-                    raise
+        while not self._stored(records, position, snapshot, told=waiting):
+            waiting = True
+            if self._stop.wait(_RETRY_S):
+                self._ahead = True  # the next process computes the same once more
+                return
         if waiting:
             events.info("outbox_back")
         self._position = position
         if due:
             self._snapshot_at = time.monotonic()
 
+    def _stored(
+        self, records: list[Record], position: int, snapshot: bytes | None, *, told: bool
+    ) -> bool:
+        """Commit, and return False when the disk is full: the state is right, results can wait."""
+        try:
+            self._outbox.commit_results(
+                records,
+                consumer=ENGINE,
+                position=position,
+                snapshot=snapshot,
+                expected=self._position,
+            )
+        except StorageFailed:
+            raise
+        except OSError as error:
+            if not told:
+                events.error("outbox_refuses", problem=error, retry_s=_RETRY_S)
+            return False
+        return True
+
     def keep_snapshot(self) -> None:
-        """Store the state as it is, so that the next start need not replay."""
-        self._outbox.commit_results(
-            [], consumer=ENGINE, position=self._position, snapshot=self.engine.snapshot()
-        )
+        """Store the state as it is, so that the next start need not replay.
+
+        Not when results are still waiting for room: the state is ahead of the position then.
+        """
+        if self._ahead:
+            return
+        try:
+            self._outbox.commit_results(
+                [], consumer=ENGINE, position=self._position, snapshot=self.engine.snapshot()
+            )
+        except StorageFailed:
+            raise
+        except OSError as error:
+            events.warning("snapshot_not_kept", problem=error)
 
 
 def run_engine(settings: Settings, stop: threading.Event) -> None:

@@ -98,6 +98,45 @@ def test_a_full_disk_stops_acknowledgements_and_loses_nothing(
     )
 
 
+@pytest.mark.timeout(600)
+def test_an_installation_on_a_full_disk_can_be_stopped_and_started(
+    chaos: Chaos,
+    installation: Installation,
+    disk: SmallDisk,
+    proxy: RecordingProxy,
+    database: KeyedDatabase,
+) -> None:
+    """No reserve is needed: stopping writes nothing that has to be written."""
+    if not chaos.full:
+        pytest.skip("takes a minute: full form only")
+    messages = 4_000
+    city = City.ending_now(100, messages)
+    installation.start()
+    publisher = Publisher(proxy.broker_port, map(city, range(messages)), rate=1_000.0).start()
+    installation.wait_until(lambda: len(proxy.acknowledged) >= messages // 4)
+    fill_until_quiet(installation, disk, proxy)
+
+    code = installation.stop()
+    stopped = installation.output()
+    disk.empty()
+    installation.start()
+    published = publisher.finish(600)
+    settle(installation, proxy, published)
+
+    assert code == 0
+    assert "Traceback" not in stopped
+    assert "role_killed" not in stopped
+    figures = check(
+        Evidence(
+            installation.folder / "data",
+            acknowledged=proxy.acknowledged,
+            sent=list(proxy.sent),
+            database=database,
+        )
+    )
+    assert figures["readings"] == messages
+
+
 def fill_until_quiet(installation: Installation, disk: SmallDisk, proxy: RecordingProxy) -> None:
     """Keep the disk full until nothing has been acknowledged for a while.
 
