@@ -9,7 +9,19 @@ import typer
 
 from lamppost.errors import ConfigError, LamppostError
 
-from .commands import check, decode, demo, doctor, export, ledger, quarantine, replay, run, simulate
+from .commands import (
+    check,
+    decode,
+    demo,
+    doctor,
+    export,
+    ledger,
+    quarantine,
+    repair,
+    replay,
+    run,
+    simulate,
+)
 
 app = typer.Typer(
     help="Turns a city's sensor readings into numbers people can trust.",
@@ -19,7 +31,19 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for module in (run, demo, check, decode, quarantine, ledger, replay, simulate, export, doctor):
+for module in (
+    run,
+    demo,
+    check,
+    decode,
+    quarantine,
+    ledger,
+    replay,
+    simulate,
+    export,
+    doctor,
+    repair,
+):
     module.add_to(app)
 
 

@@ -17,6 +17,7 @@ from lamppost.errors import ConfigError, NotConnected, PartialWrite, StorageFail
 from lamppost.log import Entry, Record
 
 from .cursors import Cursors
+from .log_integrity import ranges
 from .sink_books import SinkBooks
 from .sqlite_log import SqliteLog
 
@@ -153,6 +154,9 @@ class SinkRunner:
             found += entries
             if not self._every_s or len(entries) < _ENTRIES:
                 break
+        lost = [entry.seq for entry in found if entry.kind == log.DAMAGED]
+        if lost:
+            self._cursors.note_damage(ranges(self._outbox.name, lost), time.time_ns())
         return self._books.cut(found)
 
     def _deliver(self, wanted: Sequence[Entry], position: int) -> bool:

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from lamppost import events
 from lamppost.errors import StorageFailed
-from lamppost.log import Entry, Record
+from lamppost.log import DAMAGED, Entry, Record
 from lamppost.times import HOUR_NS
 
 from .cursors import Cursors
 from .engine import Engine
+from .log_integrity import ranges
 from .quarantine_bounds import forget
 from .settings import Settings, sinks_in_use
 from .sqlite_log import ENGINE, SqliteLog
@@ -35,8 +37,13 @@ class EngineRole:
         *,
         snapshot_s: float,
         stop: threading.Event | None = None,
+        cursors: Cursors | None = None,
     ) -> None:
-        """Restore the engine to where the outbox says it was."""
+        """Restore the engine to where the outbox says it was.
+
+        Where a cursor file is given, damaged entries of the inbox are noted there.
+        """
+        self._cursors = cursors
         self._stop = stop or threading.Event()
         self._inbox = inbox
         self._outbox = outbox
@@ -77,11 +84,17 @@ class EngineRole:
         entries = self._inbox.read(self._position, _ENTRIES)
         if not entries:
             return False
+        self._note_damage(entries)
         records: list[Record] = []
         for entry in entries:
             records += self._apply(self.engine, entry)
         self._commit(records, entries[-1].seq)
         return True
+
+    def _note_damage(self, entries: Sequence[Entry]) -> None:
+        lost = [entry.seq for entry in entries if entry.kind == DAMAGED]
+        if lost and self._cursors is not None:
+            self._cursors.note_damage(ranges(self._inbox.name, lost), time.time_ns())
 
     def _apply(self, engine: Engine, entry: Entry) -> list[Record]:
         """Apply an entry, or set it aside when the engine has failed on it before.
@@ -155,7 +168,9 @@ def run_engine(settings: Settings, stop: threading.Event) -> None:
     """Run the engine until told to stop."""
     inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
     cursors = Cursors(settings.cursors_path)
-    role = EngineRole(inbox, outbox, snapshot_s=settings.engine.snapshot_s, stop=stop)
+    role = EngineRole(
+        inbox, outbox, snapshot_s=settings.engine.snapshot_s, stop=stop, cursors=cursors
+    )
     trimmed_at = time.monotonic()
     while not stop.is_set():
         if not role.step():

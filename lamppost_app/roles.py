@@ -75,7 +75,7 @@ def run_role(name: str, settings: Settings) -> None:
     events.configure(settings.log_level, name)
     _stop_with_supervisor()
     calm_collector()
-    with _sole(name, settings.data.dir):
+    with sole(name, settings.data.dir):
         events.info("role_started", pid=os.getpid())
         try:
             ROLES[name](settings)
@@ -88,7 +88,7 @@ def run_role(name: str, settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _sole(name: str, folder: Path) -> Iterator[None]:
+def sole(name: str, folder: Path) -> Iterator[None]:
     """Hold the role's lock in the data folder; the system lets go of it however we end.
 
     Raises:

@@ -160,6 +160,29 @@ class SqliteFile:
         with self._transaction():
             self._place(consumer, position)
 
+    def salvage(self, table: str) -> list[Any]:
+        """Return those rows of a table that can be read."""
+        with self._reading():
+            return self._scan(table, "*")
+
+    def horizon(self) -> int:
+        """Return the number below which entries may have been forgotten."""
+        with self._reading():
+            return self._horizon()
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self._path.name
+
+    def structure(self) -> str:
+        """Return the first thing SQLite finds wrong with the file's structure, empty if nothing."""
+        try:
+            ((verdict,), *_) = self._query("PRAGMA quick_check(1)")
+        except OSError as error:
+            return str(error)
+        return "" if verdict == "ok" else str(verdict)
+
     @property
     def failed(self) -> StorageFailed | None:
         """Why nothing can be stored any more, None while it can."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -288,6 +288,24 @@ class SqliteLog(SqliteFile):
             self._connection.executemany(
                 "UPDATE entries SET crc = ?, body = ? WHERE seq = ?",
                 [(entry_crc(number, kind, at, body), body, number) for kind, at in rows],
+            )
+
+    def take_over(self, other: SqliteLog, entries: Iterable[Entry]) -> None:
+        """Take entries under their own numbers, and positions and snapshots of another log."""
+        rows = (
+            (seq, kind, at, entry_crc(seq, kind, at, body), body) for seq, kind, at, body in entries
+        )
+        with self._transaction():
+            self._connection.executemany(
+                f"INSERT INTO entries ({_ROW}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - fixed names
+                rows,
+            )
+            self._place(HORIZON, other.horizon())
+            for consumer, position in other.positions().items():
+                self._place(consumer, position)
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO snapshots VALUES (?, ?, ?)",
+                [row for row in other.salvage("snapshots") if is_whole_snapshot(*row)],
             )
 
     def trim_older(self, at: int, before: int) -> int:

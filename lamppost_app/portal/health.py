@@ -36,6 +36,7 @@ class Health(BaseModel):
         backlog: entries that wait, before the engine and before the store.
         quarantined_percent: part of what arrived in the last day that could not be used.
         received: messages of the last day.
+        damaged: entries of our own logs that could not be read, as sentences.
     """
 
     last_reading_at: int | None
@@ -43,6 +44,7 @@ class Health(BaseModel):
     backlog: int
     quarantined_percent: float
     received: int
+    damaged: list[str]
 
 
 class Liveness(BaseModel):
@@ -76,6 +78,7 @@ def pipeline_health(context: PortalContext) -> Health:
         backlog=backlog(context),
         quarantined_percent=100 * unusable / max(1, ledger["received"]),
         received=ledger["received"],
+        damaged=[] if context.cursors is None else list(map(str, context.cursors.damages())),
     )
 
 
@@ -162,6 +165,7 @@ class _Figures(Collector):
         for severity, count in queries.open_alerts_by_severity(reader).items():
             alerts.add_metric([severity], count)
         yield alerts
+        yield self._damaged()
         gauges = {
             "lamppost_backlog_entries": ("Entries that wait.", health.backlog),
             "lamppost_last_reading_age_seconds": (
@@ -172,6 +176,18 @@ class _Figures(Collector):
         }
         for name, (documentation, value) in gauges.items():
             yield GaugeMetricFamily(name, documentation, value=value)
+
+    def _damaged(self) -> Metric:
+        family = GaugeMetricFamily(
+            "lamppost_damaged_entries", "Entries of our logs that cannot be read.", labels=["log"]
+        )
+        cursors = self._context.cursors
+        sums: dict[str, int] = {}
+        for damage in () if cursors is None else cursors.damages():
+            sums[damage.log] = sums.get(damage.log, 0) + damage.entries
+        for name in ("inbox.db", "outbox.db"):
+            family.add_metric([name], sums.get(name, 0))
+        return family
 
     @staticmethod
     def _messages(ledger: list[dict[str, Any]]) -> Metric:
