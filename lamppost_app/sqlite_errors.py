@@ -22,7 +22,7 @@ _FULL_BY_ANOTHER_NAME: Final = {
     sqlite3.SQLITE_IOERR_SHMOPEN,
     sqlite3.SQLITE_IOERR_SHMMAP,
 }
-_DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG}
 _UNREADABLE: Final = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 _FSYNC: Final = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
 _PRIMARY: Final = 0xFF
@@ -44,6 +44,11 @@ def passes(error: BaseException) -> int:
 def is_damage(error: BaseException) -> bool:
     """Tell whether something on the disk cannot be read, though the rest may."""
     return code(error) & _PRIMARY in _DAMAGE or code(error) in _UNREADABLE
+
+
+def is_plain(error: BaseException) -> bool:
+    """Tell whether a statement did not fit the tables, and it always does."""
+    return code(error) == sqlite3.SQLITE_ERROR
 
 
 def is_io(error: BaseException) -> bool:

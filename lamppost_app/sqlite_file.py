@@ -91,7 +91,10 @@ class SqliteFile:
             sqlite_errors.passes(cause) or sqlite_errors.is_io(cause)
         ):
             return sqlite_errors.refusal(self._path, cause)
-        hint = "stop Lamppost and run lamppost repair" if sqlite_errors.is_damage(cause) else ""
+        # A damaged description of the tables shows in many ways.
+        garbled = isinstance(cause, UnicodeDecodeError)
+        wrong = garbled or sqlite_errors.is_damage(cause) or sqlite_errors.is_plain(cause)
+        hint = "stop Lamppost and run lamppost repair" if wrong else ""
         return ConfigError(f"cannot open the log: {cause}", where=str(self._path), hint=hint)
 
     def _prepare(self) -> None:
