@@ -67,6 +67,7 @@ def repair(path: Path) -> tuple[Path, Examination]:
     with contextlib.closing(_opened(path, kind)) as old, contextlib.closing(kind(fresh)) as new:
         found = examine(old)
         new.take_over(old, (entry for entry in _every(old) if entry.kind != DAMAGED))
+    found = found._replace(damages=[one._replace(log=path.name) for one in found.damages])
     path.replace(aside)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ from lamppost_app.bootstrap import announce, check_configuration
 from lamppost_app.ownership import refuse_strangers
 from lamppost_app.roles import ROLES, run_role
 from lamppost_app.settings import Settings
-from lamppost_app.sqlite_log import SqliteLog
+from lamppost_app.sqlite_log import ENGINE, SqliteLog
 from lamppost_app.supervisor import Supervisor, role_command
 
 from .options import ConfigOption, config_path, load_settings
@@ -53,9 +54,12 @@ def prepare(settings: Settings) -> None:
     """
     refuse_strangers()
     configuration = check_configuration(settings)
-    inbox = SqliteLog(settings.inbox_path)
-    announce(configuration, inbox, SystemClock())
-    inbox.close()
+    with contextlib.closing(SqliteLog(settings.inbox_path)) as inbox:
+        if settings.outbox_path.is_file():
+            # The engine would take no notice of entries with numbers it has passed already.
+            with contextlib.closing(SqliteLog(settings.outbox_path)) as outbox:
+                inbox.reserve(outbox.position(ENGINE))
+        announce(configuration, inbox, SystemClock())
 
 
 def _one_role(role: str, settings: Settings) -> None:
