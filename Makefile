@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 # Short names for plain commands; each works without make as well.
-.PHONY: setup fmt check test chaos cov bench demo docs wheel lock
+.PHONY: setup fmt check test chaos cov bench fuzz demo docs wheel lock
 
 setup:
 	scripts/setup
@@ -22,6 +22,9 @@ cov:
 
 bench:
 	scripts/bench
+
+fuzz:
+	scripts/fuzz
 
 demo:
 	scripts/demo

@@ -14,6 +14,7 @@ from ingest.formats.native_json import Message
 from lamppost.frames import Deliveries
 from lamppost.series import SeriesTable
 from lamppost.times import SECOND_NS, format_instant
+from lamppost_app.admission import Admission
 from lamppost_app.decoding import Decoder
 from lamppost_app.pipeline import Pipeline
 from sensor_sim.load import FIRST_AT_NS, load_sensor
@@ -79,7 +80,7 @@ def _microseconds(spread: Spread, made: int) -> Spread:
 
 def _decode(made: Sequence[Deliveries]) -> Callable[[], object]:
     policy, series = default_policy(), SeriesTable()
-    decoder = Decoder(policy, Pipeline(policy, series, {}).formats, series)
+    decoder = Decoder(policy, Pipeline(policy, series, {}).formats, Admission(series, ()))
     return lambda: [decoder.decode(frame) for frame in made]
 
 

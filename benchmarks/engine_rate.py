@@ -11,6 +11,7 @@ from lamppost import log
 from lamppost.frames import Deliveries
 from lamppost.log import Entry
 from lamppost.series import SeriesTable
+from lamppost_app.admission import Admission
 from lamppost_app.decoding import Decoder
 from lamppost_app.engine import Engine
 from lamppost_app.pipeline import Pipeline
@@ -110,4 +111,4 @@ def _decode_body(decoder: Decoder, body: bytes) -> None:
 
 def _decoder() -> Decoder:
     policy, series = default_policy(), SeriesTable()
-    return Decoder(policy, Pipeline(policy, series, {}).formats, series)
+    return Decoder(policy, Pipeline(policy, series, {}).formats, Admission(series, ()))

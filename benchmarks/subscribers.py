@@ -64,8 +64,14 @@ def _lamppost(port: int, client_id: str, _count: int, folder: Path) -> None:
     calm_collector()
 
     async def until_told() -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def told() -> None:
+            # The line stays unread: watched on, it would wake the loop again and again.
+            loop.remove_reader(sys.stdin)
+            stop.set()
+
+        loop.add_reader(sys.stdin, told)
         await run_intake(settings, stop)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -7,7 +7,7 @@ import asyncio
 import hmac
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,15 +18,21 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from lamppost.clock import Clock, SystemClock
+from lamppost.flooding import EXCESSES, Excess
 from lamppost.frames import Deliveries
-from lamppost.log import FRAME, Log, Record
+from lamppost.log import EXCESS, Log, Record
+
+from .limits import Fate, Judgement, Limiter, records, retry_after_s
+from .refused_counts import RefusedCounts
 
 ROUTE: Final = "/api/v1/readings"
 MAX_MESSAGES: Final = 2500
 _INFLATED_FACTOR: Final = 10
+_INFLATED_AT_ONCE: Final = 65_536
 _RETRY_AFTER_S: Final = 5
 _MEDIA_TYPES: Final = {"application/json", "application/x-ndjson", "application/ndjson"}
-_REFUSALS: Final = (400, 401, 403, 408, 413, 415, 422, 503)
+_REFUSALS: Final = (400, 401, 403, 408, 413, 415, 422, 429, 503)
+_NAME_CHARACTERS: Final = 128
 _SPACE: Final = " \t\r\n"
 
 
@@ -49,7 +55,7 @@ class Receipt(BaseModel):
 
     Attributes:
         accepted: messages now on our disk; what is wrong inside one is quarantined with its reason.
-        rejected: messages that are not JSON objects.
+        rejected: messages that are not JSON objects, or beyond the limit of their sensor.
     """
 
     accepted: int
@@ -70,6 +76,8 @@ class Refused(Exception):
 @dataclass(slots=True)
 class _Messages:
     taken: list[bytes] = field(default_factory=list)
+    sensors: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -78,12 +86,24 @@ class _Messages:
     def take(self, text: str, value: object) -> None:
         """Keep the text of an object; say what is wrong with anything else."""
         if isinstance(value, dict):
+            sensor = value.get("sensor")
+            self.places.append(len(self))
+            self.sensors.append(sensor[:_NAME_CHARACTERS] if isinstance(sensor, str) else "")
             self.taken.append(text.encode())
         else:
             self.reject("schema", "a message is a JSON object")
 
     def reject(self, code: str, detail: str) -> None:
         self.rejected.append(Rejection(index=len(self), code=code, detail=detail))
+
+    def refuse(self, rows: Sequence[int]) -> None:
+        """Say which of those taken are beyond the limit of their sensor."""
+        for row in rows:
+            detail = f"{self.sensors[row] or 'an unnamed sensor'} sends more than it may"
+            self.rejected.append(
+                Rejection(index=self.places[row], code="rate_limited", detail=detail)
+            )
+        self.rejected.sort(key=lambda rejection: rejection.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +140,12 @@ def problem_response(status: HTTPStatus) -> dict[str, Any]:
 
 
 def push_router(
-    log: Log, *, clock: Clock | None = None, token: str = "", limits: PushLimits | None = None
+    log: Log,
+    *,
+    clock: Clock | None = None,
+    token: str = "",
+    limits: PushLimits | None = None,
+    limiter: Limiter | None = None,
 ) -> APIRouter:
     """Return the routes that take readings.
 
@@ -129,9 +154,10 @@ def push_router(
         clock: tells the instant of receipt.
         token: bearer token a device must show; empty lets everyone in.
         limits: what one request may hold.
+        limiter: what one sensor may send; None lets everything in.
     """
     router = APIRouter(tags=["readings"])
-    receive = _Door(log, clock or SystemClock(), token, limits or PushLimits())
+    receive = _Door(log, clock or SystemClock(), token, limits or PushLimits(), limiter)
     refusals: dict[int | str, dict[str, Any]] = {
         status: problem_response(HTTPStatus(status)) for status in _REFUSALS
     }
@@ -174,6 +200,8 @@ class _Door:
     clock: Clock
     token: str
     limits: PushLimits
+    limiter: Limiter | None
+    refused: RefusedCounts = field(default_factory=RefusedCounts)
 
     async def handle(self, request: Request) -> JSONResponse:
         _check_site(request)
@@ -184,12 +212,40 @@ class _Door:
         text = _text(raw, encoding, self.limits.body_bytes * _INFLATED_FACTOR)
         messages = _split(text, self.limits.messages)
         if messages.taken:
-            await asyncio.to_thread(self._commit, messages.taken)
-            receipt = Receipt(accepted=len(messages.taken), rejected=messages.rejected)
-            return JSONResponse(receipt.model_dump(), status_code=HTTPStatus.ACCEPTED)
+            return await self._take(messages)
         rejected = [rejection.model_dump() for rejection in messages.rejected]
         detail = "no message in the request is a JSON object"
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, rejected=rejected)
+
+    async def _take(self, messages: _Messages) -> JSONResponse:
+        """Commit what is within the limits of the sensors, and what is kept beyond them."""
+        now = self.clock.now_ns()
+        judgement = None
+        if self.limiter is not None:
+            sizes = [len(message) for message in messages.taken]
+            judgement = self.limiter.judge(messages.sensors, sizes, now)
+        refused = [] if judgement is None else judgement.rows(Fate.REFUSE)
+        stored = len(messages.taken) - len(refused)
+        if stored:
+            await asyncio.to_thread(self._commit, messages.taken, judgement, now)
+        elif judgement is not None:
+            self.refused.add(judgement.excesses)
+            self.refused.see_to_it(self._count)
+        messages.refuse(refused)
+        headers = {}
+        if judgement is not None and refused:
+            headers["Retry-After"] = str(retry_after_s(judgement.wait_s))
+        if not stored:
+            rejected = [rejection.model_dump() for rejection in messages.rejected]
+            detail = "the sensor sends more than it may; send again later, and more slowly"
+            status = HTTPStatus.TOO_MANY_REQUESTS
+            return problem(status, detail, headers, rejected=rejected)
+        receipt = Receipt(accepted=stored, rejected=messages.rejected)
+        return JSONResponse(receipt.model_dump(), HTTPStatus.ACCEPTED, headers)
+
+    def _count(self, excesses: list[Excess]) -> None:
+        """Enter the counts of what was refused whole."""
+        self.log.append([Record(EXCESS, self.clock.now_ns(), EXCESSES.dump_json(excesses))])
 
     def _authorise(self, header: str) -> None:
         if not self.token:
@@ -225,14 +281,13 @@ class _Door:
                 raise _too_large(limit)
         return bytes(chunks)
 
-    def _commit(self, messages: list[bytes]) -> None:
-        now = self.clock.now_ns()
+    def _commit(self, messages: list[bytes], judgement: Judgement | None, now: int) -> None:
         deliveries = Deliveries()
         for number, message in enumerate(messages):
             # Readings without a time take that of receipt: two of them are two instants.
             deliveries.add(ROUTE, message, now + number, source="http")
         try:
-            self.log.append([Record(FRAME, now, deliveries.to_bytes())])
+            self.log.append(records(deliveries, judgement, now))
         except OSError as error:
             raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -274,14 +329,24 @@ def _text(raw: bytes, encoding: str, limit: int) -> str:
 def _inflate(raw: bytes, limit: int) -> bytes:
     inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
+        # Counted before it is kept: what unpacks to a thousand times its size takes no memory.
+        if _inflated_bytes(raw, limit) > limit:
+            raise _too_large(limit)
         inflated = inflater.decompress(raw, limit + 1)
     except zlib.error as error:
         raise Refused(HTTPStatus.BAD_REQUEST, f"the body is not gzip: {error}") from error
-    if len(inflated) > limit:
-        raise _too_large(limit)
     if not inflater.eof or inflater.unused_data:
         raise Refused(HTTPStatus.BAD_REQUEST, "the body is not one whole gzip stream")
     return inflated
+
+
+def _inflated_bytes(raw: bytes, limit: int) -> int:
+    """Return how large a body is unpacked, as far as the limit."""
+    inflater, size, rest = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS), 0, raw
+    while rest and size <= limit:
+        size += len(inflater.decompress(rest, _INFLATED_AT_ONCE))
+        rest = inflater.unconsumed_tail
+    return size
 
 
 def _split(text: str, limit: int) -> _Messages:

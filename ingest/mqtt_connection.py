@@ -31,6 +31,7 @@ class Connection:
     Attributes:
         reached: whether there was a connection at all.
         was_up: whether the broker accepted us.
+        unheard: whether the machine answered that nobody listens there.
         reads_in_bulk: whether messages are taken out before paho reads; None until connected.
     """
 
@@ -46,6 +47,7 @@ class Connection:
         """Take where to connect, who gets the messages, and the number of the connection."""
         self.was_up = False
         self.reached = False
+        self.unheard = False
         self.reads_in_bulk: bool | None = None
         self._options = options
         self._clock = clock
@@ -68,6 +70,7 @@ class Connection:
         try:
             await asyncio.to_thread(self._client.open)
         except (OSError, ValueError) as error:
+            self.unheard = isinstance(error, ConnectionRefusedError)
             self._detach()
             return f"{type(error).__name__}: {error}"
         self.reached = True

@@ -16,6 +16,8 @@ from .mqtt_connection import Connection
 from .mqtt_wire import Received
 
 _LONGEST_WAIT_S: Final = 30.0
+# Where nobody listens, asking costs next to nothing, and a restarting broker is back any moment.
+_LONGEST_WAIT_UNHEARD_S: Final = 2.0
 _LOOK_S: Final = 0.1
 
 
@@ -43,7 +45,7 @@ class MqttSource:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Stay connected until told to stop."""
-        wait_s = 0.0
+        wait_s, told = 0.0, ""
         while not stop.is_set():
             # A new connection would bring more before it can be told to wait.
             while self.paused and not stop.is_set():
@@ -57,9 +59,11 @@ class MqttSource:
             if stop.is_set():
                 break
             self._settle_protocol(connection)
-            wait_s = 1.0 if connection.was_up else min(max(2 * wait_s, 1.0), _LONGEST_WAIT_S)
-            where = f"{self._options.host}:{self._options.port}"
-            events.warning("mqtt_disconnected", broker=where, problem=problem, retry_s=wait_s)
+            wait_s = _next_wait_s(connection, wait_s)
+            if connection.was_up or problem != told:
+                where = f"{self._options.host}:{self._options.port}"
+                events.warning("mqtt_disconnected", broker=where, problem=problem, retry_s=wait_s)
+            told = problem
             await _wait(stop, wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
 
     def acknowledge(self, messages: Sequence[Received]) -> None:
@@ -97,6 +101,14 @@ class MqttSource:
         """After a failed first try with MQTT 5, try 3.1.1; after a failure of that, 5 again."""
         if self._options.protocol == "auto" and not connection.was_up and connection.reached:
             self._speaks_5 = not self._speaks_5
+
+
+def _next_wait_s(connection: Connection, former_s: float) -> float:
+    """Return how long to wait after a connection that ended, a part of which is left to chance."""
+    if connection.was_up:
+        return 1.0
+    longest = _LONGEST_WAIT_UNHEARD_S if connection.unheard else _LONGEST_WAIT_S
+    return min(max(2 * former_s, 1.0), longest)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from .alerts import Signal
-from .batch import JudgedBatch
+from .batch import AMENDED, JudgedBatch
 from .frames import arrow_batch
 from .log import READINGS, Entry
 from .policy import AlertRule
@@ -55,7 +55,7 @@ def accepted_rows(entry: Entry) -> npt.NDArray[np.int32]:
     if entry.kind != READINGS:
         return np.empty(0, np.int32)
     batch = JudgedBatch.from_arrow(arrow_batch(entry.body))
-    return np.where(batch.revision == 0, batch.series, np.int32(-1))
+    return np.where(batch.revision != AMENDED, batch.series, np.int32(-1))
 
 
 def count_rows(counter: Counter[Place], at: int, series: npt.NDArray[np.int32]) -> None:

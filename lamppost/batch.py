@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -133,6 +133,11 @@ class ReadingBatch(Columns):
         }
 
 
+AMENDED: Final = 1
+CORRECTED: Final = 2
+"""Revisions of a judged reading; those beside AMENDED are numbers a device sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class JudgedBatch(Columns):
     """Readings with their verdict and the evidence of the detectors.
@@ -143,7 +148,8 @@ class JudgedBatch(Columns):
         expected: what the detector expected, canonical unit.
         band_low: lower edge of the usual band.
         band_high: upper edge of the usual band.
-        revision: 0 for the first verdict; higher where a later one replaces it.
+        revision: 0 for the first verdict, AMENDED for a later one on the same number, CORRECTED for
+            a number the device has sent in place of another.
     """
 
     series: Int32Array

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import islice
 from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from .quarantine import Refusal
 from .times import NO_TIME
@@ -31,14 +33,26 @@ Key = tuple[str, str, str, str | None]
 Shapes = dict[Any, tuple[int, ...]]
 
 
-class Decoded:
-    """Readings of one frame as parallel columns, filled by formats.
+class Columns(NamedTuple):
+    """Readings as parallel arrays, each of shape (n,).
 
     Attributes:
-        delivery: position of the message each reading came in.
-        meaning: number of what it means, see :meth:`number`.
+        delivery: position of the message each came in.
+        meaning: number of what it means, see :meth:`Decoded.number`.
         time: device time, ns UTC, or NO_TIME.
         value: the number in the device's unit; NaN when absent.
+    """
+
+    delivery: npt.NDArray[np.int64]
+    meaning: npt.NDArray[np.int64]
+    time: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+
+
+class Decoded:
+    """Readings of one frame, filled by formats.
+
+    Attributes:
         refused: what could not be read.
         shapes: what the format remembers from frame to frame: the numbers of a whole message's
             meanings, by whatever of the message they follow from. It may be emptied at any time.
@@ -50,15 +64,35 @@ class Decoded:
         """Start empty; ``interned`` carries the numbering of meanings from frame to frame."""
         self._interned = {} if interned is None else interned
         self.shapes: Shapes = {} if shapes is None else shapes
-        self.delivery: list[int] = []
-        self.meaning: list[int] = []
-        self.time: list[int] = []
-        self.value: list[float] = []
         self.refused: list[Refusal] = []
+        self._parts: list[Columns] = []
+        # What is added reading by reading waits here as lists, in the order of the columns.
+        self._delivery: list[int] = []
+        self._meaning: list[int] = []
+        self._time: list[int] = []
+        self._value: list[float] = []
 
     def __len__(self) -> int:
         """Return the number of readings."""
-        return len(self.value)
+        return len(self._value) + sum(len(part.value) for part in self._parts)
+
+    def columns(self) -> Columns:
+        """Return the readings in the order they were added."""
+        self._close_part()
+        if len(self._parts) == 1:
+            return self._parts[0]
+        return Columns(*map(np.concatenate, zip(*self._parts, strict=True)))
+
+    def _close_part(self) -> None:
+        if self._value or not self._parts:
+            part = Columns(
+                np.array(self._delivery, np.int64),
+                np.array(self._meaning, np.int64),
+                np.array(self._time, np.int64),
+                np.array(self._value, np.float64),
+            )
+            self._parts.append(part)
+            self._delivery, self._meaning, self._time, self._value = [], [], [], []
 
     def measurements(self, start: int = 0) -> list[Measurement]:
         """Return the distinct meanings from a number on."""
@@ -76,30 +110,22 @@ class Decoded:
 
     def add(self, delivery: int, meaning: int, value: float, time: int = NO_TIME) -> None:
         """Append one reading."""
-        self.delivery.append(delivery)
-        self.meaning.append(meaning)
-        self.time.append(time)
-        self.value.append(value)
+        self._delivery.append(delivery)
+        self._meaning.append(meaning)
+        self._time.append(time)
+        self._value.append(value)
 
     def extend(self, delivery: int, meaning: int, values: list[float], times: list[int]) -> None:
         """Append several readings of one meaning."""
-        self.delivery += [delivery] * len(values)
-        self.meaning += [meaning] * len(values)
-        self.time += times
-        self.value += values
+        self._delivery += [delivery] * len(values)
+        self._meaning += [meaning] * len(values)
+        self._time += times
+        self._value += values
 
-    def extend_columns(
-        self,
-        deliveries: Iterable[int],
-        meanings: Iterable[int],
-        values: Iterable[float],
-        times: Iterable[int],
-    ) -> None:
-        """Append readings of many messages, given as columns of equal length."""
-        self.delivery += deliveries
-        self.meaning += meanings
-        self.time += times
-        self.value += values
+    def extend_columns(self, columns: Columns) -> None:
+        """Append readings of many messages."""
+        self._close_part()
+        self._parts.append(columns)
 
     def refuse(self, delivery: int, code: str, detail: str, sensor: str = "") -> None:
         """Say that a message, or a part of it, cannot be used."""

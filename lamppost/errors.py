@@ -51,12 +51,16 @@ class NotConnected(LamppostError):
 
     Attributes:
         retry_after_s: seconds the other side asked us to wait, or None.
+        progressed: whether part of the work was done; then there is no need to wait ever longer.
     """
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, progressed: bool = False
+    ) -> None:
         """Keep the wish of the other side beside the message."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.progressed = progressed
 
 
 class PartialWrite(LamppostError):

@@ -59,6 +59,16 @@ class Deliveries:
         self.sources.append(source)
         self.headers.append(headers)
 
+    def take(self, rows: Sequence[int]) -> Deliveries:
+        """Return the messages at some positions."""
+        return Deliveries(
+            [self.routes[row] for row in rows],
+            [self.headers[row] for row in rows],
+            [self.payloads[row] for row in rows],
+            [self.received_at[row] for row in rows],
+            [self.sources[row] for row in rows],
+        )
+
     def received(self) -> npt.NDArray[np.int64]:
         """Return the instants of receipt as an array, shape (n,)."""
         return np.array(self.received_at, np.int64)

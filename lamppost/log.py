@@ -13,7 +13,18 @@ COMMAND: Final = "command"
 POLICY: Final = "policy"
 REGISTRATION: Final = "registration"
 REPLAY: Final = "replay"
-INBOX_KINDS: Final = (FRAME, TICK, COMMAND, POLICY, REGISTRATION, REPLAY)
+THROTTLED: Final = "throttled"
+EXCESS: Final = "excess"
+INBOX_KINDS: Final = (
+    FRAME,
+    TICK,
+    COMMAND,
+    POLICY,
+    REGISTRATION,
+    REPLAY,
+    THROTTLED,
+    EXCESS,
+)
 
 DAMAGED: Final = "damaged"
 """Read in place of an entry whose bytes no longer match their checksum; its body is empty."""

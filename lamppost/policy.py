@@ -56,6 +56,20 @@ class TimeRule(_Part):
         return value
 
 
+class GrowthRule(_Part):
+    """How many new names devices may bring; what is beyond goes to quarantine.
+
+    Attributes:
+        new_sensors_per_h: sensors the station file does not know that may appear in an hour.
+        unregistered_sensors: sensors the station file does not know, altogether.
+        series_per_sensor: series (quantity and qualifiers) of one sensor.
+    """
+
+    new_sensors_per_h: int = Field(default=20_000, ge=0)
+    unregistered_sensors: int = Field(default=100_000, ge=0)
+    series_per_sensor: int = Field(default=1_000, ge=1)
+
+
 class AlertRule(_Part):
     """Who must know of what.
 
@@ -98,6 +112,7 @@ class Policy(_Part):
     Attributes:
         routes: first match wins.
         time: when device time is believed.
+        growth: how many new names devices may bring.
         quality, detection, windows, indices: settings by component name; what is not named is off.
         alerts: rules by id.
         publication: for open data.
@@ -105,6 +120,7 @@ class Policy(_Part):
 
     routes: tuple[Route, ...] = ()
     time: TimeRule = TimeRule()
+    growth: GrowthRule = GrowthRule()
     quality: dict[str, dict[str, Any]] = Field(default_factory=dict)
     detection: dict[str, dict[str, Any]] = Field(default_factory=dict)
     windows: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -12,8 +12,19 @@ from lamppost.component import discover, discover_plugins
 
 
 @functools.cache
-def discover_all() -> None:
-    """Import every component module once."""
-    for package in (ingest.formats, processors, sinks):
+def discover_processing() -> None:
+    """Import what the engine runs once: formats and processors, and all that plugins bring.
+
+    Sinks stay out: the libraries of their destinations take longer to import than all the rest, and
+    intake and engine do without.
+    """
+    for package in (ingest.formats, processors):
         discover(package)
     discover_plugins()
+
+
+@functools.cache
+def discover_all() -> None:
+    """Import every component module once."""
+    discover_processing()
+    discover(sinks)

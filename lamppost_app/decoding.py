@@ -27,11 +27,16 @@ from lamppost.frames import Deliveries
 from lamppost.policy import Policy
 from lamppost.quantities import QUANTITIES
 from lamppost.quarantine import Refusal
-from lamppost.series import SeriesKey, SeriesTable
+from lamppost.series import SeriesKey
 from lamppost.times import NO_TIME, SECOND_NS
 from lamppost.units import conversion
 
+from .admission import Admission, TurnedAway
+
 _REMEMBERED: Final = 500_000
+_ROUTES: Final = 100_000
+_USELESS: Final = 20_000
+"""Meanings remembered only because they are refused."""
 
 TOO_LARGE_HEADER: Final = "lamppost-too-large"
 """Set by the intake on a message it kept only the head of; the value is the full size."""
@@ -55,11 +60,11 @@ class DecodedFrame:
 class Decoder:
     """Decodes frames under one policy."""
 
-    def __init__(self, policy: Policy, formats: Mapping[str, Format], series: SeriesTable) -> None:
-        """Take the formats by name, and the table that numbers the series."""
+    def __init__(self, policy: Policy, formats: Mapping[str, Format], admission: Admission) -> None:
+        """Take the formats by name, and who numbers the series."""
         self._routes = [(topic_pattern(route.match), route.format) for route in policy.routes]
         self._formats = formats
-        self._series = series
+        self._admission = admission
         self._not_before = round(policy.time.not_before.timestamp()) * SECOND_NS
         self._max_ahead = round(policy.time.max_ahead_s * SECOND_NS)
         self._forget()
@@ -68,22 +73,26 @@ class Decoder:
         """Start with nothing remembered from earlier frames; all of it can be worked out again."""
         self._format_of: dict[str, str | None] = {}
         self._interned: dict[Key, int] = {}
+        self._meanings: list[Measurement] = []
         self._shapes: dict[str, Shapes] = {name: {} for name in self._formats}
         self._codes = np.empty(0, np.int32)
         self._scales = np.empty(0, np.float64)
         self._offsets = np.empty(0, np.float64)
         self._refusals: dict[int, tuple[str, str, str]] = {}
+        self._unsettled: set[int] = set()
 
-    def decode(self, deliveries: Deliveries) -> DecodedFrame:
-        """Return the readings of a frame."""
+    def decode(self, deliveries: Deliveries, now: int = 0) -> DecodedFrame:
+        """Return the readings of a frame; bounds per hour go by engine time ``now``."""
         # Names are the devices' choice: one that invents them must not fill our memory.
-        if max(len(self._interned), len(self._format_of)) > _REMEMBERED:
+        if len(self._interned) > _REMEMBERED or len(self._refusals) > _USELESS:
             self._forget()
+        if len(self._format_of) > _ROUTES:
+            self._format_of.clear()
         out = Decoded(self._interned)
         for name, rows in self._by_format(deliveries, out).items():
             out.shapes = self._shapes[name]
             self._formats[name].decode(deliveries, rows, out)
-        self._learn(out)
+        self._learn(out, now)
         return self._settle(out, deliveries.received())
 
     def _by_format(self, deliveries: Deliveries, out: Decoded) -> dict[str, Sequence[int]]:
@@ -113,37 +122,51 @@ class Decoder:
     def _find_format(self, route: str) -> str | None:
         return next((name for pattern, name in self._routes if pattern.fullmatch(route)), None)
 
-    def _learn(self, out: Decoded) -> None:
-        """Work out code and conversion of meanings not seen before."""
-        start = len(self._codes)
-        if len(self._interned) == start:
-            return
-        learnt = [
-            self._understand(number, meaning)
-            for number, meaning in enumerate(out.measurements(start), start)
-        ]
-        codes, scales, offsets = zip(*learnt, strict=True)
-        self._codes = np.append(self._codes, np.array(codes, np.int32))
-        self._scales = np.append(self._scales, scales)
-        self._offsets = np.append(self._offsets, offsets)
+    def _learn(self, out: Decoded, now: int) -> None:
+        """Work out code and conversion of meanings not seen before.
 
-    def _understand(self, number: int, meaning: Measurement) -> tuple[int, float, float]:
-        """Return code, scale and offset of a meaning; code -1 where it is refused."""
+        Those of series that were turned away are asked for again in every frame, always in order of
+        appearance: what is remembered from earlier frames must not show in the numbering.
+        """
+        start, total = len(self._codes), len(self._interned)
+        if total > start:
+            unknown = total - start
+            self._codes = np.append(self._codes, np.full(unknown, -1, np.int32))
+            self._scales = np.append(self._scales, np.ones(unknown))
+            self._offsets = np.append(self._offsets, np.zeros(unknown))
+            self._meanings += out.measurements(start)
+            self._unsettled.update(range(start, total))
+        if not self._unsettled:
+            return
+        for number in dict.fromkeys(out.columns().meaning.tolist()):
+            if number in self._unsettled:
+                self._understand(number, self._meanings[number], now)
+
+    def _understand(self, number: int, meaning: Measurement, now: int) -> None:
+        """Settle code, scale and offset of a meaning, or why it is refused."""
         if meaning.quantity not in QUANTITIES:
             detail = f"{meaning.quantity!r} is not in the vocabulary"
             self._refusals[number] = ("unknown_quantity", detail, meaning.sensor)
-            return -1, 1.0, 0.0
+            self._unsettled.discard(number)
+            return
         way = conversion(meaning.quantity, meaning.unit)
         if way is None:
             detail = f"{meaning.unit!r} does not measure {meaning.quantity}"
             self._refusals[number] = ("unknown_unit", detail, meaning.sensor)
-            return -1, 1.0, 0.0
+            self._unsettled.discard(number)
+            return
         key = SeriesKey(meaning.sensor, meaning.quantity, meaning.qualifiers)
-        return self._series.code(key), *way
+        found = self._admission.code(key, now)
+        if isinstance(found, TurnedAway):
+            self._refusals[number] = (*found, meaning.sensor)
+            return
+        self._refusals.pop(number, None)
+        self._unsettled.discard(number)
+        self._codes[number] = found
+        self._scales[number], self._offsets[number] = way
 
     def _settle(self, out: Decoded, received_at: npt.NDArray[np.int64]) -> DecodedFrame:
-        delivery = np.array(out.delivery, np.int64)
-        meaning = np.array(out.meaning, np.int64)
+        delivery, meaning, times, values = out.columns()
         codes = self._codes[meaning]
         refused = list(out.refused)
         refused += [
@@ -153,7 +176,7 @@ class Decoder:
         # Formats were run one after the other; receipt order is what counts from here on.
         kept = np.flatnonzero(codes >= 0)
         kept = kept[np.argsort(delivery[kept], kind="stable")]
-        time = np.array(out.time, np.int64)[kept]
+        time = times[kept]
         unplaced = self._unplaced(time, received_at[delivery[kept]])
         surplus = _repeated(unplaced, delivery[kept], codes[kept])
         refused += [
@@ -163,7 +186,7 @@ class Decoder:
         kept, time = kept[~surplus], time[~surplus]
         scale, offset = self._scales[meaning[kept]], self._offsets[meaning[kept]]
         with np.errstate(over="ignore"):  # what leaves the range of numbers is missing, see below
-            value = np.array(out.value, np.float64)[kept] * scale + offset
+            value = values[kept] * scale + offset
         readings = self._judge_time(codes[kept], time, received_at, delivery[kept], value)
         return DecodedFrame(readings, delivery[kept], refused)
 

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+import re
 import threading
-import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 from lamppost import events, log
 from lamppost.balance import Tally
+from lamppost.clock import Clock, SystemClock
 from lamppost.component import Sink
 from lamppost.errors import ConfigError, NotConnected, PartialWrite, StorageFailed
 from lamppost.log import Entry, Record
@@ -25,8 +27,30 @@ _NAMES: Final = (log.SERIES, log.STATIONS, log.RULES)
 _POLL_S: Final = 0.02
 _FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 30.0
+_LONGEST_WISH_S: Final = 300.0
+_TOLD_AGAIN_S: Final = 600.0
 _ENTRIES: Final = 512
-_BATCH_BYTES: Final = 32_000_000
+_PAGE: Final = 8
+# What a sink makes of entries takes several times their size, and that is all it holds.
+_BATCH_BYTES: Final = 4_000_000
+_COLLECTED_BYTES: Final = 32_000_000
+_NUMBERS: Final = re.compile(r"0x[0-9a-f]+|\d+")
+
+
+class StopSignal(Protocol):
+    """Where a runner waits, and learns that it shall end; a ``threading.Event`` is one."""
+
+    def is_set(self) -> bool:
+        """Return whether to end."""
+        ...
+
+    def set(self) -> None:
+        """Tell all who wait here to end."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let seconds pass, fewer when told to end; return whether to end."""
+        ...
 
 
 class Primed(Sink, Protocol):
@@ -50,23 +74,29 @@ class SinkRunner:
         sink: Sink,
         outbox: SqliteLog,
         cursors: Cursors,
-        stop: threading.Event,
+        stop: StopSignal,
         *,
         every_s: float = 0.0,
         inbox: SqliteLog | None = None,
+        clock: Clock | None = None,
+        chance: random.Random | None = None,
     ) -> None:
         """Take the sink, the logs, the signal to stop and the shortest time between writes.
 
-        Where an inbox is given, a sink whose books do not balance is reported there.
+        Where an inbox is given, a sink whose books do not balance is reported there. Time passes
+        only in ``stop.wait``; ``chance`` spreads the pauses.
         """
         self._sink = sink
         self._outbox = outbox
         self._cursors = cursors
         self._stop = stop
         self._every_s = every_s
-        self._wait_s = 0.0
+        self._clock = clock or SystemClock()
+        self._chance = chance or random.Random()  # noqa: S311 - not a secret
         self._books = SinkBooks(sink, cursors, inbox)
-        self._tally: Tally | None = None
+        self._wait_s = 0.0
+        self._told: str | None = None
+        self._untold_s = 0.0
         self.position = 0
         self.failure: StorageFailed | None = None
 
@@ -74,6 +104,11 @@ class SinkRunner:
     def name(self) -> str:
         """Name of the sink."""
         return self._sink.name
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._told is not None
 
     def run(self) -> None:
         """Deliver until stopped; whatever a sink raises, try again. Call :meth:`open` first.
@@ -83,9 +118,9 @@ class SinkRunner:
         """
         try:
             while not self._stop.is_set():
-                moved = self._step()
-                self._stop.wait(self._every_s if moved else _POLL_S)
-            self._step()
+                self._stop.wait(self.step())
+            if not self.waiting:
+                self.step()
         except StorageFailed as error:
             self.failure = error
             self._stop.set()
@@ -101,7 +136,9 @@ class SinkRunner:
         self.open()
         last = self._outbox.last()
         while self.position < last:
-            if not self._step():
+            before = self.position
+            self.step()
+            if self.position == before:
                 raise NotConnected(f"{self.name} did not take everything")
         self._sink.close()
 
@@ -123,75 +160,83 @@ class SinkRunner:
         if hasattr(self._sink, "prime"):
             self._sink.prime(self._outbox.read_kinds(_NAMES, self.position))
 
-    def _step(self) -> bool:
-        """Deliver one batch; return whether there was any."""
+    def step(self) -> float:
+        """Deliver one batch if there is one; return how long to wait before the next step, s."""
         try:
-            read = self._gather()
-            if not read:
-                return False
-            position = read[-1].seq
-            wanted = [entry for entry in read if entry.kind in self._sink.wants]
-            if not self._deliver(wanted, position):
-                return False
-            self._books.book(read, self._tally)
-        except StorageFailed:
-            raise
-        except OSError as error:  # our own logs, on a full disk for example: waiting loses nothing
-            self._back_off(str(error), None)
-            return False
-        self.position = position
-        return True
-
-    def _gather(self) -> list[Entry]:
-        """Return the entries of the next batch.
-
-        A sink that is written to now and then gets all that came meanwhile, up to a bound.
-        """
-        found: list[Entry] = []
-        while sum(len(entry.body) for entry in found) < _BATCH_BYTES:
-            position = found[-1].seq if found else self.position
-            entries = self._outbox.read(position, _ENTRIES)
-            found += entries
-            if not self._every_s or len(entries) < _ENTRIES:
-                break
-        lost = [entry.seq for entry in found if entry.kind == log.DAMAGED]
-        if lost:
-            self._cursors.note_damage(ranges(self._outbox.name, lost), time.time_ns())
-        return self._books.cut(found)
-
-    def _deliver(self, wanted: Sequence[Entry], position: int) -> bool:
-        """Write entries and keep what became of readings; return False to have it tried again."""
-        try:
-            self._tally = self._sink.write(wanted, position)
-        except PartialWrite as error:
-            self._keep_refused(error, position)
-            self._tally = error.tally
+            return self._deliver()
         except StorageFailed:
             raise
         except NotConnected as error:
-            self._back_off(str(error), error.retry_after_s)
-            return False
+            return self._back_off(str(error), error)
+        except OSError as error:  # our own logs, on a full disk for example: waiting loses nothing
+            return self._back_off(str(error))
         except Exception as error:  # noqa: BLE001 - the one wrapper: a bug in a sink must not lose data
-            self._back_off(f"{type(error).__name__}: {error}", None)
-            return False
-        if self._wait_s:
-            events.info("sink_back", sink=self._sink.name, position=position)
-        self._wait_s = 0.0
-        return True
+            return self._back_off(f"{type(error).__name__}: {error}")
 
-    def _back_off(self, problem: str, retry_after_s: float | None) -> None:
-        if not self._wait_s:
+    def _deliver(self) -> float:
+        read = self._gather()
+        if not read:
+            return _POLL_S
+        position = read[-1].seq
+        wanted = [entry for entry in read if entry.kind in self._sink.wants]
+        self._books.book(read, self._write(wanted, position))
+        self.position = position
+        if self.waiting:
+            events.info("sink_back", sink=self._sink.name, position=position)
+            self._wait_s, self._told = 0.0, None
+        return self._every_s
+
+    def _gather(self) -> list[Entry]:
+        """Return the entries of the next batch, bounded however long the sink was away.
+
+        A sink that is written to now and then gets all that came meanwhile, up to a larger bound.
+        """
+        found: list[Entry] = []
+        size, most = 0, _COLLECTED_BYTES if self._every_s else _BATCH_BYTES
+        while size < most and (self._every_s or len(found) < _ENTRIES):
+            entries = self._outbox.read(found[-1].seq if found else self.position, _PAGE)
+            found += entries
+            size += sum(len(entry.body) for entry in entries)
+            if len(entries) < _PAGE:
+                break
+        lost = [entry.seq for entry in found if entry.kind == log.DAMAGED]
+        if lost:
+            self._cursors.note_damage(ranges(self._outbox.name, lost), self._clock.now_ns())
+        return self._books.cut(found)
+
+    def _write(self, wanted: Sequence[Entry], position: int) -> Tally | None:
+        """Write entries and return what became of readings; what is refused is kept."""
+        try:
+            return self._sink.write(wanted, position)
+        except PartialWrite as error:
+            self._keep_refused(error, position)
+            return error.tally
+
+    def _back_off(self, problem: str, error: NotConnected | None = None) -> float:
+        """Return how long to wait: twice as long each time, with jitter, at least as asked for."""
+        self._tell(problem)
+        if error is None or not error.progressed:
+            self._wait_s = min(max(2 * self._wait_s, _FIRST_WAIT_S), _LONGEST_WAIT_S)
+        jittered = max(self._wait_s, _FIRST_WAIT_S) * self._chance.uniform(0.5, 1.0)
+        wish = 0.0 if error is None or error.retry_after_s is None else error.retry_after_s
+        if not math.isnan(wish):
+            jittered = max(jittered, min(wish, _LONGEST_WISH_S))
+        self._untold_s += jittered
+        return jittered
+
+    def _tell(self, problem: str) -> None:
+        """Log a problem when it is a new one, and now and then while it lasts."""
+        same = _NUMBERS.sub("", problem)
+        if same != self._told or self._untold_s >= _TOLD_AGAIN_S:
             events.warning("sink_waiting", sink=self._sink.name, problem=problem)
-        self._wait_s = min(max(2 * self._wait_s, _FIRST_WAIT_S), _LONGEST_WAIT_S)
-        jittered = self._wait_s * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
-        self._stop.wait(retry_after_s if retry_after_s is not None else jittered)
+            self._told, self._untold_s = same, 0.0
 
     def _keep_refused(self, error: PartialWrite, position: int) -> None:
         events.error("sink_refused", sink=self._sink.name, items=len(error.refused))
         reasons = {str(place): reason for place, reason in error.refused.items()}
         content = {"sink": self._sink.name, "position": position, "refused": reasons}
         body = json.dumps(content, sort_keys=True).encode()
-        self._cursors.append([Record(log.QUARANTINE, time.time_ns(), body)])
+        self._cursors.append([Record(log.QUARANTINE, self._clock.now_ns(), body)])
 
 
 def start_runners(runners: Sequence[SinkRunner]) -> list[threading.Thread]:

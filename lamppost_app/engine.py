@@ -14,11 +14,12 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from lamppost import log
-from lamppost.alerts import AcknowledgeCommand, AlertEvent
-from lamppost.balance import BalanceCommand, received_signal
+from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
+from lamppost.balance import LEDGER_RULE_ID, BalanceCommand, received_signal
 from lamppost.batch import Columns
 from lamppost.commands import COMMAND_TYPES
 from lamppost.component import all_reasons, registered
+from lamppost.flooding import EXCESSES, FLOODING_RULE_ID, read_throttled
 from lamppost.frames import Deliveries, arrow_bytes
 from lamppost.log import Entry, Record
 from lamppost.policy import Policy
@@ -37,7 +38,9 @@ from lamppost.state import nested, part
 from lamppost.stations import Station
 from lamppost.times import format_instant
 
+from .admission import Admission
 from .decoding import DecodedFrame, Decoder
+from .flood_watch import FloodWatch
 from .ledger import Ledger
 from .pipeline import Judged, Pipeline
 from .snapshots import pack, unpack
@@ -54,7 +57,9 @@ class Engine:
         self._series = SeriesTable()
         self._published_series = 0
         self._stations: dict[str, Station] = {}
+        self._admission = Admission(self._series, self._stations)
         self._ledger = Ledger()
+        self._floods = FloodWatch()
         self._tally = Tally(self._series)
         self._now = 0
         self._take_policy(_EMPTY)
@@ -91,6 +96,10 @@ class Engine:
                 records = self._registration(entry)
             case log.REPLAY:
                 records = self._replay(entry)
+            case log.THROTTLED:
+                records = self._throttled(entry)
+            case log.EXCESS:
+                records = self._excess(entry)
             case _:
                 detail = f"inbox entry {entry.seq} ({entry.kind}) cannot be used"
                 records = self._quarantine_entry(entry, "damaged", detail)
@@ -101,7 +110,8 @@ class Engine:
         self._now = max(self._now, entry.at)
         detail = f"inbox entry {entry.seq} ({entry.kind})"
         try:
-            deliveries = Deliveries.from_bytes(entry.body) if entry.kind == log.FRAME else None
+            holds = entry.kind in {log.FRAME, log.THROTTLED}
+            deliveries = Deliveries.from_bytes(entry.body) if holds else None
         except pa.ArrowInvalid:
             deliveries = None
         if deliveries is None:
@@ -111,7 +121,7 @@ class Engine:
         return self._quarantine(deliveries, refused)
 
     def _frame(self, deliveries: Deliveries, door: str = "") -> list[Record]:
-        decoded = self._decoder.decode(deliveries)
+        decoded = self._decoder.decode(deliveries, self._now)
         judged = self._pipeline.judge(decoded.readings, self._now)
         too_old = self._too_old(decoded, judged)
         doors = [door] * len(deliveries) if door else deliveries.sources
@@ -130,13 +140,40 @@ class Engine:
             return self._quarantine_entry(entry, "bad_command", f"not a replay: {error}")
         return [*self._frame(deliveries, REPLAYED_SOURCE), self._states("replayed", replay)]
 
+    def _throttled(self, entry: Entry) -> list[Record]:
+        """Quarantine what a device sent over its limit, without looking into it."""
+        try:
+            deliveries, devices = read_throttled(entry.body)
+        except ValueError as error:
+            return self._quarantine_entry(entry, "bad_command", f"nobody's messages: {error}")
+        detail = "the device sent more than it may"
+        refused = [Refusal(row, "rate_limited", detail, who) for row, who in enumerate(devices)]
+        self._book_refusals(deliveries.sources, refused, [])
+        return self._quarantine(deliveries, refused)
+
+    def _excess(self, entry: Entry) -> list[Record]:
+        """Count what a door has refused; the alert about it comes with the next tick."""
+        try:
+            excesses = EXCESSES.validate_json(entry.body)
+        except ValidationError as error:
+            return self._quarantine_entry(entry, "bad_command", error.errors()[0]["msg"])
+        for excess in excesses:
+            for column in ("received", "refused"):
+                self._book_refusal(excess.source, excess.device, column, excess.refused)
+        self._floods.add(excesses, self._now)
+        return []
+
     def _tick(self) -> list[Record]:
         advanced = self._pipeline.advance(self._now)
         if self._ledger.due(self._now):
             self._tally.settle(self._ledger)
         ledger = self._ledger.publish(self._now)
         imbalance = received_signal(self._ledger.broken(), self._now)
-        alerts = [*advanced.alerts, *self._pipeline.ledger_says(imbalance, self._now)]
+        alerts = [
+            *advanced.alerts,
+            *self._system_says(LEDGER_RULE_ID, imbalance),
+            *self._system_says(FLOODING_RULE_ID, *self._floods.tick(self._now)),
+        ]
         return [
             *self._columns(log.AGGREGATES, advanced.aggregates),
             *self._columns(log.INDICES, advanced.indices),
@@ -156,7 +193,10 @@ class Engine:
                 return [self._states("dropped", command)]
             case BalanceCommand():
                 signal = command.signal(self._now)
-                return self._alert_events(self._pipeline.ledger_says(signal, self._now))
+                return self._alert_events(self._system_says(LEDGER_RULE_ID, signal))
+
+    def _system_says(self, rule_id: str, *signals: Signal) -> list[AlertEvent]:
+        return self._pipeline.system_says(rule_id, signals, self._now)
 
     def _acknowledge(self, entry: Entry, command: AcknowledgeCommand) -> list[Record]:
         event = self._pipeline.acknowledge(command, self._now)
@@ -180,12 +220,14 @@ class Engine:
     def _registration(self, entry: Entry) -> list[Record]:
         given = [Station.model_validate(fields) for fields in json.loads(entry.body)]
         self._stations.update({station.sensor: station for station in given})
+        self._admission.register()
         return [self._json(log.STATIONS, [station.model_dump() for station in given])]
 
     def _take_policy(self, policy: Policy) -> None:
         self._policy, self._version = policy, policy.version
         self._pipeline = Pipeline(policy, self._series, self._stations)
-        self._decoder = Decoder(policy, self._pipeline.formats, self._series)
+        self._admission.rule = policy.growth
+        self._decoder = Decoder(policy, self._pipeline.formats, self._admission)
 
     def _rules_record(self) -> Record:
         rules = {
@@ -246,8 +288,10 @@ class Engine:
         for refusal in too_old:
             self._book_refusal(doors[refusal.delivery], refusal.sensor, "quarantined")
 
-    def _book_refusal(self, door: str, sensor: str, column: str) -> None:
-        self._ledger.count(door, sensor, self._now, column, 1)
+    def _book_refusal(self, door: str, sensor: str, column: str, items: int = 1) -> None:
+        if sensor and not self._admission.knows(sensor):
+            sensor = self._ledger.stranger(door, sensor, self._now)
+        self._ledger.count(door, sensor, self._now, column, items)
 
     def _columns(self, kind: str, batch: Columns) -> list[Record]:
         if not len(batch):
@@ -316,6 +360,8 @@ class Engine:
             "published_series": self._published_series,
             "stations": [station.model_dump() for station in self._stations.values()],
             "ledger": self._ledger.facts(),
+            "floods": self._floods.facts(),
+            "admission": self._admission.facts(),
         }
         return pack(nested("pipeline", self._pipeline.snapshot()), facts)
 
@@ -335,7 +381,12 @@ class Engine:
         self._published_series = facts["published_series"]
         stations = [Station.model_validate(fields) for fields in facts["stations"]]
         self._stations = {station.sensor: station for station in stations}
+        self._admission = Admission(self._series, self._stations)
+        if "admission" in facts:
+            self._admission.restore(facts["admission"])
         self._ledger.restore(facts["ledger"])
+        if "floods" in facts:
+            self._floods.restore(facts["floods"])
         self._take_policy(Policy.model_validate_json(facts["policy"]))
 
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ingest.limits import Limiter, records
 from ingest.mqtt import MqttOptions
 from ingest.mqtt_source import MqttSource
 from ingest.mqtt_wire import Received
@@ -19,6 +20,7 @@ from lamppost.frames import Deliveries
 from lamppost.log import Log, Record
 
 from .decoding import TOO_LARGE_HEADER
+from .limits import limiter_of
 from .settings import IntakeSettings, MqttSettings, Settings
 from .sqlite_log import SqliteLog
 
@@ -33,17 +35,25 @@ class FrameWriter:
     """
 
     def __init__(
-        self, inbox: Log, clock: Clock, settings: IntakeSettings, *, window: int = 0
+        self,
+        inbox: Log,
+        clock: Clock,
+        settings: IntakeSettings,
+        *,
+        window: int = 0,
+        limiter: Limiter | None = None,
     ) -> None:
         """Take where frames go, how large they may get, and how many messages the broker sends.
 
-        ``window`` is how many it may have under way before it waits for us, 0 if unknown.
+        ``window`` is how many it may have under way before it waits for us, 0 if unknown;
+        ``limiter`` says what becomes of a device's messages, None lets everything in.
         """
         self.acknowledge: Callable[[Sequence[Received]], None] = lambda _: None
         self.hold: Callable[[bool], None] = lambda _: None
         self._inbox = inbox
         self._clock = clock
         self._settings = settings
+        self._limiter = limiter
         # A broker that has used up its window is silent until we acknowledge. With a quarter of it
         # worth a commit and half of it the most, it sends while we write, instead of in turns.
         self._most = min(settings.frame_messages, window // 2 or settings.frame_messages)
@@ -84,7 +94,7 @@ class FrameWriter:
 
     async def _commit(self, stop: asyncio.Event) -> None:
         taken = self._take()
-        records = [*_frame(taken), *self._tick()]
+        records = [*self._judged(taken), *self._tick()]
         if not records:
             return
         stored = await self._append(records, stop)
@@ -94,6 +104,16 @@ class FrameWriter:
         self.acknowledge(taken)
         if not self._over_bounds():
             self._hold(on=False)
+
+    def _judged(self, messages: Sequence[Received]) -> list[Record]:
+        """Return the records of messages: what a device sends beyond its limit goes apart."""
+        if not messages:
+            return []
+        judgement = None
+        if self._limiter is not None:
+            topics, sizes = [one.topic for one in messages], [one.size for one in messages]
+            judgement = self._limiter.judge(topics, sizes, messages[-1].received_at)
+        return records(_deliveries(messages), judgement, messages[-1].received_at)
 
     def _take(self) -> list[Received]:
         """Return the messages of the next frame."""
@@ -176,10 +196,8 @@ def _bytes(messages: Sequence[Received]) -> int:
     return sum([len(one.topic) + len(one.payload) for one in messages])
 
 
-def _frame(messages: Sequence[Received]) -> list[Record]:
-    if not messages:
-        return []
-    deliveries = Deliveries(
+def _deliveries(messages: Sequence[Received]) -> Deliveries:
+    return Deliveries(
         routes=[one.topic for one in messages],
         headers=[
             None if one.size == len(one.payload) else json.dumps({TOO_LARGE_HEADER: one.size})
@@ -189,7 +207,6 @@ def _frame(messages: Sequence[Received]) -> list[Record]:
         received_at=[one.received_at for one in messages],
         sources=["mqtt"] * len(messages),
     )
-    return [Record(log.FRAME, messages[-1].received_at, deliveries.to_bytes())]
 
 
 def mqtt_options(settings: MqttSettings) -> MqttOptions:
@@ -221,7 +238,13 @@ async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
     clock = SteadyClock()
     inbox = SqliteLog(settings.inbox_path)
     inbox.renew()
-    writer = FrameWriter(inbox, clock, settings.intake, window=settings.mqtt.receive_maximum)
+    writer = FrameWriter(
+        inbox,
+        clock,
+        settings.intake,
+        window=settings.mqtt.receive_maximum,
+        limiter=limiter_of(settings.limits, "mqtt", settings.mqtt.topics),
+    )
     try:
         async with asyncio.TaskGroup() as tasks:
             if settings.mqtt.enabled:

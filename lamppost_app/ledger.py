@@ -16,6 +16,7 @@ from lamppost.times import HOUR_NS, SECOND_NS
 COLUMNS: Final = ("received", *OUTCOMES)
 
 _PUBLISH_NS: Final = 10 * SECOND_NS
+_MOST_STRANGERS: Final = 10_000
 
 Key = tuple[str, str, int]
 
@@ -32,6 +33,8 @@ class Ledger:
         self._counts: dict[Key, dict[str, int]] = {}
         self._changed: set[Key] = set()
         self._published_at = 0
+        self._strangers_hour = 0
+        self._strangers = 0
 
     def count(self, source: str, sensor: str, at: int, column: str, items: int) -> None:
         """Book items of a sensor, received at engine time ``at`` or, so received, ended up."""
@@ -41,6 +44,21 @@ class Ledger:
         row = self._counts.setdefault(key, dict.fromkeys(COLUMNS, 0))
         row[column] += items
         self._changed.add(key)
+
+    def stranger(self, source: str, sensor: str, at: int) -> str:
+        """Return under which name to book a sensor nobody knows: its own, up to a bound per hour.
+
+        Names are the devices' choice: one that invents them must not fill the books.
+        """
+        hour = hour_of(at)
+        if hour != self._strangers_hour:
+            self._strangers_hour, self._strangers = hour, 0
+        if (source, sensor, hour) in self._counts:
+            return sensor
+        if self._strangers >= _MOST_STRANGERS:
+            return ""
+        self._strangers += 1
+        return sensor
 
     def due(self, now: int) -> bool:
         """Return whether the next rows are to be published."""
@@ -83,7 +101,12 @@ class Ledger:
         """Return the whole state as a JSON-able document."""
         rows = [[*key, *row.values()] for key, row in sorted(self._counts.items())]
         changed = [list(key) for key in sorted(self._changed)]
-        return {"rows": rows, "changed": changed, "published_at": self._published_at}
+        return {
+            "rows": rows,
+            "changed": changed,
+            "published_at": self._published_at,
+            "strangers": [self._strangers_hour, self._strangers],
+        }
 
     def restore(self, facts: Mapping[str, Any]) -> None:
         """Take over such a document."""
@@ -93,3 +116,4 @@ class Ledger:
         }
         self._changed = {(key[0], key[1], key[2]) for key in facts["changed"]}
         self._published_at = facts["published_at"]
+        self._strangers_hour, self._strangers = facts.get("strangers", (0, 0))

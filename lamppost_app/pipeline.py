@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
-from lamppost.balance import LEDGER_RULE, LEDGER_RULE_ID
-from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
+from lamppost.batch import CORRECTED, AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
 from lamppost.component import (
     Alert,
     Component,
@@ -29,6 +28,7 @@ from lamppost.policy import Policy
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
+from lamppost.system_rules import SYSTEM_RULES
 from lamppost.times import format_length
 from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
@@ -36,7 +36,7 @@ from processors.detection.stage import DetectionStage
 from processors.quality.stage import QualityStage
 from processors.windows.tumbling import Tumbling
 
-from .components import discover_all
+from .components import discover_processing
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _corrections_last(judged: JudgedBatch) -> JudgedBatch:
     corrected = judged.reasons & CORRECTION.mask != 0
     if not corrected.any():
         return judged
-    return replace(judged, revision=np.where(corrected, 2, judged.revision))
+    return replace(judged, revision=np.where(corrected, CORRECTED, judged.revision))
 
 
 class Pipeline:
@@ -82,7 +82,7 @@ class Pipeline:
         self, policy: Policy, series: SeriesTable, stations: Mapping[str, Station]
     ) -> None:
         """Build every component the policy names."""
-        discover_all()
+        discover_processing()
         self._policy = policy
         self._version = policy.version
         self._series = series
@@ -124,9 +124,9 @@ class Pipeline:
         """Take an operator's acknowledgement; None when there is no such open alert."""
         return self._book.acknowledge(command, now)
 
-    def ledger_says(self, signal: Signal, now: int) -> list[AlertEvent]:
-        """Take in whether a part of the books balances; no policy can switch this rule off."""
-        return self._book.apply(LEDGER_RULE_ID, LEDGER_RULE, self._policy.version, [signal], now)
+    def system_says(self, rule_id: str, signals: Sequence[Signal], now: int) -> list[AlertEvent]:
+        """Take in what a rule of Lamppost's own says; no policy can switch it off."""
+        return self._book.apply(rule_id, SYSTEM_RULES[rule_id], self._version, signals, now)
 
     def _alert(
         self,
@@ -174,7 +174,7 @@ class Pipeline:
     def _rule(self, rule_id: str, stations: Mapping[str, Station]) -> Alert:
         spec = self._policy.alerts[rule_id]
         where = f"alerts.{rule_id}"
-        if rule_id == LEDGER_RULE_ID:
+        if rule_id in SYSTEM_RULES:
             raise ConfigError("this name is taken by a rule of Lamppost itself", where=where)
         component = find("alert", spec.use, f"{where}.use")
         settings = component.parse(spec.settings, f"{where}.settings")
@@ -255,4 +255,4 @@ class Pipeline:
             same = {key: array for key, array in whole if not key.startswith(changed)}
             self._parts()[name][0].restore(same)
         unchanged = {rule_id for rule_id in self._rules if f"alerts.{rule_id}" in kept}
-        return self._book.retire({*unchanged, LEDGER_RULE_ID}, now)
+        return self._book.retire({*unchanged, *SYSTEM_RULES}, now)

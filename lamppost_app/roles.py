@@ -19,11 +19,7 @@ import uvloop
 from lamppost import events
 from lamppost.errors import ConfigError, StorageFailed
 
-from .engine_role import run_engine
-from .intake import run_intake
-from .portal.server import run_portal
 from .settings import Settings
-from .wiring import run_deliver
 
 STORAGE_EXIT: Final = 1
 """Exit code of a role one of whose files cannot be trusted any more."""
@@ -32,7 +28,10 @@ SUPERVISOR_VARIABLE: Final = "LAMPPOST_SUPERVISOR_PID"
 """Set by the supervisor: a role whose parent is no longer this process stops."""
 
 
+# Each role imports only what it runs: a start takes as long as its imports.
 def _intake(settings: Settings) -> None:
+    from .intake import run_intake
+
     async def until_told() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -45,18 +44,28 @@ def _intake(settings: Settings) -> None:
 
 
 def _engine(settings: Settings) -> None:
+    from .engine_role import run_engine
+
     run_engine(settings, _stop_event())
 
 
 def _deliver(settings: Settings) -> None:
+    from .wiring import run_deliver
+
     run_deliver(settings, _stop_event())
+
+
+def _portal(settings: Settings) -> None:
+    from .portal.server import run_portal
+
+    run_portal(settings)
 
 
 ROLES: Final[dict[str, Callable[[Settings], None]]] = {
     "intake": _intake,
     "engine": _engine,
     "deliver": _deliver,
-    "portal": run_portal,
+    "portal": _portal,
 }
 
 

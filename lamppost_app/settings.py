@@ -101,6 +101,29 @@ class IntakeSettings(_Section):
     tick_s: float = Field(default=1.0, gt=0)
 
 
+class LimitsSettings(_Section):
+    """What one device may send, through MQTT and through HTTP each.
+
+    A device is the level of an MQTT topic that the topic filter leaves open with its first "+", and
+    over HTTP the sensor a message names.
+
+    Attributes:
+        enabled: whether there are limits.
+        messages_per_s: messages a second in the long run; one counts once for every KiB begun.
+        burst_messages: messages at once, after a silence: by default more than a day's backlog of a
+            device that sends once a second.
+        kept_messages_per_h: messages over the limit that go to quarantine, per device and hour;
+            those beyond are refused and only counted.
+        kept_mb_per_h: megabytes of such messages that go to quarantine per hour, of all devices.
+    """
+
+    enabled: bool = True
+    messages_per_s: float = Field(default=20.0, gt=0, le=1_000_000)
+    burst_messages: int = Field(default=100_000, ge=1)
+    kept_messages_per_h: int = Field(default=10_000, ge=0)
+    kept_mb_per_h: float = Field(default=64.0, ge=0)
+
+
 class StoreSettings(_Section):
     """The portal's embedded store.
 
@@ -227,6 +250,7 @@ class Settings(BaseSettings):
     data: DataSettings = DataSettings()
     mqtt: MqttSettings = MqttSettings()
     intake: IntakeSettings = IntakeSettings()
+    limits: LimitsSettings = LimitsSettings()
     engine: EngineSettings = EngineSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     store: StoreSettings = StoreSettings()

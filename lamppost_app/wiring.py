@@ -9,13 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamppost.component import Sink, find
-from sinks.influxdb import InfluxdbSink
-from sinks.influxdb import InfluxSettings as InfluxSinkSettings
 from sinks.mqtt_client import BrokerSettings
-from sinks.mqtt_out import MqttOutSettings as MqttSinkSettings
-from sinks.mqtt_out import MqttOutSink
-from sinks.open_data.sink import OpenDataSettings as OpenDataSinkSettings
-from sinks.open_data.sink import OpenDataSink
 
 from .components import discover_all
 from .cursors import Cursors
@@ -36,12 +30,11 @@ def destinations(settings: Settings) -> list[Destination]:
     """Return the sinks the deliver role runs (the portal runs the store itself)."""
     found: list[Destination] = []
     if settings.influxdb.enabled:
-        found.append(Destination(InfluxdbSink(_influx(settings))))
+        found.append(Destination(_influxdb(settings)))
     if settings.open_data.enabled:
-        open_data = OpenDataSinkSettings(dir=settings.open_data_path)
-        found.append(Destination(OpenDataSink(open_data), settings.open_data.every_s))
+        found.append(Destination(_open_data(settings), settings.open_data.every_s))
     if settings.mqtt_out.enabled:
-        found.append(Destination(MqttOutSink(_mqtt(settings))))
+        found.append(Destination(_mqtt_out(settings)))
     return [*found, *(_named(name, raw) for name, raw in settings.sinks.items())]
 
 
@@ -79,21 +72,35 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
     stop.wait()
 
 
-def _influx(settings: Settings) -> InfluxSinkSettings:
+# The library of a destination is imported where that destination is in use: it may take longer than
+# all the rest of a start.
+def _influxdb(settings: Settings) -> Sink:
+    from sinks.influxdb import InfluxdbSink, InfluxSettings
+
     given = settings.influxdb
-    return InfluxSinkSettings(
-        url=given.url,
-        org=given.org,
-        bucket=given.bucket,
-        token=given.token,
-        readings=given.readings,
-        timeout_s=given.timeout_s,
+    return InfluxdbSink(
+        InfluxSettings(
+            url=given.url,
+            org=given.org,
+            bucket=given.bucket,
+            token=given.token,
+            readings=given.readings,
+            timeout_s=given.timeout_s,
+        )
     )
 
 
-def _mqtt(settings: Settings) -> MqttSinkSettings:
+def _open_data(settings: Settings) -> Sink:
+    from sinks.open_data.sink import OpenDataSettings, OpenDataSink
+
+    return OpenDataSink(OpenDataSettings(dir=settings.open_data_path))
+
+
+def _mqtt_out(settings: Settings) -> Sink:
+    from sinks.mqtt_out import MqttOutSettings, MqttOutSink
+
     reached = broker(settings.mqtt, client_id=f"{settings.mqtt.client_id}-out")
-    return MqttSinkSettings(**reached.model_dump(), prefix=settings.mqtt_out.prefix)
+    return MqttOutSink(MqttOutSettings(**reached.model_dump(), prefix=settings.mqtt_out.prefix))
 
 
 def broker(given: MqttSettings, **changes: object) -> BrokerSettings:

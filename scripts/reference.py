@@ -158,6 +158,7 @@ def policy_reference() -> str:
     models: dict[str, type[BaseModel]] = {
         "routes[]": policy.Route,
         "time": policy.TimeRule,
+        "growth": policy.GrowthRule,
         "alerts.<id>": policy.AlertRule,
         "publication": policy.Publication,
     }

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from lamppost import log
 from lamppost.balance import Tally, hour_of
+from lamppost.batch import AMENDED
 from lamppost.frames import arrow_batch
 from lamppost.log import Entry
 
@@ -52,12 +53,12 @@ UPDATE quarantine SET payload = ''::BLOB WHERE octet_length(payload) > 0 AND EXI
     FROM quarantine_states AS decided WHERE decided.state = 'dropped'
     AND decided.message = quarantine.entry AND decided.row = quarantine.position)
 """
-_COUNT_HELD: Final = """
+_COUNT_HELD: Final = f"""
 SELECT hours.hour, staged.series, count(*) FROM staged JOIN hours ON hours.entry = staged.entry
 JOIN readings AS held ON held.series = staged.series AND held.time = staged.time
     AND (held.revision, held.entry) >= (staged.revision, staged.entry)
-WHERE staged.revision = 0 AND held.time BETWEEN ? AND ? GROUP BY ALL
-"""
+WHERE staged.revision <> {AMENDED} AND held.time BETWEEN ? AND ? GROUP BY ALL
+"""  # noqa: S608 - a fixed number
 
 
 def apply_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> Tally:

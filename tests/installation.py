@@ -118,6 +118,10 @@ class Installation:
                 found[words[words.index("--role") + 1]] = pid
         return found
 
+    def cpu_s(self) -> dict[str, float]:
+        """Return the processor time every role has taken."""
+        return {role: _cpu_s(pid) for role, pid in self.pids().items()}
+
     def kill(self, role: str) -> None:
         """End one role without warning."""
         self.look_at_memory()
@@ -246,6 +250,11 @@ def _gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_rss(pid: int) -> int:

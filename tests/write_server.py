@@ -89,6 +89,8 @@ def _parts(line: str) -> tuple[str, str, str]:
 def _handler(owner: WriteServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Otherwise each answer with a body waits 40 ms for the client's system.
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

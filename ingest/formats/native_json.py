@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, groupby, repeat
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import chain, groupby
 from typing import Annotated, Any, ClassVar, Final, NotRequired
 
+import numpy as np
 from pydantic import (
     ConfigDict,
     Field,
@@ -19,8 +22,9 @@ from pydantic import (
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from lamppost.component import Example, register
-from lamppost.decoded import Decoded
+from lamppost.decoded import Columns, Decoded
 from lamppost.frames import Deliveries
+from lamppost.instants import parse_instants
 from lamppost.series import qualifiers_text
 from lamppost.state import Snapshot
 from lamppost.times import NO_TIME, parse_instant
@@ -111,11 +115,19 @@ class Message(TypedDict):
 
 
 _Pairs = tuple[tuple[str, str], ...]
-_Shape = tuple[str, tuple[str, ...], _Pairs, _Pairs]
+_Shape = tuple[str | _Pairs, ...]
 
 _NAN: Final = float("nan")
 _NONE: Final[dict[str, str]] = {}
+MOST_VALUES: Final = 50_000
+"""Numbers in one message: more than a month of minutes."""
+_TOO_DEEP: Final = "recursion limit"
+"""What the validator says of anything nested more than some 200 levels deep."""
 _SHAPES_KEPT: Final = 131_072
+_BETWEEN: Final = b",\n"
+# Where none of these is in a frame, no message in it has units or qualifiers, however spelled.
+_NOT_PLAIN: Final = (b'"units"', b'"qualifiers"', b"\\")
+_QUOTE: Final = ord('"')
 _OPEN: Final = ord("{")
 _CLOSE: Final = ord("}")
 _MESSAGES: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
@@ -148,28 +160,28 @@ class NativeJson:
 
     def decode(self, deliveries: Deliveries, rows: Sequence[int], out: Decoded) -> None:
         """Append the readings of the messages at ``rows``."""
-        payloads = deliveries.payloads
-        pairs = [(row, payloads[row]) for row in rows]
-        whole = [row for row, text in pairs if text and text[0] == _OPEN and text[-1] == _CLOSE]
-        if len(whole) < len(rows):
-            whole = [row for row in rows if _is_object(payloads[row])]
-        for row in rows if len(whole) < len(rows) else ():
-            if not _is_object(payloads[row]):
-                out.refuse(row, "malformed", "not a JSON object")
-        # Payloads are joined only where none can lean on its neighbour: the line feed between two
-        # ends a text left open, the brace that begins the next ends an object left open, and a list
-        # cannot be left open where there is no "[". Those with one are read one by one.
-        if b"[" not in b"".join([payloads[row] for row in whole]):
-            self._decode_whole(payloads, whole, out)
+        payloads = [deliveries.payloads[row] for row in rows]
+        body = _joined(payloads)
+        if _stand_alone(body, payloads):
+            self._decode_joined(body, payloads, rows, out)
             return
-        for joinable, run in groupby(whole, lambda row: b"[" not in payloads[row]):
-            for part in [list(run)] if joinable else [[row] for row in run]:
-                self._decode_whole(payloads, part, out)
+        whole = []
+        for row, payload in zip(rows, payloads, strict=True):
+            if _is_object(payload):
+                whole.append((row, payload))
+            else:
+                out.refuse(row, "malformed", "not a JSON object")
+        # Those with a list are read one by one: see _stand_alone.
+        for joinable, run in groupby(whole, lambda pair: b"[" not in pair[1]):
+            for part in [list(run)] if joinable else [[pair] for pair in run]:
+                some_rows, some = [row for row, _ in part], [payload for _, payload in part]
+                self._decode_joined(_joined(some), some, some_rows, out)
 
-    def _decode_whole(self, payloads: list[bytes], rows: Sequence[int], out: Decoded) -> None:
+    def _decode_joined(
+        self, body: bytes, payloads: Sequence[bytes], rows: Sequence[int], out: Decoded
+    ) -> None:
         if not rows:
             return
-        body = b"[" + b",\n".join([payloads[row] for row in rows]) + b"]"
         try:
             messages = _MESSAGES.validate_json(body)
         except ValidationError as error:
@@ -177,16 +189,20 @@ class NativeJson:
                 _refuse(error, rows[0], out)
                 return
             messages = []
+        plain = not any(sign in body for sign in _NOT_PLAIN)
+        clear = len(messages) == len(rows) and _is_all_told(body, messages, plain=plain)
         if len(messages) == len(rows) == 1:
-            _read(rows[0], messages[0], out)
-        elif len(messages) == len(rows):
-            _read_all(rows, messages, out)
+            if clear or not _refuse_doubled(body, rows[0], messages[0], out):
+                _read(rows[0], messages[0], out)
+        elif clear:
+            _read_all(rows, messages, out, plain=plain)
         elif len(rows) == 1:
             out.refuse(rows[0], "malformed", "more than one JSON object")
         else:
             middle = len(rows) // 2
-            self._decode_whole(payloads, rows[:middle], out)
-            self._decode_whole(payloads, rows[middle:], out)
+            for half in (slice(middle), slice(middle, None)):
+                some = payloads[half]
+                self._decode_joined(_joined(some), some, rows[half], out)
 
     def snapshot(self) -> Snapshot:
         """Return nothing: each message stands for itself."""
@@ -196,13 +212,70 @@ class NativeJson:
         """Take over nothing."""
 
 
+def _joined(payloads: Sequence[bytes]) -> bytes:
+    return b"[" + _BETWEEN.join(payloads) + b"]"
+
+
+def _stand_alone(body: bytes, payloads: Sequence[bytes]) -> bool:
+    """Return whether no payload of a joined body can lean on its neighbour.
+
+    The line feed between two ends a text left open, the brace that begins the next ends an object
+    left open, and a list cannot be left open where there is no "[".
+    """
+    signs = np.frombuffer(body, np.uint8)
+    lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
+    ends = np.cumsum(lengths + len(_BETWEEN)) - 1
+    opened, closed = signs[ends - lengths] == _OPEN, signs[ends - 1] == _CLOSE
+    return body.find(b"[", 1) < 0 and bool(opened.all() and closed.all())
+
+
 def _is_object(payload: bytes) -> bool:
     stripped = payload.strip(b" \t\r\n")
     return stripped[:1] == b"{" and stripped[-1:] == b"}"
 
 
+def _is_all_told(body: bytes, messages: Sequence[Message], *, plain: bool) -> bool:
+    """Return whether every name and text of a body is in its messages: None was named twice.
+
+    JSON does not say what an object means that names something twice; the reader of it takes the
+    last. Then there are more quotation marks than names and texts. An escaped one looks the same.
+    """
+    stamps = [message.get("time") for message in messages]
+    quoted = len(messages) + sum(map(len, messages))
+    quoted += sum([len(message["values"]) for message in messages])
+    quoted += sum([stamp.__class__ is str for stamp in stamps])
+    if not plain or len(messages) == 1:
+        for message in messages:
+            stamp = message.get("time")
+            quoted += 2 * len(message.get("units", _NONE)) + 2 * len(
+                message.get("qualifiers", _NONE)
+            )
+            if isinstance(stamp, list):
+                quoted += sum([one.__class__ is str for one in stamp])
+    return 2 * quoted == np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTE)
+
+
+def _refuse_doubled(body: bytes, row: int, message: Message, out: Decoded) -> bool:
+    """Refuse a message that names something twice; return whether it does."""
+    doubled: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        counts = Counter(name for name, _ in pairs)
+        doubled.extend(name for name, count in counts.items() if count > 1)
+
+    # As floats, because the reader of whole numbers refuses very long ones.
+    json.loads(body, object_pairs_hook=look, parse_int=float)
+    if not doubled:
+        return False
+    out.refuse(row, "duplicate_key", f"{doubled[0]!r} stands twice", message["sensor"])
+    return True
+
+
 def _refuse(error: ValidationError, row: int, out: Decoded) -> None:
     first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid" and _TOO_DEEP in first["msg"]:
+        out.refuse(row, "too_deep", first["msg"])
+        return
     if first["type"] == "json_invalid":
         out.refuse(row, "malformed", first["msg"])
         return
@@ -210,51 +283,57 @@ def _refuse(error: ValidationError, row: int, out: Decoded) -> None:
     out.refuse(row, "schema", f"{path}: {first['msg']}")
 
 
-def _read_all(rows: Sequence[int], messages: Sequence[Message], out: Decoded) -> None:
+def _read_all(
+    rows: Sequence[int], messages: Sequence[Message], out: Decoded, *, plain: bool
+) -> None:
     """Read messages without lists, column by column: a call for each would cost more than it does.
 
     What a message's numbers mean follows from its sensor, the names of its values, its units and
-    its qualifiers, which repeat from message to message.
+    its qualifiers, which repeat from message to message. ``plain`` says that none has either.
     """
     tables: list[dict[str, Any]] = [message["values"] for message in messages]
-    shapes = list(_shapes(messages, tables))
-    meanings: list[Any] = list(map(out.shapes.get, shapes))
+    known = out.shapes.get
+    if plain:
+        meanings: list[Any] = [
+            known((message["sensor"], *message["values"])) for message in messages
+        ]
+    else:
+        meanings = [known(_shape(message)) for message in messages]
     if None in meanings:
-        meanings = [_learn(shape, out) for shape in shapes]
+        meanings = [_learn(message, out) for message in messages]
+    delivery = np.array(rows, np.int64)
     stamps: list[Any] = [message.get("time", "") for message in messages]
-    instants = {stamp: parse_instant(stamp) for stamp in set(stamps)}
-    times = [instants[stamp] for stamp in stamps]
-    values = list(chain.from_iterable(map(dict.values, tables)))
-    if None in values:
-        values = [_NAN if value is None else value for value in values]
-    if len(values) > len(rows):
+    time = parse_instants(stamps)
+    value = np.array(list(chain.from_iterable(map(dict.values, tables))), np.float64)
+    if len(value) > len(rows):
         sizes = list(map(len, tables))
-        rows = list(chain.from_iterable(map(repeat, rows, sizes)))
-        times = list(chain.from_iterable(map(repeat, times, sizes)))
-    out.extend_columns(rows, chain.from_iterable(meanings), values, times)
+        delivery, time = np.repeat(delivery, sizes), np.repeat(time, sizes)
+    meaning = np.array(list(chain.from_iterable(meanings)), np.int64)
+    out.extend_columns(Columns(delivery, meaning, time, value))
 
 
-def _shapes(messages: Sequence[Message], tables: Sequence[dict[str, Any]]) -> Iterator[_Shape]:
-    sensors = [message["sensor"] for message in messages]
-    if all("units" not in message and "qualifiers" not in message for message in messages):
-        return zip(sensors, map(tuple, tables), repeat(()), repeat(()), strict=False)
-    units = [tuple(message.get("units", _NONE).items()) for message in messages]
-    qualifiers = [tuple(message.get("qualifiers", _NONE).items()) for message in messages]
-    return zip(sensors, map(tuple, tables), units, qualifiers, strict=True)
+def _shape(message: Message) -> _Shape:
+    units, qualifiers = message.get("units"), message.get("qualifiers")
+    if not units and not qualifiers:
+        return (message["sensor"], *message["values"])
+    pairs = tuple((units or _NONE).items()), tuple((qualifiers or _NONE).items())
+    return (message["sensor"], *message["values"], *pairs)
 
 
-def _learn(shape: _Shape, out: Decoded) -> tuple[int, ...]:
+def _learn(message: Message, out: Decoded) -> tuple[int, ...]:
     """Return the numbers of a message's meanings, and remember them."""
+    shape = _shape(message)
     known = out.shapes.get(shape)
     if known is None:
         if len(out.shapes) >= _SHAPES_KEPT:
             out.shapes.clear()
-        sensor, quantities, given, pairs = shape
-        units, qualifiers = dict(given), qualifiers_text(dict(pairs))
-        known = tuple(
-            out.number(sensor, quantity, qualifiers, units.get(quantity)) for quantity in quantities
+        units, qualifiers = message.get("units", _NONE), message.get("qualifiers", _NONE)
+        known = out.shapes[shape] = tuple(
+            out.number(
+                message["sensor"], quantity, qualifiers_text(qualifiers), units.get(quantity)
+            )
+            for quantity in message["values"]
         )
-        out.shapes[shape] = known
     return known
 
 
@@ -264,6 +343,11 @@ def _read(row: int, message: Message, out: Decoded) -> None:
     given = message.get("qualifiers")
     qualifiers = qualifiers_text(given) if given else ""
     if isinstance(stamp, list):
+        asked = len(stamp) * len(message["values"])
+        if asked > MOST_VALUES:
+            detail = f"{asked} numbers; at most {MOST_VALUES} in one message"
+            out.refuse(row, "too_many_values", detail, message["sensor"])
+            return
         _read_many(row, message, [parse_instant(item) for item in stamp], qualifiers, out)
         return
     sensor = message["sensor"]

@@ -17,7 +17,8 @@ from lamppost.policy import Policy, load_policy
 from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesTable, qualifiers_mapping
 from lamppost.times import format_instant, is_instant, parse_instant
-from lamppost_app.components import discover_all
+from lamppost_app.admission import Admission
+from lamppost_app.components import discover_processing
 from lamppost_app.decoding import DecodedFrame, Decoder
 
 from .options import PolicyOption, load_settings
@@ -63,10 +64,10 @@ def decode(
 
 def make_decoder(rules: Policy, series: SeriesTable) -> Decoder:
     """Return a decoder with fresh formats."""
-    discover_all()
+    discover_processing()
     names = {route.format for route in rules.routes}
     formats = {name: find("format", name, "routes").cls() for name in sorted(names)}
-    return Decoder(rules, formats, series)
+    return Decoder(rules, formats, Admission(series, ()))
 
 
 def _print(frame: DecodedFrame, series: SeriesTable) -> None:

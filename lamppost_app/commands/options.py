@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from lamppost_app import settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 ConfigOption = Annotated[
     Path | None,
@@ -38,5 +40,7 @@ def printable(text: str) -> str:
 
 def wide_console() -> Console:
     """Return where tables go: as wide as the terminal, or as they need to be in a file."""
+    from rich.console import Console
+
     console = Console()
     return console if console.is_terminal else Console(width=200)

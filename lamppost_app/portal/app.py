@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from ingest.http_push import PushLimits, push_router
+from lamppost_app.limits import limiter_of
 
 from . import (
     api,
@@ -70,7 +71,13 @@ def create_app(context: PortalContext) -> FastAPI:
     if http.push:
         limits = PushLimits(body_bytes=http.max_body_bytes)
         token = http.push_token.get_secret_value()
-        push = push_router(context.inbox, clock=context.clock, token=token, limits=limits)
+        push = push_router(
+            context.inbox,
+            clock=context.clock,
+            token=token,
+            limits=limits,
+            limiter=limiter_of(context.settings.limits, "http"),
+        )
         app.include_router(push)
     # Acknowledging ends in a fixed word after a free path, so it has to be asked before the page.
     for module in (

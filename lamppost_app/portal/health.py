@@ -157,6 +157,7 @@ class _Figures(Collector):
         yield CounterMetricFamily(
             "lamppost_store_entries", "Outbox entries stored.", value=self._context.store.cursor()
         )
+        yield self._quarantined(queries.quarantined_by_code(reader))
         rows = GaugeMetricFamily("lamppost_store_rows", "Rows of the store.", labels=["table"])
         for name, count in queries.table_sizes(reader).items():
             rows.add_metric([name], count)
@@ -199,4 +200,15 @@ class _Figures(Collector):
         for row in ledger:
             for outcome in ("accepted", "duplicate", "quarantined", "refused"):
                 family.add_metric([row["source"], outcome], row[outcome])
+        return family
+
+    @staticmethod
+    def _quarantined(counts: dict[str, int]) -> Metric:
+        family = GaugeMetricFamily(
+            "lamppost_quarantine_messages",
+            "Messages in quarantine by code; rate_limited are those of devices over their limit.",
+            labels=["code"],
+        )
+        for code, count in counts.items():
+            family.add_metric([code], count)
         return family

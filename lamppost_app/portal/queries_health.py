@@ -40,6 +40,12 @@ def ledger_by_source(reader: StoreReader) -> list[Row]:
     )
 
 
+def quarantined_by_code(reader: StoreReader) -> dict[str, int]:
+    """Return how many messages are kept in quarantine, by reason code."""
+    rows = reader.rows("SELECT code, count(*) AS count FROM quarantine GROUP BY code ORDER BY code")
+    return {row["code"]: row["count"] for row in rows}
+
+
 def table_sizes(reader: StoreReader) -> dict[str, int]:
     """Return how many rows the larger tables have."""
     names = ("series", "stations", "readings", "aggregates", "indices", "quarantine")

@@ -8,11 +8,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from lamppost.balance import LEDGER_RULE, LEDGER_RULE_ID
 from lamppost.component import all_reasons
 from lamppost.flags import Reason
 from lamppost.policy import Publication
 from lamppost.quantities import QUANTITIES
+from lamppost.system_rules import SYSTEM_RULES
 from sinks.store_reader import StoreReader
 
 _PRINTED_UNITS = {
@@ -52,8 +52,8 @@ class Rulebook:
 
     def rule(self, rule_id: str) -> dict[str, Any] | None:
         """Return an alert rule, of the policy or of Lamppost itself."""
-        if rule_id == LEDGER_RULE_ID:
-            return LEDGER_RULE.model_dump()
+        if rule_id in SYSTEM_RULES:
+            return SYSTEM_RULES[rule_id].model_dump()
         rules: dict[str, dict[str, Any]] = self.content.get("alerts", {})
         return rules.get(rule_id)
 

@@ -305,7 +305,8 @@ def _booked(counted: Recount, said: Said) -> Iterator[Violation]:
     refusals = said.quarantine.select(["code", "detail"]).to_pylist()
     unread = sum(_refusals(row) for row in refusals if row["code"] != "beyond_horizon")
     truth = {
-        "received": counted.items + unread,
+        "received": counted.items + unread + counted.refused,
+        "refused": counted.refused,
         "duplicate": counted.duplicates,
         "accepted": counted.items - counted.duplicates - counted.too_old,
         "quarantined": unread + counted.too_old,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from tests.chaos.mqtt_stream import PUBACK, PUBLISH, Packets, publication
 
 _CHUNK = 1 << 16
-_CONNECT = 1
+_CONNECT, _CONNACK = 1, 2
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Passage:
 
     Attributes:
         opened_at: monotonic seconds when it was made.
+        welcomed_at: monotonic seconds when the broker accepted it, 0 while it has not.
         first_ack_at: monotonic seconds of the first PUBACK, 0 while there was none.
         published, acknowledged: how many messages came in and were acknowledged.
         stray: acknowledgements of identifiers that were not under way in this connection.
@@ -31,6 +32,7 @@ class Passage:
     """
 
     opened_at: float
+    welcomed_at: float = 0.0
     first_ack_at: float = 0.0
     published: int = 0
     acknowledged: int = 0
@@ -65,7 +67,12 @@ class RecordingProxy:
         self._flowing = threading.Event()
         self._flowing.set()
         self._closed = False
-        self._run(self._accept)
+        self._run(self._accept, self._server)
+
+    @property
+    def acknowledgements(self) -> int:
+        """How many acknowledgements passed by, those of repeats too."""
+        return sum(passage.acknowledged for passage in self.passages)
 
     def cut(self) -> None:
         """Break every connection there is."""
@@ -73,6 +80,17 @@ class RecordingProxy:
             sockets = list(self._sockets)
         for sock in sockets:
             _shut(sock)
+
+    def shut(self) -> None:
+        """Let nobody in any more, as if nothing listened, and break every connection there is."""
+        _shut(self._server)
+        self._server.close()
+        self.cut()
+
+    def reopen(self) -> None:
+        """Listen again where it did."""
+        self._server = socket.create_server(("127.0.0.1", self.port))
+        self._run(self._accept, self._server)
 
     def stall(self, *, on: bool) -> None:
         """Pass nothing on, or go on; connections stay."""
@@ -96,10 +114,10 @@ class RecordingProxy:
         self._threads.append(thread)
         thread.start()
 
-    def _accept(self) -> None:
+    def _accept(self, server: socket.socket) -> None:
         while not self._closed:
             try:
-                ours, _ = self._server.accept()
+                ours, _ = server.accept()
             except OSError:
                 return
             self._join(ours)
@@ -159,6 +177,8 @@ class RecordingProxy:
         _shut(target)
 
     def _from_broker(self, passage: Passage, first: int, body: bytes) -> None:
+        if first >> 4 == _CONNACK:
+            passage.welcomed_at = 0.0 if body[1] else time.monotonic()
         if first >> 4 != PUBLISH:
             return
         mid, payload = publication(first, body, speaks_5=passage.speaks_5)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lamppost import log
+from lamppost.flooding import read_throttled
 from lamppost.frames import Deliveries
 from lamppost.log import Entry
 from lamppost.policy import Policy
@@ -28,7 +29,17 @@ from tests.chaos.evidence import every_entry, opened
 _NEVER = -(2**62)
 _NATIVE = ("/readings", "/api/v1/readings")
 # Refused as a whole: nothing of such a message goes on.
-WHOLE = ("no_format", "malformed", "schema", "too_large", "damaged", "engine_error")
+WHOLE = (
+    "no_format",
+    "malformed",
+    "schema",
+    "too_large",
+    "too_deep",
+    "too_many_values",
+    "duplicate_key",
+    "damaged",
+    "engine_error",
+)
 
 
 class Window(NamedTuple):
@@ -49,6 +60,7 @@ class Recount:
         corrected: instants that came with several values.
         items: readings that came, duplicates and late ones too.
         duplicates, too_old: how many of them.
+        refused: messages a door refused and only counted.
         unread: messages neither the loop nor quarantine knows what to do with.
         last_reading_at, last_tick_at: instants of the newest frame and tick.
     """
@@ -60,6 +72,7 @@ class Recount:
     items: int = 0
     duplicates: int = 0
     too_old: int = 0
+    refused: int = 0
     unread: list[bytes] = field(default_factory=list)
     last_reading_at: int = 0
     last_tick_at: int = 0
@@ -104,6 +117,15 @@ class Counter:
                 self._messages(Deliveries.from_bytes(entry.body))
             case log.REPLAY if not aside:
                 self._messages(read_replay(entry.body)[0])
+            case log.THROTTLED if not aside:
+                self._kept(read_throttled(entry.body)[0])
+            case log.EXCESS if not aside:
+                self.found.refused += sum(one["refused"] for one in json.loads(entry.body))
+
+    def _kept(self, deliveries: Deliveries) -> None:
+        """Note messages over a limit, which nothing looks into."""
+        self.found.payloads.update(deliveries.payloads)
+        self.found.last_reading_at = max([self.found.last_reading_at, *deliveries.received_at])
 
     def _messages(self, deliveries: Deliveries) -> None:
         found = self.found
@@ -121,12 +143,16 @@ class Counter:
                 continue
             if fresh:
                 found.order.setdefault(message["sensor"], []).append(payload)
+            unplaced: set[SeriesKey] = set()
             for key, time, value in readings:
-                self._reading(key, time, value, deliveries.received_at[row], row)
+                received = deliveries.received_at[row]
+                if self._not_before <= time <= received + self._max_ahead:
+                    self._reading(key, time, value)
+                elif key not in unplaced:  # a second one has no instant to be told by
+                    unplaced.add(key)
+                    self._reading(key, received + row, value)
 
-    def _reading(self, key: SeriesKey, time: int, value: float, received: int, row: int) -> None:
-        if time < self._not_before or time > received + self._max_ahead:
-            time = received + row
+    def _reading(self, key: SeriesKey, time: int, value: float) -> None:
         self.found.items += 1
         newest = self._newest.get(key, _NEVER)
         self._newest[key] = max(newest, time)

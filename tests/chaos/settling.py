@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 
 from tests.chaos.mqtt_proxy import RecordingProxy
 from tests.installation import Installation
 
+_QUIET_S = 3.0
 SINKS = ("influxdb", "open_data", "store")
 
 
@@ -25,7 +27,32 @@ def settle(
     then demands all of it.
     """
     wanted = set(published)
-    installation.wait_until(lambda: wanted <= proxy.acknowledged.keys(), seconds)
+    installation.wait_until(
+        lambda: wanted <= proxy.acknowledged.keys() and proxy.acknowledgements >= len(published),
+        seconds,
+    )
+    installation.wait_until(lambda: not proxy.passages[-1].under_way, seconds)
+    _finish(installation, sinks, seconds)
+
+
+def settle_what_came(
+    installation: Installation,
+    proxy: RecordingProxy,
+    *,
+    sinks: tuple[str, ...] = SINKS,
+    seconds: float = 300.0,
+) -> None:
+    """Do the same where the broker may have lost something: wait until nothing comes any more."""
+    known, since = -1, time.monotonic()
+    until = since + seconds
+    while time.monotonic() < min(since + _QUIET_S, until):
+        if len(proxy.acknowledged) != known:
+            known, since = len(proxy.acknowledged), time.monotonic()
+        time.sleep(0.1)
+    _finish(installation, sinks, seconds)
+
+
+def _finish(installation: Installation, sinks: tuple[str, ...], seconds: float) -> None:
     installation.let_a_day_pass()
     installation.wait_until_delivered(*sinks, seconds=seconds)
     assert installation.stop() == 0, installation.output()

@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -144,7 +145,7 @@ def frame_of(messages: Sequence[Message]) -> Deliveries:
 def plain(out: Decoded) -> list[Reading]:
     """Return readings as they compare: by message, meaning, time and exact value."""
     meanings = out.measurements()
-    columns = zip(out.delivery, out.meaning, out.time, out.value, strict=True)
+    columns = zip(*map(np.ndarray.tolist, out.columns()), strict=True)
     return [
         (row, meanings[number], time, repr(float(value))) for row, number, time, value in columns
     ]
@@ -217,10 +218,10 @@ def test_a_format_reads_its_own_examples(component: Component) -> None:
         out = Decoded()
         component.cls().decode(frame_of([(shown.route, shown.payload)]), [0], out)
 
-        meanings = [out.measurements()[number] for number in out.meaning]
+        meanings = [out.measurements()[number] for number in out.columns().meaning]
         found = [
             (meaning.sensor, meaning.quantity, value)
-            for meaning, value in zip(meanings, out.value, strict=True)
+            for meaning, value in zip(meanings, out.columns().value.tolist(), strict=True)
         ]
         assert tuple(found) == shown.readings
         assert out.refused == []

@@ -120,7 +120,7 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
 
 
 # Where the code stands in a call: refuse(row, code, ...), Refusal(row, code, ...) and so on.
-CODE_AT = {"refuse": 1, "Refusal": 1, "_quarantine_entry": 1, "FormatError": 0}
+CODE_AT = {"TurnedAway": 0, "refuse": 1, "Refusal": 1, "_quarantine_entry": 1, "FormatError": 0}
 
 
 def codes_used() -> dict[str, str]:

@@ -190,8 +190,9 @@ deliveries.add(example.route, example.payload, 0, source="mqtt")
 deliveries.add(example.route, b"\\xff", 0, source="mqtt")
 out = Decoded()
 find("format", "balcony_csv", "").cls().decode(deliveries, [0, 1], out)
-meanings = [out.measurements()[number] for number in out.meaning]
-read = [(meaning.sensor, meaning.quantity, value) for meaning, value in zip(meanings, out.value)]
+meanings = [out.measurements()[number] for number in out.columns().meaning]
+values = out.columns().value.tolist()
+read = [(meaning.sensor, meaning.quantity, value) for meaning, value in zip(meanings, values)]
 assert read == list(example.readings), read
 assert [refusal.code for refusal in out.refused] == ["malformed"]
 

@@ -16,6 +16,7 @@ import pytest
 
 from lamppost import log
 from lamppost.balance import BalanceCommand
+from lamppost.flooding import EXCESSES, Excess, throttled_bytes
 from lamppost.frames import Deliveries, arrow_batch
 from lamppost.log import Entry, Record
 from lamppost.quarantine import DropCommand, MessageId, Replay, replay_bytes
@@ -36,7 +37,10 @@ def decisions(at: int) -> list[Record]:
         command="drop_quarantined", messages=(MessageId(7, 0),), by="ada", reason="noise"
     )
     short = BalanceCommand(sink="store", balanced=False, sensor="a", accepted=5, stored=4, rows=1)
+    excess = Excess(source="mqtt", device="loud", messages=9, kept=1, refused=5, per_s=1.0, burst=3)
     return [
+        Record(log.THROTTLED, at, throttled_bytes(unread, ["loud"])),
+        Record(log.EXCESS, at, EXCESSES.dump_json([excess])),
         Record(log.FRAME, at, unread.to_bytes()),
         Record(log.REPLAY, at, again),
         Record(log.COMMAND, at, dropped.model_dump_json().encode()),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typer.testing import CliRunner, Result
 from lamppost import log
 from lamppost.balance import LEDGER_RULE_ID, Tally
 from lamppost.component import Sink
+from lamppost.frames import Deliveries
 from lamppost.log import Entry, Record
 from lamppost.times import HOUR_NS, MINUTE_NS
 from lamppost_app.cli import app
@@ -189,7 +191,7 @@ def test_a_crash_between_store_and_books_counts_nothing_twice(
     with monkeypatch.context() as patch:
         patch.setattr(Cursors, "advance", _crash)
         with pytest.raises(KeyboardInterrupt):
-            runner._step()
+            runner.step()
     store.close()
     assert system.cursors.position("store") == 0
 
@@ -276,3 +278,28 @@ def test_a_policy_change_does_not_close_the_alert(system: System) -> None:
     system.work()
 
     assert [event["kind"] for event in system.alerts()] == ["firing"]
+
+
+def test_a_number_sent_again_with_another_value_is_stored_as_itself(tmp_path: Path) -> None:
+    """A correction is accepted and stored; it stands in the place of the former."""
+    made = System(tmp_path)
+    city = city_records(2, air_quality=1, traffic=0)
+    frame = next(record for record in city if record.kind == log.FRAME)
+    corrected = Deliveries.from_bytes(frame.body)
+    for value in (b"1", b"2"):
+        corrected.payloads = [
+            re.sub(rb'("[a-z0-9_]+"):[-0-9.]+', rb"\1:" + value, one) for one in corrected.payloads
+        ]
+        city.append(Record(log.FRAME, city[-1].at, corrected.to_bytes()))
+    made.inbox.append(city)
+    made.tick(city[-1].at + MINUTE_NS)
+    made.deliver(made.store())
+    with WriteServer() as server:
+        made.deliver(InfluxdbSink(InfluxSettings(url=server.url)))
+
+    told, alerts = json.loads(made.ledger("--json").stdout), made.alerts()
+    for opened in (made.inbox, made.outbox, made.cursors):
+        opened.close()
+
+    assert told["balanced"]
+    assert alerts == []

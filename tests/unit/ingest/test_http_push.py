@@ -17,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.http_push import PushLimits, _split, push_router
+from ingest.limits import Limiter, Limits
 from lamppost.clock import ManualClock
+from lamppost.flooding import EXCESSES
 from lamppost.frames import Deliveries
-from lamppost.log import FRAME, Entry, Log, Record
+from lamppost.log import EXCESS, FRAME, THROTTLED, Entry, Log, Record
 from lamppost_app.sqlite_log import SqliteLog
 
 NOW = 1_795_300_200_000_000_000
@@ -282,3 +284,101 @@ def test_splitting_loses_nothing(messages: list[dict[str, Any]], form: str) -> N
 
     assert [piece.decode() for piece in found.taken] == texts
     assert found.rejected == []
+
+
+async def push_through(app: FastAPI, *bodies: bytes) -> list[httpx.Response]:
+    """Push bodies one after the other, and wait until counts have been entered."""
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answers = [await client.post(URL, content=body, headers=TYPE) for body in bodies]
+    waiting = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    await asyncio.gather(*waiting)
+    return answers
+
+
+def limited_app(log: Log) -> FastAPI:
+    """Return an application whose sensors may send two messages, and one more into quarantine."""
+    app = FastAPI()
+    limits = Limits(messages_per_s=0.01, burst_messages=2, kept_messages_per_h=1)
+    limiter = Limiter(limits, "http")
+    app.include_router(push_router(log, clock=ManualClock(NOW), limiter=limiter))
+    return app
+
+
+def message_of(sensor: str) -> bytes:
+    """Return a message of a sensor."""
+    return json.dumps({"sensor": sensor, "values": {"pm10": 1}}).encode()
+
+
+def test_a_sensor_over_its_limit_is_told_to_wait(inbox: SqliteLog) -> None:
+    """429 with Retry-After, nothing of it stored, but counted; another sensor is not affected."""
+    app, noisy = limited_app(inbox), message_of("noisy")
+
+    answers = asyncio.run(push_through(app, *[noisy] * 6, message_of("calm")))
+
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 429, 429, 429, 202]
+    assert answers[3].headers["Retry-After"] == "100"
+    assert answers[3].json()["rejected"][0]["code"] == "rate_limited"
+    kinds = [entry.kind for entry in inbox.read(0, 100)]
+    assert kinds == [FRAME, FRAME, THROTTLED, EXCESS, FRAME, EXCESS]
+    counted = [EXCESSES.validate_json(one.body) for one in inbox.read(0, 9) if one.kind == EXCESS]
+    assert [row.refused for rows in counted for row in rows] == [0, 3]
+
+
+def test_other_sensors_of_the_same_request_are_taken(inbox: SqliteLog) -> None:
+    """What is beyond the limit is rejected by its position; the rest is on disk."""
+    noisy, calm = message_of("noisy"), message_of("calm")
+    body = b"[" + b",".join([noisy, b"7", noisy, noisy, noisy, calm, noisy]) + b"]"
+
+    (answer,) = asyncio.run(push_through(limited_app(inbox), body))
+
+    assert answer.status_code == 202
+    assert answer.headers["Retry-After"] == "200"
+    assert answer.json()["accepted"] == 4
+    rejected = [(one["index"], one["code"]) for one in answer.json()["rejected"]]
+    assert rejected == [(1, "schema"), (4, "rate_limited"), (6, "rate_limited")]
+    assert Deliveries.from_bytes(inbox.read(0, 1)[0].body).payloads == [noisy, noisy, calm]
+
+
+def test_counts_that_cannot_be_entered_go_with_the_next(inbox: SqliteLog) -> None:
+    """A full disk loses no count as long as the process lives."""
+    full = _FullAtTimes(inbox)
+    app, noisy = limited_app(full), message_of("noisy")
+
+    async def scenario() -> None:
+        await push_through(app, *[noisy] * 5)
+        full.is_full = True
+        await push_through(app, noisy)
+        full.is_full = False
+        await push_through(app, noisy)
+
+    asyncio.run(scenario())
+
+    counted = [EXCESSES.validate_json(one.body) for one in inbox.read(0, 9) if one.kind == EXCESS]
+    assert [row.refused for rows in counted for row in rows] == [0, 2, 2]
+
+
+class _FullAtTimes:
+    """An inbox on a disk that is full at times."""
+
+    def __init__(self, inner: SqliteLog) -> None:
+        self.is_full = False
+        self._inner = inner
+
+    def append(self, records: Sequence[Record]) -> int:
+        """Store, or refuse."""
+        if self.is_full:
+            raise OSError("the disk is full")
+        return self._inner.append(records)
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        """Read."""
+        return self._inner.read(after, limit)
+
+    def last(self) -> int:
+        """Return the highest number."""
+        return self._inner.last()
+
+    def trim(self, before: int) -> int:
+        """Forget."""
+        return self._inner.trim(before)

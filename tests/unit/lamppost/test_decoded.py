@@ -61,12 +61,7 @@ def test_readings_one_by_one_and_all_at_once_are_the_same() -> None:
     several.extend(3, several.number("a", "pm10"), [1.0, 2.0], [5, 6])
 
     for out in (single, several):
-        assert (out.delivery, out.meaning, out.time, out.value) == (
-            [3, 3],
-            [0, 0],
-            [5, 6],
-            [1.0, 2.0],
-        )
+        assert [column.tolist() for column in out.columns()] == [[3, 3], [0, 0], [5, 6], [1.0, 2.0]]
         assert len(out) == 2
 
 
@@ -76,7 +71,7 @@ def test_a_reading_without_time_says_so() -> None:
 
     out.add(0, out.number("a", "pm10"), 1.0)
 
-    assert out.time == [NO_TIME]
+    assert out.columns().time.tolist() == [NO_TIME]
 
 
 def test_a_refusal_names_its_message() -> None:

@@ -8,7 +8,16 @@ from lamppost.log import DAMAGED, INBOX_KINDS, OUTBOX_KINDS, Entry, Record
 
 def test_the_kinds_keep_their_names() -> None:
     """Logs written years ago must stay readable."""
-    assert INBOX_KINDS == ("frame", "tick", "command", "policy", "registration", "replay")
+    assert INBOX_KINDS == (
+        "frame",
+        "tick",
+        "command",
+        "policy",
+        "registration",
+        "replay",
+        "throttled",
+        "excess",
+    )
     assert OUTBOX_KINDS == (
         "series",
         "stations",

@@ -26,6 +26,7 @@ from lamppost.frames import Deliveries
 from lamppost.policy import Policy, parse_policy
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import SECOND_NS, parse_instant
+from lamppost_app.admission import Admission
 from lamppost_app.decoding import TOO_LARGE_HEADER, DecodedFrame, Decoder
 
 RECEIVED = parse_instant("2026-11-21T21:00:00Z")
@@ -52,7 +53,8 @@ def make_decoder(
     plain = [{"match": "v1/+/readings", "format": "native_json"}]
     policy: Policy = parse_policy({"routes": given_routes or plain, **rules})
     formats = {"native_json": NativeJson(), "lines": Lines()}
-    return Decoder(policy, formats, SeriesTable() if series is None else series)
+    table = SeriesTable() if series is None else series
+    return Decoder(policy, formats, Admission(table, ()))
 
 
 def frame_of(*messages: Mapping[str, Any], received_at: int = RECEIVED) -> Deliveries:

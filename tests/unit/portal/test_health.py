@@ -71,3 +71,4 @@ def test_metrics_follow_the_naming_rule_and_name_no_sensor(portal: Portal) -> No
         if sample.labels == {"source": "mqtt", "outcome": "accepted"}
     ]
     assert accepted == [460.0]
+    assert families["lamppost_quarantine_messages"].samples

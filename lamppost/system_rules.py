@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The alert rules that are Lamppost's own: no policy names them, and none can switch them off."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .balance import LEDGER_RULE, LEDGER_RULE_ID
+from .flooding import FLOODING_RULE, FLOODING_RULE_ID
+from .policy import AlertRule
+
+SYSTEM_RULES: Final[dict[str, AlertRule]] = {
+    LEDGER_RULE_ID: LEDGER_RULE,
+    FLOODING_RULE_ID: FLOODING_RULE,
+}
