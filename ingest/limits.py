@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 from lamppost.flooding import EXCESSES, Excess, throttled_bytes
@@ -26,7 +26,7 @@ _OVERHEAD_BYTES: Final = 128
 _SHARED: Final = "$share"
 
 
-class Fate(Enum):
+class Fate(StrEnum):
     """What a door does with a message."""
 
     ADMIT = "admit"
@@ -156,7 +156,8 @@ class Limiter:
     def _sort_out(
         self, names: Sequence[str], sizes: Sequence[int], now: int, over: frozenset[str]
     ) -> Judgement:
-        latest = now / SECOND_NS + self._depth_s
+        now_s = now / SECOND_NS
+        latest = now_s + self._depth_s
         devices = [self._device(name) for name in names] if self._levels else list(names)
         fates = [Fate.ADMIT] * len(devices)
         wait_s = 0.0
@@ -164,11 +165,12 @@ class Limiter:
         for row, device in enumerate(devices):
             if device not in over:
                 continue
-            spent_s = self._cost(sizes[row]) * self._pace_s
-            full_at = max(self._full_at.get(device, 0.0), now / SECOND_NS) + spent_s
+            size = sizes[row]
+            spent_s = self._pace_s * (1 if size <= _TOKEN_BYTES else self._cost(size))
+            full_at = max(self._full_at.get(device, now_s), now_s) + spent_s
             if full_at <= latest:
                 self._full_at[device] = full_at
-            elif self._keep(device, sizes[row]):
+            elif self._keep(device, size):
                 fates[row] = Fate.KEEP
             else:
                 fates[row] = Fate.REFUSE
@@ -196,7 +198,7 @@ class Limiter:
     def _excesses(
         self, devices: Sequence[str], fates: Sequence[Fate], over: frozenset[str]
     ) -> list[Excess]:
-        counts = Counter(pair for pair in zip(devices, fates, strict=True) if pair[0] in over)
+        counts = Counter(zip(devices, fates, strict=True))
         return [
             Excess(
                 source=self._source,

@@ -148,8 +148,8 @@ class JudgedBatch(Columns):
         expected: what the detector expected, canonical unit.
         band_low: lower edge of the usual band.
         band_high: upper edge of the usual band.
-        revision: 0 for the first verdict, AMENDED for a later one on the same number, CORRECTED for
-            a number the device has sent in place of another.
+        revision: 0 for the first verdict, 1 for a later one on the same number, 2 for a number the
+            device has sent in place of another.
     """
 
     series: Int32Array

@@ -11,13 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from .alerts import Signal
 from .frames import Deliveries, arrow_batch, arrow_bytes
-from .policy import AlertRule
 
 FLOODING_RULE_ID: Final = "device_flooding"
-FLOODING_RULE: Final = AlertRule(
-    use="limits", title="Device sends more than it may", severity="warning"
-)
-"""Not in any policy: the limits are those of the installation, see its settings."""
 
 _DEVICES_KEY: Final = b"devices"
 _NAMES: Final[TypeAdapter[list[str]]] = TypeAdapter(list[str])

@@ -6,10 +6,13 @@ from __future__ import annotations
 from typing import Final
 
 from .balance import LEDGER_RULE, LEDGER_RULE_ID
-from .flooding import FLOODING_RULE, FLOODING_RULE_ID
+from .flooding import FLOODING_RULE_ID
 from .policy import AlertRule
 
 SYSTEM_RULES: Final[dict[str, AlertRule]] = {
     LEDGER_RULE_ID: LEDGER_RULE,
-    FLOODING_RULE_ID: FLOODING_RULE,
+    # The limits are those of the installation, see its settings.
+    FLOODING_RULE_ID: AlertRule(
+        use="limits", title="Device sends more than it may", severity="warning"
+    ),
 }

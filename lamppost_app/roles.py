@@ -44,15 +44,17 @@ def _intake(settings: Settings) -> None:
 
 
 def _engine(settings: Settings) -> None:
+    stop = _stop_event()
     from .engine_role import run_engine
 
-    run_engine(settings, _stop_event())
+    run_engine(settings, stop)
 
 
 def _deliver(settings: Settings) -> None:
+    stop = _stop_event()
     from .wiring import run_deliver
 
-    run_deliver(settings, _stop_event())
+    run_deliver(settings, stop)
 
 
 def _portal(settings: Settings) -> None:

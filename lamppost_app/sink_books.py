@@ -56,7 +56,7 @@ class SinkBooks:
         self._since = self._cursors.since(self._name)
         position = stored
         # Nothing was booked yet, but a write that failed may have been stored all the same.
-        unopened = self._since is None and 0 < noted and self._reads_from_first(outbox, noted)
+        unopened = self._since is None and noted > 0 and self._reads_from_first(outbox, noted)
         if noted <= stored and (self._since is not None or unopened):
             position = noted
         else:

@@ -77,6 +77,11 @@ class Said:
             for row in json.loads(entry.body):
                 self.ledger[row["source"], row["sensor"], row["hour"]] = row
 
+    def key(self, code: int) -> SeriesKey:
+        """Return the name of a series; one that was never announced is called so."""
+        known = code < len(self.names)
+        return self.names[code] if known else SeriesKey(f"unannounced series {code}", "")
+
     def codes(self) -> dict[SeriesKey, int]:
         """Return the code of every series."""
         return {key: code for code, key in enumerate(self.names)}

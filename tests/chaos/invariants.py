@@ -134,10 +134,9 @@ def _times_by_series(said: Said, *, first_only: bool) -> dict[SeriesKey, list[in
     rows = said.readings
     if first_only:
         rows = rows.filter(pc.equal(rows["revision"], 0))
-    names = list(said.names)
     times: dict[SeriesKey, list[int]] = {}
     for code, time in zip(rows["series"].to_pylist(), rows["time"].to_pylist(), strict=True):
-        times.setdefault(names[code], []).append(time)
+        times.setdefault(said.key(code), []).append(time)
     return times
 
 

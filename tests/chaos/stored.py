@@ -94,19 +94,18 @@ def in_database(database: VictoriaMetrics, said: Said, position: int) -> Told:
     Only integers every point has are compared for presence. It keeps the larger of two values of an
     instant, so numbers are compared where there was never a second one.
     """
-    names = list(said.names)
     wanted: dict[tuple[str, ...], dict[int, float]] = {}
     revised: set[tuple[tuple[str, ...], int]] = set()
     columns = ["series", "time", "value", "revision", "entry"]
     for row in said.readings.select(columns).to_pylist():
         if row["entry"] <= position:
-            place, at = ("value", *names[row["series"]]), row["time"] // _MS_NS
+            place, at = ("value", *said.key(row["series"])), row["time"] // _MS_NS
             wanted.setdefault(place, {})[at] = row["value"]
             revised.update([(place, at)] if row["revision"] else [])
     columns = ["series", "start", "length", "count", "revision", "entry"]
     for row in said.aggregates.select(columns).to_pylist():
         if row["entry"] <= position:
-            place = (format_length(row["length"]), *names[row["series"]])
+            place = (format_length(row["length"]), *said.key(row["series"]))
             at = row["start"] // _MS_NS
             wanted.setdefault(place, {})[at] = row["count"]
             revised.update([(place, at)] if row["revision"] else [])

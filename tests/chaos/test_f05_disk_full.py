@@ -155,10 +155,14 @@ def fill_until_quiet(installation: Installation, disk: SmallDisk, proxy: Recordi
 
 
 def pushed(port: int) -> tuple[int, str]:
-    """Push a reading over HTTP; return status and Retry-After."""
+    """Push a reading over HTTP; return status and Retry-After.
+
+    It is large, because a small one may find room where a frame did not.
+    """
+    reading = {"sensor": "pushed", "values": {"voc_index": 60}, "note": "x" * 900_000}
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/api/v1/readings",
-        json.dumps({"sensor": "pushed", "values": {"voc_index": 60}}).encode(),
+        json.dumps(reading).encode(),
         {"Content-Type": "application/json"},
     )
     try:

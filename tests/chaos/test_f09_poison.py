@@ -82,7 +82,7 @@ def test_poison_costs_nobody_anything(
     chaos: Chaos, installation: Installation, proxy: RecordingProxy
 ) -> None:
     """Each message becomes what it would have become alone; processes live on."""
-    messages = [*POISONS, *drawn(chaos.pick(400, 10_000), chaos.seed)]
+    messages = [*POISONS, *drawn(chaos.pick(300, 10_000), chaos.seed)]
     chaos.random.shuffle(messages)
     installation.start()
     processes = installation.pids()

@@ -27,7 +27,8 @@ from tests.integration.scripted_broker import Peer, ScriptedBroker
 from tests.mqtt_packets import text, variable
 from tests.services import Mosquitto
 
-LARGEST = 268_435_455
+# Room for what MQTT 5 adds when the broker passes it on.
+LARGEST = 268_435_455 - 64
 HEAD_BYTES = 1024
 MOST_GROWTH = 10 << 20
 PIECE = bytes(1 << 16)
@@ -83,7 +84,7 @@ def test_a_giant_packet_through_mosquitto_costs_no_memory(
     chaos: Chaos, tmp_path: Path, broker: Mosquitto
 ) -> None:
     """Its head is kept, it is acknowledged, and the next message is read as ever."""
-    remaining = chaos.pick(48 << 20, LARGEST)
+    remaining = chaos.pick(24 << 20, LARGEST)
     installation = Installation(tmp_path, broker)
     process = installation.start_role("intake")
     try:
@@ -131,7 +132,7 @@ def test_a_giant_packet_that_is_only_announced_waits_for_nobody(
         peer.pubacks(199)
         with growth(process.pid) as grown:
             for mid in range(300, 300 + chaos.pick(1, 4)):
-                _send_announced(peer, chaos.pick(64 << 20, LARGEST), mid)
+                _send_announced(peer, chaos.pick(32 << 20, LARGEST), mid)
                 assert peer.pubacks(1) == [mid]
             peer.publish(range(400, 401), GOOD.decode().replace("{", "{{").replace("}", "}}"))
             assert peer.pubacks(1) == [400]
@@ -165,7 +166,7 @@ def test_a_body_that_unpacks_to_a_thousand_times_its_size_costs_no_memory(
     chaos: Chaos, tmp_path: Path, broker: Mosquitto
 ) -> None:
     """413; so does one that says it is larger than it may be, before it is sent."""
-    bomb = gzip.compress(b'{"sensor":"' + b"a" * chaos.pick(200 << 20, 900 << 20), 6)
+    bomb = gzip.compress(b'{"sensor":"' + b"a" * chaos.pick(100 << 20, 900 << 20), 6)
     installation = Installation(tmp_path, broker)
     process = installation.start_role("portal")
     try:

@@ -126,7 +126,7 @@ def test_a_flood_is_its_senders_trouble_alone(
     chaos: Chaos, tmp_path: Path, broker: Mosquitto
 ) -> None:
     """A thousand devices lose nothing and hardly wait; the one that floods is named."""
-    seconds, rate = chaos.pick(4, 30), chaos.pick(250.0, 500.0)
+    seconds, rate = chaos.pick(3, 30), chaos.pick(250.0, 500.0)
     count = int(seconds * rate)
     installation = Installation(tmp_path, broker, settings=LIMITS)
     data = tmp_path / "data"
@@ -135,7 +135,7 @@ def test_a_flood_is_its_senders_trouble_alone(
     installation.start_role("engine")
     installation.wait_until(lambda: "engine_ready" in installation.output())
     try:
-        warm = Publisher(broker.port, readings("w", DEVICES), rate=2 * rate, client_id="warm")
+        warm = Publisher(broker.port, readings("w", DEVICES), rate=4 * rate, client_id="warm")
         published = warm.start().finish()
         with Watch(data / "inbox.db") as inbox, Watch(data / "outbox.db") as outbox:
             alone = Publisher(broker.port, readings("a", count), rate=rate, client_id="a")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +15,21 @@ import pytest
 
 from lamppost import log
 from lamppost.batch import AggregateBatch, JudgedBatch
-from lamppost.frames import Deliveries, arrow_batch, arrow_bytes
-from lamppost.log import Entry, Record
-from lamppost.policy import load_policy
-from lamppost.times import DAY_NS, SECOND_NS
+from lamppost.frames import arrow_batch, arrow_bytes
+from lamppost.log import Entry
+from lamppost.times import SECOND_NS
 from lamppost_app.cursors import Cursors
 from lamppost_app.delivery import SinkRunner
-from lamppost_app.engine_role import EngineRole
 from lamppost_app.sqlite_log import SqliteLog
 from sinks.store import Store, StoreSettings
 from tests.chaos import stored
 from tests.chaos.evidence import Evidence, Said, every_entry, opened
+from tests.chaos.inboxes import BEGIN_S, fill, run_engine
 from tests.chaos.invariants import check, examine
 from tests.chaos.publisher import City
 
-BEGIN_S = 1_795_300_200
-POLICY = Path(__file__).parents[2] / "policy"
 MESSAGES = 600
 POISON = b"\x00 no message at all"
-
-
-def frames(messages: list[tuple[str, bytes]], size: int = 50) -> Iterator[Record]:
-    """Yield messages as frames, received two minutes after they were sent."""
-    for start in range(0, len(messages), size):
-        deliveries = Deliveries()
-        at = (BEGIN_S + 120 + start // 10) * SECOND_NS
-        for topic, payload in messages[start : start + size]:
-            deliveries.add(topic, payload, at, source="mqtt")
-        yield Record(log.FRAME, at, deliveries.to_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +40,13 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     messages = [city(number) for number in range(MESSAGES)]
     messages += [*messages[100:150], ("v1/s0000/readings", POISON)]
     messages.append(City(10, BEGIN_S - 90_000)(0))
-    with_logs = [SqliteLog(folder / "inbox.db"), SqliteLog(folder / "outbox.db")]
-    inbox, outbox = with_logs
+    fill(folder, messages)
+    run_engine(folder)
+    inbox, outbox = SqliteLog(folder / "inbox.db"), SqliteLog(folder / "outbox.db")
     cursors = Cursors(folder / "cursors.db")
-    first = Record(log.POLICY, BEGIN_S * SECOND_NS, load_policy(POLICY).canonical().encode())
-    last = Record(log.TICK, BEGIN_S * SECOND_NS + 3 * DAY_NS, b"")
-    inbox.append([first, *frames(messages), last])
-    role = EngineRole(inbox, outbox, snapshot_s=1e9)
-    while role.step():
-        pass
     store = Store(StoreSettings(path=folder / "store.duckdb"))
     SinkRunner(store, outbox, cursors, threading.Event(), inbox=inbox).drain()
-    for one in (*with_logs, cursors):
+    for one in (inbox, outbox, cursors):
         one.close()
     return folder
 

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from tests.mqtt_packets import connack, packet, publish
@@ -61,6 +62,16 @@ class Peer:
                     properties=properties,
                 )
                 for mid in mids
+            )
+        )
+
+    def publish_all(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Send messages at QoS 1, their identifiers counted from 1."""
+        properties = b"" if self._speaks_5 else None
+        self.socket.sendall(
+            b"".join(
+                publish(topic, payload, qos=1, mid=mid, properties=properties)
+                for mid, (topic, payload) in enumerate(messages, 1)
             )
         )
 
