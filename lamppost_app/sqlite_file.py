@@ -223,13 +223,17 @@ class SqliteFile:
         rows: list[Any] = []
         for order in ("", " ORDER BY rowid DESC"):
             query = f"SELECT {columns} FROM {table} {where}{order}"  # noqa: S608 - fixed names
+            part: list[Any] = []
             try:
-                rows.extend(self._connection.execute(query, values))
+                part.extend(self._connection.execute(query, values))
+                return part
             except sqlite3.DatabaseError as error:
                 if not sqlite_errors.is_damage(error):
                     raise
-            else:
-                return rows
+            rows += part
+            # The cursor looks one row ahead: the last one before the damage was lost with it.
+            with contextlib.suppress(sqlite3.DatabaseError):
+                rows.extend(self._connection.execute(f"{query} LIMIT {len(part) + 1}", values))
         return rows
 
     def _query(self, sql: str, values: Sequence[object] = ()) -> list[Any]:

@@ -140,7 +140,7 @@ def test_an_installation_on_a_full_disk_can_be_stopped_and_started(
 def fill_until_quiet(installation: Installation, disk: SmallDisk, proxy: RecordingProxy) -> None:
     """Keep the disk full until nothing has been acknowledged for a while.
 
-    A log goes on for a little in room it has already.
+    A log goes on for a little in room it has already; what is pushed uses it up.
     """
     state = {"count": -1, "since": time.monotonic()}
 
@@ -148,18 +148,15 @@ def fill_until_quiet(installation: Installation, disk: SmallDisk, proxy: Recordi
         disk.fill()
         if len(proxy.acknowledged) != state["count"]:
             state.update(count=len(proxy.acknowledged), since=time.monotonic())
-        return time.monotonic() - state["since"] > QUIET_S
+        return time.monotonic() - state["since"] > QUIET_S and pushed(installation.port)[0] == 503
 
     installation.wait_until(quiet)
     assert "inbox_refuses" in installation.output(), installation.output()
 
 
 def pushed(port: int) -> tuple[int, str]:
-    """Push a reading over HTTP; return status and Retry-After.
-
-    It is large, because a small one may find room where a frame did not.
-    """
-    reading = {"sensor": "pushed", "values": {"voc_index": 60}, "note": "x" * 900_000}
+    """Push something large that is no reading over HTTP; return status and Retry-After."""
+    reading = {"note": "x" * 100_000}
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/api/v1/readings",
         json.dumps(reading).encode(),
