@@ -20,6 +20,8 @@ max_queued_messages 0
 max_inflight_messages 2000
 persistence true
 persistence_location {folder}/
+autosave_interval 10
+queue_qos0_messages true
 """
 
 
@@ -103,12 +105,17 @@ class Mosquitto(Service):
 
     program = "mosquitto"
 
+    def __init__(self, folder: Path, configuration: str = _MOSQUITTO_CONFIG) -> None:
+        """Take its configuration, in which ``{port}`` and ``{folder}`` are filled in."""
+        super().__init__(folder)
+        self._configuration = configuration
+
     def command(self) -> list[str]:
         """Return the command line, with a configuration file written beside the data."""
         config = self.folder / "mosquitto.conf"
         # Run by root, Mosquitto gives up its rights and then owns no file of ours.
         user = "user root\n" if os.geteuid() == 0 else ""
-        text = _MOSQUITTO_CONFIG.format(port=self.port, folder=self.folder)
+        text = self._configuration.format(port=self.port, folder=self.folder)
         config.write_text(user + text, encoding="utf-8")
         return ["-c", str(config)]
 

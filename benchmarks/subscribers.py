@@ -59,7 +59,8 @@ def _paho(port: int, client_id: str, count: int, _folder: Path) -> None:
 def _lamppost(port: int, client_id: str, _count: int, folder: Path) -> None:
     """Run the intake as the supervisor does, until a line comes."""
     settings = Settings(
-        data=DataSettings(dir=folder), mqtt=MqttSettings(port=port, client_id=client_id)
+        data=DataSettings(dir=folder),
+        mqtt=MqttSettings(port=port, client_id=client_id, self_check="off"),
     )
     calm_collector()
 

@@ -20,6 +20,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from lamppost.tls import TlsFiles, expires_at, secured
+
 from .mqtt_socket import PeelingSocket
 from .mqtt_wire import UNREADABLE_TOPIC, Peeler, Received, bounded
 
@@ -41,14 +43,31 @@ class MqttOptions:
     password: str = ""
     tls: bool = False
     ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
     keepalive_s: int = 30
     session_expiry_s: int = 7 * 86_400
     receive_maximum: int = 2000
     max_payload_bytes: int = 65_536
 
+    @property
+    def place(self) -> str:
+        """Host and port, for messages."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def tls_files(self) -> TlsFiles:
+        """The files TLS needs."""
+        return TlsFiles(self.ca_file, self.cert_file, self.key_file)
+
 
 class PeeledPaho(paho.Client):
-    """One paho client for one connection, with our socket between it and its own."""
+    """One paho client for one connection, with our socket between it and its own.
+
+    Attributes:
+        certificate_expires_at: when the broker's certificate expires, seconds since 1970; None
+            without TLS and before the connection.
+    """
 
     def __init__(self, options: MqttOptions, epoch: int, *, speaks_5: bool) -> None:
         """Take where to connect and the number of the connection."""
@@ -63,10 +82,9 @@ class PeeledPaho(paho.Client):
         self._options = options
         self._epoch = epoch
         self._speaks_5 = speaks_5
+        self.certificate_expires_at: float | None = None
         if options.username:
             self.username_pw_set(options.username, options.password or None)
-        if options.tls:
-            self.tls_set_context(ssl.create_default_context(cafile=options.ca_file))
 
     def open(self) -> None:
         """Connect and send CONNECT; blocks.
@@ -74,8 +92,11 @@ class PeeledPaho(paho.Client):
         Raises:
             OSError: the broker cannot be reached or is not who it should be.
             ValueError: paho cannot use the options.
+            ConfigError: a file that TLS needs cannot be used.
         """
         options = self._options
+        if options.tls:
+            self.tls_set_context(options.tls_files.context())
         if not self._speaks_5:
             self.connect(options.host, options.port, options.keepalive_s)
             return
@@ -131,6 +152,14 @@ class PeeledPaho(paho.Client):
         limit = self._options.max_payload_bytes
         peeler = Peeler(self._epoch, speaks_5=self._speaks_5, max_payload_bytes=limit)
         return PeelingSocket(inner, peeler)
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        """Shake hands; paho would leave the socket of a failure to the garbage collector."""
+        if self._ssl_context is None:
+            return super()._ssl_wrap_socket(tcp_sock)
+        sock = secured(tcp_sock, self._ssl_context, self._options.host, self.connect_timeout)
+        self.certificate_expires_at = expires_at(sock)
+        return sock
 
 
 def _problem(code: MQTTErrorCode) -> str:

@@ -11,9 +11,12 @@ from typing import Any, Final
 
 from lamppost import events
 from lamppost.clock import Clock
+from lamppost.errors import ConfigError
+from lamppost.tls import explain
 
 from .mqtt import PAHO_VERSION, MqttOptions, PeeledPaho
 from .mqtt_socket import PeelingSocket
+from .mqtt_takeover import SESSION_TAKEN_OVER
 from .mqtt_watch import SocketWatch
 from .mqtt_wire import Received, ViolationError
 
@@ -33,6 +36,7 @@ class Connection:
         was_up: whether the broker accepted us.
         unheard: whether the machine answered that nobody listens there.
         reads_in_bulk: whether messages are taken out before paho reads; None until connected.
+        taken_over: whether the broker said that another client took our session.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Connection:
         self.reached = False
         self.unheard = False
         self.reads_in_bulk: bool | None = None
+        self.taken_over = False
         self._options = options
         self._clock = clock
         self._on_messages = on_messages
@@ -59,9 +64,10 @@ class Connection:
         self._thread = threading.get_ident()
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self._socket: _Paho = None
+        self._wire: _Paho = None
         self._lane: PeelingSocket | None = None
         self._watch: SocketWatch | None = None
-        self._last_read = self._loop.time()
+        self._last_read = self._up_since = self._loop.time()
         self._from_paho: list[Received] = []
         self._client = self._make_client()
 
@@ -69,10 +75,10 @@ class Connection:
         """Connect, serve and return why it ended."""
         try:
             await asyncio.to_thread(self._client.open)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ConfigError) as error:
             self.unheard = isinstance(error, ConnectionRefusedError)
             self._detach()
-            return f"{type(error).__name__}: {error}"
+            return self._explained(error)
         self.reached = True
         stopping = asyncio.ensure_future(stop.wait())
         try:
@@ -119,6 +125,19 @@ class Connection:
         """Whether the broker has accepted us and not gone since."""
         return self.was_up and not self._lost.done()
 
+    @property
+    def lived_s(self) -> float:
+        """How long ago the broker accepted us."""
+        return self._loop.time() - self._up_since
+
+    @property
+    def certificate_expires_at(self) -> float | None:
+        """When the broker's certificate expires, seconds since 1970; None without TLS."""
+        return self._client.certificate_expires_at
+
+    def _explained(self, error: Exception) -> str:
+        return explain(error, self._options.place, self._options.tls_files)
+
     def _make_client(self) -> PeeledPaho:
         client = PeeledPaho(self._options, self._epoch, speaks_5=self._speaks_5)
         client.on_connect = self._on_connect
@@ -160,7 +179,7 @@ class Connection:
             try:
                 messages = lane.read(self._clock.now_ns())
             except OSError as error:
-                self._lose(f"{type(error).__name__}: {error}")
+                self._lose(self._explained(error))
                 return came
             if messages is not None:
                 came, self._last_read = True, self._loop.time()
@@ -234,7 +253,7 @@ class Connection:
         self._loop.call_soon_threadsafe(self._watch_writes)
 
     def _on_socket_open(self, _client: _Paho, _userdata: _Paho, sock: _Paho) -> None:
-        self._socket = sock
+        self._socket = self._wire = sock
         self._loop.call_soon_threadsafe(self._begin, sock)
 
     def _begin(self, sock: _Paho) -> None:
@@ -271,11 +290,12 @@ class Connection:
             self._lose(f"refused: {reason}")
             return
         self.was_up = True
+        self._up_since = self._loop.time()
         self.pause(on=self._paused)
         self._client.subscribe_all()
         events.info(
             "mqtt_connected",
-            broker=f"{self._options.host}:{self._options.port}",
+            broker=self._options.place,
             protocol="5" if self._speaks_5 else "3.1.1",
             session_kept=flags.session_present,
         )
@@ -286,7 +306,11 @@ class Connection:
                 events.error("mqtt_subscription_refused", topic=topic, reason=reason)
 
     def _on_disconnect(self, *given: _Paho) -> None:
-        self._lose(str(given[3]))
+        self.taken_over = given[3].value == SESSION_TAKEN_OVER
+        failure = getattr(self._wire, "failure", None)
+        by_broker = given[2].is_disconnect_packet_from_server
+        said = f"the broker ended the connection: {given[3]}" if by_broker else "the line broke off"
+        self._lose(self._explained(failure) if failure is not None else said)
 
     def _on_message(self, _client: _Paho, _userdata: _Paho, message: _Paho) -> None:
         # No exception may leave a callback: it would end paho's reading, not the connection.

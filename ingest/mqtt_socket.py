@@ -26,6 +26,7 @@ class PeelingSocket:
 
     Attributes:
         more: whether the last read left bytes that no readiness event may announce.
+        failure: why sending failed, which paho keeps to itself.
     """
 
     def __init__(self, inner: socket.socket, peeler: Peeler) -> None:
@@ -36,6 +37,7 @@ class PeelingSocket:
         self._inside_packet = False
         self._ended = False
         self.more = False
+        self.failure: OSError | None = None
 
     def recv(self, size: int) -> bytes:
         """Give paho what was left for it.
@@ -63,9 +65,27 @@ class PeelingSocket:
         # TLS may have made a record of a refused write, and must be offered the same bytes again:
         # from the first try to the last byte the line is paho's.
         self._inside_packet = True
-        sent = self._inner.send(data)
+        try:
+            sent = self._inner.send(data)
+        except _NOT_NOW:
+            raise
+        except OSError as error:
+            self.failure = self._last_word(error)
+            raise
         self._inside_packet = sent < len(data)
         return sent
+
+    def _last_word(self, error: OSError) -> OSError:
+        """Return what the peer said before it went, a TLS alert among others, else the error."""
+        try:
+            self._inner.recv(1)
+        except _NOT_NOW:
+            return error
+        except ssl.SSLError as told:
+            return told
+        except OSError:
+            return error
+        return error
 
     def pending(self) -> int:
         """Return how many bytes wait for paho: whole packets, or the news that the peer is gone."""

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from lamppost import events
+from lamppost.backoff import Backoff
 from lamppost.clock import Clock
 
 from .mqtt import MqttOptions
 from .mqtt_connection import Connection
+from .mqtt_takeover import TakeoverWatch
 from .mqtt_wire import Received
 
-_LONGEST_WAIT_S: Final = 30.0
 # Where nobody listens, asking costs next to nothing, and a restarting broker is back any moment.
 _LONGEST_WAIT_UNHEARD_S: Final = 2.0
 _LOOK_S: Final = 0.1
@@ -32,10 +32,16 @@ class MqttSource:
     """
 
     def __init__(
-        self, options: MqttOptions, clock: Clock, on_messages: Callable[[list[Received]], None]
+        self,
+        options: MqttOptions,
+        clock: Clock,
+        on_messages: Callable[[list[Received]], None],
+        backoff: Backoff | None = None,
     ) -> None:
         """Take where to connect and who gets the messages (called in the loop's thread)."""
         self.paused = False
+        self._backoff = backoff or Backoff()
+        self._takeovers = TakeoverWatch(options.place, options.client_id)
         self._options = options
         self._clock = clock
         self._on_messages = on_messages
@@ -45,7 +51,7 @@ class MqttSource:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Stay connected until told to stop."""
-        wait_s, told = 0.0, ""
+        told = ""
         while not stop.is_set():
             # A new connection would bring more before it can be told to wait.
             while self.paused and not stop.is_set():
@@ -59,12 +65,17 @@ class MqttSource:
             if stop.is_set():
                 break
             self._settle_protocol(connection)
-            wait_s = _next_wait_s(connection, wait_s)
+            self._learn(connection)
+            wait_s = self._wait_s(connection)
             if connection.was_up or problem != told:
-                where = f"{self._options.host}:{self._options.port}"
-                events.warning("mqtt_disconnected", broker=where, problem=problem, retry_s=wait_s)
+                events.warning(
+                    "mqtt_disconnected",
+                    broker=self._options.place,
+                    problem=problem,
+                    retry_s=f"{wait_s:.1f}",
+                )
             told = problem
-            await _wait(stop, wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
+            await _wait(stop, wait_s)
 
     def acknowledge(self, messages: Sequence[Received]) -> None:
         """Acknowledge messages in the order given; those of an earlier connection are let be.
@@ -88,6 +99,11 @@ class MqttSource:
         return self._connection is not None and self._connection.up
 
     @property
+    def certificate_expires_at(self) -> float | None:
+        """When the broker's certificate expires, seconds since 1970; None without TLS."""
+        return self._connection.certificate_expires_at if self._connection is not None else None
+
+    @property
     def reads_in_bulk(self) -> bool | None:
         """Whether messages are read past paho; None while there is no connection."""
         return None if self._connection is None else self._connection.reads_in_bulk
@@ -97,18 +113,26 @@ class MqttSource:
         if self._connection is not None:
             self._connection.pause(on=on)
 
+    def _learn(self, connection: Connection) -> None:
+        """Begin the waits anew after a connection, unless two clients throw each other out."""
+        if not connection.was_up:
+            return
+        now_s = asyncio.get_running_loop().time()
+        self._takeovers.lost(now_s, connection.lived_s, told=connection.taken_over)
+        if not self._takeovers.noticed:
+            self._backoff.reset()
+
+    def _wait_s(self, connection: Connection) -> float:
+        """Return how long to wait before the next attempt."""
+        wait_s = self._backoff.next_s()
+        if not connection.unheard:
+            return wait_s
+        return min(wait_s, _LONGEST_WAIT_UNHEARD_S - wait_s % 1.0)
+
     def _settle_protocol(self, connection: Connection) -> None:
         """After a failed first try with MQTT 5, try 3.1.1; after a failure of that, 5 again."""
         if self._options.protocol == "auto" and not connection.was_up and connection.reached:
             self._speaks_5 = not self._speaks_5
-
-
-def _next_wait_s(connection: Connection, former_s: float) -> float:
-    """Return how long to wait after a connection that ended, a part of which is left to chance."""
-    if connection.was_up:
-        return 1.0
-    longest = _LONGEST_WAIT_UNHEARD_S if connection.unheard else _LONGEST_WAIT_S
-    return min(max(2 * former_s, 1.0), longest)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

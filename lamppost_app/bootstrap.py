@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from ingest.mosquitto_conf import read_configuration
 from lamppost import log
 from lamppost.clock import Clock
 from lamppost.errors import ConfigError
@@ -13,6 +14,7 @@ from lamppost.log import Record
 from lamppost.policy import Policy, load_policy, locate
 from lamppost.series import SeriesTable
 from lamppost.stations import Station, load_stations
+from lamppost.tls import TlsFiles
 
 from .pipeline import Pipeline
 from .settings import Settings
@@ -65,5 +67,10 @@ def _check_doors(settings: Settings) -> None:
         hint = "set LAMPPOST_HTTP__PUSH_TOKEN, or push = false, or listen on 127.0.0.1"
         problem = "readings from anybody would be accepted beyond this machine"
         raise ConfigError(problem, where="http.push_token", hint=hint)
+    if settings.mqtt.enabled and settings.mqtt.tls:
+        given = settings.mqtt
+        TlsFiles(given.ca_file, given.cert_file, given.key_file).context()
+    if settings.mqtt.enabled and settings.mqtt.broker_config is not None:
+        read_configuration(settings.mqtt.broker_config, settings.mqtt.port)
     if not settings.mqtt.enabled and not pushing:
         raise ConfigError("neither MQTT nor HTTP push is on", where="mqtt.enabled")

@@ -19,6 +19,7 @@ from lamppost.errors import StorageFailed
 from lamppost.frames import Deliveries
 from lamppost.log import Log, Record
 
+from .broker_watch import BrokerWatch
 from .decoding import TOO_LARGE_HEADER
 from .limits import limiter_of
 from .settings import IntakeSettings, MqttSettings, Settings
@@ -221,6 +222,8 @@ def mqtt_options(settings: MqttSettings) -> MqttOptions:
         password=settings.password.get_secret_value(),
         tls=settings.tls,
         ca_file=settings.ca_file,
+        cert_file=settings.cert_file,
+        key_file=settings.key_file,
         keepalive_s=settings.keepalive_s,
         session_expiry_s=settings.session_expiry_s,
         receive_maximum=settings.receive_maximum,
@@ -234,6 +237,7 @@ async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
     Raises:
         StorageFailed: the inbox cannot be trusted any more; it is left open, because closing would
             sync once more what the kernel has dropped.
+        ConfigError: the broker would lose readings; what had come in by then is stored.
     """
     clock = SteadyClock()
     inbox = SqliteLog(settings.inbox_path)
@@ -245,17 +249,22 @@ async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
         window=settings.mqtt.receive_maximum,
         limiter=limiter_of(settings.limits, "mqtt", settings.mqtt.topics),
     )
+    options = mqtt_options(settings.mqtt)
+    watch = BrokerWatch(settings.mqtt, options, clock, settings.intake_status_path)
     try:
         async with asyncio.TaskGroup() as tasks:
             if settings.mqtt.enabled:
-                source = MqttSource(mqtt_options(settings.mqtt), clock, writer.add)
+                source = MqttSource(options, clock, writer.add)
                 writer.acknowledge = source.acknowledge
                 writer.hold = lambda on: source.pause() if on else source.resume()
                 tasks.create_task(source.run(stop))
+                tasks.create_task(watch.run(source, stop))
             tasks.create_task(writer.run(stop))
     except* StorageFailed as failures:
         raise failures.exceptions[0] from failures
     inbox.close()
+    if watch.refusal is not None:
+        raise watch.refusal
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -55,12 +55,17 @@ class MqttSettings(_Section):
         username, password: credentials; keep the password in LAMPPOST_MQTT__PASSWORD.
         tls: encrypt and verify the broker.
         ca_file: authority to verify it against, if not the system's.
+        cert_file, key_file: our own certificate and its key, where the broker asks for one; PEM.
         client_id: identity of the session the broker keeps for us.
         topics: topic filters to subscribe to.
         keepalive_s: longest silence before a ping.
         session_expiry_s: how long the broker keeps our session while we are away (MQTT 5).
         receive_maximum: unacknowledged messages the broker may have under way to us (MQTT 5).
         max_payload_bytes: larger messages are quarantined by their head only.
+        self_check: what happens at the start when the broker would lose readings: "refuse" stops
+            with the line to put into its configuration, "warn" logs it, "off" does not look.
+        broker_config: the broker's own configuration file (Mosquitto's), if it can be read; what
+            it says about keeping messages on disk cannot be seen from outside.
     """
 
     enabled: bool = True
@@ -71,12 +76,26 @@ class MqttSettings(_Section):
     password: SecretStr = SecretStr("")
     tls: bool = False
     ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
     client_id: str = "lamppost-intake"
     topics: tuple[TopicFilter, ...] = Field(default=("v1/+/readings",), min_length=1)
     keepalive_s: int = Field(default=30, ge=5, le=3600)
     session_expiry_s: int = Field(default=7 * 86_400, ge=0)
     receive_maximum: int = Field(default=2000, ge=1, le=65_535)
     max_payload_bytes: int = Field(default=65_536, ge=128)
+    self_check: Literal["refuse", "warn", "off"] = "refuse"
+    broker_config: Path | None = None
+
+    @model_validator(mode="after")
+    def _no_file_without_its_use(self) -> Self:
+        """Refuse files that would be ignored: who names them believes the line encrypted."""
+        named = [name for name in ("ca_file", "cert_file", "key_file") if getattr(self, name)]
+        if named and not self.tls:
+            raise ValueError(f"{named[0]} is set, but tls = false: nothing would be encrypted")
+        if self.key_file is not None and self.cert_file is None:
+            raise ValueError("key_file is set without cert_file")
+        return self
 
 
 class IntakeSettings(_Section):
@@ -276,6 +295,11 @@ class Settings(BaseSettings):
         return self.data.dir / "cursors.db"
 
     @property
+    def intake_status_path(self) -> Path:
+        """Where the intake says what it knows of its broker."""
+        return self.data.dir / "intake.json"
+
+    @property
     def store_path(self) -> Path:
         """Where the portal's DuckDB file is."""
         return self.data.dir / "store.duckdb"
@@ -357,7 +381,10 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
         return path if path is None else folder / path
 
     data = settings.data.model_copy(update={"dir": folder / settings.data.dir})
-    mqtt = settings.mqtt.model_copy(update={"ca_file": anchor(settings.mqtt.ca_file)})
+    files = ("ca_file", "cert_file", "key_file", "broker_config")
+    mqtt = settings.mqtt.model_copy(
+        update={name: anchor(getattr(settings.mqtt, name)) for name in files}
+    )
     open_data = settings.open_data.model_copy(update={"dir": anchor(settings.open_data.dir)})
     return settings.model_copy(
         update={

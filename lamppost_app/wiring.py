@@ -113,6 +113,8 @@ def broker(given: MqttSettings, **changes: object) -> BrokerSettings:
         password=given.password,
         tls=given.tls,
         ca_file=given.ca_file,
+        cert_file=given.cert_file,
+        key_file=given.key_file,
         keepalive_s=given.keepalive_s,
     )
     return reached.model_copy(update=changes)

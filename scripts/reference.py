@@ -34,6 +34,7 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 SCHEMA_PAGE: Final = "formats/native_json.schema.json"
 _MARK: Final = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _ATTRIBUTE: Final = re.compile(r"^    ([a-z_][\w, ]*): (.*)$")
+_FAULT: Final = re.compile(r'"""(F\d+)[:,] (.*?)\n\nMethod: (.*?)\s+Pass: (.*?)\s*"""', re.DOTALL)
 _LITERAL: Final = re.compile(r"``([^`]+)``|:\w+:`~?([^`]+)`")
 
 _HEADINGS: Final[dict[Kind, str]] = {
@@ -303,6 +304,21 @@ def message_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+def faults_reference() -> str:
+    """Return the faults of the chaos suite, as the files that cause them say.
+
+    Raises:
+        ValueError: a file does not say fault, method and pass line.
+    """
+    rows = []
+    for path in sorted((DOCS.parent / "tests" / "chaos").glob("test_f*.py")):
+        said = _FAULT.search(path.read_text(encoding="utf-8"))
+        if said is None:
+            raise ValueError(f"{path.name}: the docstring must say 'F1: … Method: … Pass: …'")
+        rows.append([said[1], *(sentence(" ".join(part.split())) for part in said.groups()[1:])])
+    return table(["fault", "what happens", "method", "pass"], rows)
+
+
 GENERATED: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_reference,
     "policy": policy_reference,
@@ -317,6 +333,7 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "quantities": quantities_reference,
     "points": points_reference,
     "files": files_reference,
+    "faults": faults_reference,
 }
 
 

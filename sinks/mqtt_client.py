@@ -6,7 +6,7 @@ The caller's own thread drives the network, so there is no thread that could die
 
 from __future__ import annotations
 
-import random
+import socket
 import ssl
 import time
 from collections import deque
@@ -18,8 +18,10 @@ from paho.mqtt.client import Client, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from pydantic import Field, SecretStr
 
+from lamppost.backoff import Backoff
 from lamppost.component import Settings
 from lamppost.errors import ConfigError, NotConnected, PartialWrite
+from lamppost.tls import TlsFiles, explain, secured
 
 _UNSUPPORTED_VERSION: Final = 132
 _FIRST_PAUSE_S: Final = 0.05
@@ -42,6 +44,7 @@ class BrokerSettings(Settings):
         username, password: credentials, if the broker asks for any.
         tls: encrypt and verify the broker.
         ca_file: authority to verify it against, if not the system's.
+        cert_file, key_file: our own certificate and its key, where the broker asks for one.
         client_id: our name there; empty lets the broker choose.
         keepalive_s: longest silence before a ping.
         in_flight: messages sent and not yet acknowledged.
@@ -55,6 +58,8 @@ class BrokerSettings(Settings):
     password: SecretStr = SecretStr("")
     tls: bool = False
     ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
     client_id: str = ""
     keepalive_s: int = Field(default=60, ge=5, le=3600)
     in_flight: int = Field(default=100, ge=1, le=65_000)
@@ -97,18 +102,34 @@ class _Answers:
         self.acknowledged.append((mid, str(reason) if reason.is_failure else ""))
 
 
+class _Paho(Client):
+    """paho, which would leave the socket of a failed handshake to the garbage collector."""
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        if self._ssl_context is None:
+            return super()._ssl_wrap_socket(tcp_sock)
+        return secured(tcp_sock, self._ssl_context, self._host, self.connect_timeout)
+
+
 class Publisher:
     """A connection to a broker that is there when needed and comes back when lost."""
 
     def __init__(self, settings: BrokerSettings) -> None:
-        """Connect to nothing yet."""
+        """Connect to nothing yet.
+
+        Raises:
+            ConfigError: a file that TLS needs cannot be used.
+        """
         self._settings = settings
         self._protocols = _PROTOCOLS[settings.protocol]
-        self._tls = _tls_context(settings) if settings.tls else None
+        self._files = TlsFiles(settings.ca_file, settings.cert_file, settings.key_file)
+        if settings.tls:
+            self._files.context()
         self._client: Client | None = None
         self._answers = _Answers()
         self._served_at = 0.0
-        self._pause_s = _FIRST_PAUSE_S
+        longest_s = min(_LONGEST_PAUSE_S, settings.timeout_s / 2)
+        self._backoff = Backoff(min(_FIRST_PAUSE_S, longest_s), longest_s)
 
     def publish_all(
         self,
@@ -142,7 +163,8 @@ class Publisher:
             now = time.monotonic()
             self._served_at = now
             if transfer.acknowledged > before:
-                progress_at, self._pause_s = now, _FIRST_PAUSE_S
+                progress_at = now
+                self._backoff.reset()
                 if on_progress is not None:
                     on_progress(transfer.acknowledged)
             if not alive or now - progress_at > self._settings.timeout_s:
@@ -165,14 +187,14 @@ class Publisher:
     def _drop(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            client.disconnect()
+            _end(client)
 
     def _hold_on(self, progress_at: float, problem: str) -> None:
         """Wait before the next attempt, or raise when there has been no progress for too long."""
         if time.monotonic() - progress_at > self._settings.timeout_s:
             place = f"{self._settings.host}:{self._settings.port}"
             raise NotConnected(f"the MQTT broker at {place} cannot be used: {problem}")
-        self._pause()
+        time.sleep(self._backoff.next_s())
 
     def _connection(self, progress_at: float) -> Client:
         """Return the connection, making a new one where it is gone or slept too long."""
@@ -184,11 +206,6 @@ class Publisher:
             if problem:
                 self._hold_on(progress_at, problem)
         return self._client
-
-    def _pause(self) -> None:
-        """Wait a little longer each time since the last acknowledgement."""
-        time.sleep(self._pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads reconnects
-        self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S, self._settings.timeout_s / 2)
 
     def _connect(self) -> str:
         """Try each protocol once and return what went wrong, empty when connected."""
@@ -202,7 +219,7 @@ class Publisher:
 
     def _connect_with(self, protocol: Any) -> str:  # noqa: ANN401 - paho's protocol numbers
         settings, answers = self._settings, _Answers()
-        client = Client(CallbackAPIVersion.VERSION2, settings.client_id, protocol=protocol)
+        client = _Paho(CallbackAPIVersion.VERSION2, settings.client_id, protocol=protocol)
         client.on_connect = answers.on_connect
         client.on_publish = answers.on_publish
         # The window is ours; paho's own costs a walk over all messages per acknowledgement.
@@ -210,17 +227,19 @@ class Publisher:
         client.connect_timeout = min(settings.timeout_s, 10.0)
         if settings.username:
             client.username_pw_set(settings.username, settings.password.get_secret_value())
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
         try:
+            if settings.tls:
+                client.tls_set_context(self._files.context())
             client.connect(settings.host, settings.port, settings.keepalive_s)
-        except (OSError, ValueError) as error:
-            return f"{type(error).__name__}: {error}"
+        except (OSError, ValueError, ConfigError) as error:
+            return explain(error, f"{settings.host}:{settings.port}", self._files)
         problem = _greeting(client, answers, client.connect_timeout)
-        if not problem:
-            self._client, self._answers = client, answers
-            self._served_at = time.monotonic()
-        return problem
+        if problem:
+            _end(client)
+            return problem
+        self._client, self._answers = client, answers
+        self._served_at = time.monotonic()
+        return ""
 
 
 class _Transfer:
@@ -298,13 +317,14 @@ def _greeting(client: Client, answers: _Answers, timeout_s: float) -> str:
     while answers.connected is None and alive and time.monotonic() < until:
         alive = client.loop(0.1) == MQTTErrorCode.MQTT_ERR_SUCCESS
     if answers.connected is None:
-        return "it does not speak this protocol" if not alive else "it does not answer"
+        gone = "it ends the connection: another protocol, or a certificate of ours it wants to see"
+        return "it does not answer" if alive else gone
     return f"it says {answers.connected}" if answers.connected.is_failure else ""
 
 
-def _tls_context(settings: BrokerSettings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        problem = f"cannot read the authority file: {error}"
-        raise ConfigError(problem, where="mqtt.ca_file") from error
+def _end(client: Client) -> None:
+    """Say goodbye as far as that can be sent at once, and leave no socket open."""
+    sock = client.socket()
+    client.disconnect()
+    if sock is not None:
+        sock.close()

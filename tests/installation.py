@@ -76,9 +76,12 @@ class Installation:
             del quality.content[check]
         quality.save()
         influxdb = f'[influxdb]\nenabled = true\nurl = "{database.url}"\n' if database else ""
+        # What a proxy records is about readings; the self-check has tests of its own.
+        check = "off" if broker_port else "refuse"
         (folder / "lamppost.toml").write_text(
             'policy = "policy"\n[data]\ndir = "data"\n'
             f'[mqtt]\nport = {broker_port or broker.port}\nclient_id = "lamppost-{folder.name}"\n'
+            f'self_check = "{check}"\n'
             f"[http]\nport = {self.port}\n[open_data]\nevery_s = 0.5\n{influxdb}{settings}"
         )
 

@@ -121,6 +121,8 @@ def _write_configuration(
         'stations = "stations.geojson"\nlog_level = "WARNING"\n'
         '[data]\ndir = "."\n'
         f'[mqtt]\nport = {broker}\nprotocol = "3.1.1"\n'
+        # The embedded broker forgets what comes while a subscriber is away.
+        'self_check = "off"\n'
         f"[http]\nport = {port}\n"
         "[open_data]\nevery_s = 10\n",
         encoding="utf-8",

@@ -13,12 +13,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
+from ingest.broker_check import check_broker
+from ingest.broker_findings import as_table, losses
 from lamppost.errors import ConfigError, LamppostError
 from lamppost_app.bootstrap import check_configuration
+from lamppost_app.intake import mqtt_options
 from lamppost_app.log_examination import examine as examine_log
 from lamppost_app.ownership import refuse_strangers
 from lamppost_app.settings import Settings
@@ -30,6 +33,14 @@ from .options import ConfigOption, load_settings
 
 _FREE_BYTES = 1_000_000_000
 
+MosquittoOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--mosquitto-conf",
+        help="The broker's configuration file, to look at what it keeps on disk.",
+    ),
+]
+
 
 class Finding(NamedTuple):
     """One thing looked at."""
@@ -37,6 +48,7 @@ class Finding(NamedTuple):
     what: str
     right: bool
     detail: str
+    more: tuple[str, ...] = ()
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,17 +56,19 @@ def add_to(app: typer.Typer) -> None:
     app.command(name="doctor")(doctor)
 
 
-def doctor(config: ConfigOption = None) -> None:
+def doctor(config: ConfigOption = None, mosquitto_conf: MosquittoOption = None) -> None:
     """Look at everything a run needs and say what is wrong and what to do."""
     settings = load_settings(config)
-    findings = examine(settings)
+    findings = examine(settings, mosquitto_conf)
     for finding in findings:
         mark = "right" if finding.right else "WRONG"
         typer.echo(f"{mark}  {finding.what}: {finding.detail}")
+        for line in finding.more:
+            typer.echo(f"         {line}")
     raise typer.Exit(0 if all(finding.right for finding in findings) else 1)
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings, mosquitto_conf: Path | None = None) -> list[Finding]:
     """Return what was found, in the order data flows."""
     looks: list[tuple[str, Callable[[Settings], str]]] = [
         ("python", _python),
@@ -70,7 +84,12 @@ def examine(settings: Settings) -> list[Finding]:
         looks.append(("InfluxDB", _influxdb))
     if settings.http.enabled:
         looks.append(("portal port", _port))
-    return [_look(what, look, settings) for what, look in looks]
+    found = [_look(what, look, settings) for what, look in looks]
+    names = [finding.what for finding in found if finding.right]
+    if "broker" in names:
+        place = [finding.what for finding in found].index("broker") + 1
+        found.insert(place, _promises(settings, mosquitto_conf))
+    return found
 
 
 def _look(what: str, look: Callable[[Settings], str], settings: Settings) -> Finding:
@@ -131,6 +150,19 @@ def _broker(settings: Settings) -> str:
     publisher.publish_all([(f"lamppost/doctor/{given.client_id}", b"")], 1)
     publisher.close()
     return f"{given.host}:{given.port} takes QoS 1"
+
+
+def _promises(settings: Settings, mosquitto_conf: Path | None) -> Finding:
+    """Look at what the broker keeps of what it has confirmed."""
+    what = "broker keeps readings"
+    file = mosquitto_conf or settings.mqtt.broker_config
+    try:
+        findings = check_broker(mqtt_options(settings.mqtt), file)
+    except (LamppostError, OSError) as error:
+        return Finding(what, right=False, detail=str(error))
+    lost = losses(findings)
+    detail = "as far as it was checked" if not lost else "no: it would lose some"
+    return Finding(what, right=not lost, detail=detail, more=tuple(as_table(findings)))
 
 
 def _influxdb(settings: Settings) -> str:

@@ -16,13 +16,16 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
+from ingest.broker_findings import Severity
 from lamppost.times import SECOND_NS
+from lamppost_app.intake_status import IntakeStatus, read_status
 
 from . import queries_health as queries
 from .context import PortalContext, context_of
 
 # Intake writes a tick every second; ten that are missing are no hiccup.
 _TICK_TOO_OLD_S: Final = 10.0
+_CERTIFICATE_DAYS: Final = 30.0
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,6 +40,7 @@ class Health(BaseModel):
         quarantined_percent: part of what arrived in the last day that could not be used.
         received: messages of the last day.
         damaged: entries of our own logs that could not be read, as sentences.
+        certificate_days: days the broker's certificate has left, once they are few.
     """
 
     last_reading_at: int | None
@@ -45,6 +49,7 @@ class Health(BaseModel):
     quarantined_percent: float
     received: int
     damaged: list[str]
+    certificate_days: float | None = None
 
 
 class Liveness(BaseModel):
@@ -79,6 +84,7 @@ def pipeline_health(context: PortalContext) -> Health:
         quarantined_percent=100 * unusable / max(1, ledger["received"]),
         received=ledger["received"],
         damaged=[] if context.cursors is None else list(map(str, context.cursors.damages())),
+        certificate_days=certificate_days(context),
     )
 
 
@@ -144,6 +150,37 @@ def metrics(request: Request) -> Response:
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
+def broker_status(context: PortalContext) -> IntakeStatus | None:
+    """Return what the intake knows of its broker, None where there is no MQTT."""
+    if not context.settings.mqtt.enabled:
+        return None
+    return read_status(context.settings.intake_status_path)
+
+
+def certificate_days(context: PortalContext) -> float | None:
+    """Return how many days the broker's certificate has left when it is time to say so."""
+    status = broker_status(context)
+    days = None if status is None else status.certificate_days(context.clock.now_ns())
+    return days if days is not None and days <= _CERTIFICATE_DAYS else None
+
+
+def _broker_gauges(context: PortalContext) -> dict[str, tuple[str, float]]:
+    status = broker_status(context)
+    if status is None:
+        return {}
+    losing = sum(one.severity == Severity.LOSES_DATA.value for one in status.findings)
+    gauges: dict[str, tuple[str, float]] = {
+        "lamppost_broker_connected": ("Whether the MQTT broker has us.", float(status.connected)),
+        "lamppost_broker_losing_findings": ("Findings of the self-check that lose data.", losing),
+    }
+    if status.certificate_expires_at is not None:
+        gauges["lamppost_broker_certificate_expiry_timestamp_seconds"] = (
+            "When the broker's certificate expires, seconds since 1970.",
+            status.certificate_expires_at,
+        )
+    return gauges
+
+
 class _Figures(Collector):
     """The figures of the pipeline; labels are bounded, a sensor is never one."""
 
@@ -173,6 +210,7 @@ class _Figures(Collector):
                 "Age of the newest reading.",
                 float("nan") if health.last_reading_age_s is None else health.last_reading_age_s,
             ),
+            **_broker_gauges(self._context),
             "lamppost_live_listeners": ("Pages on the live channel.", self._context.live.listeners),
         }
         for name, (documentation, value) in gauges.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.mqtt_proxy import RecordingProxy
-from tests.chaos.trial import REPORT_FOLDER, Chaos, Report
+from tests.chaos.trial import FULL, REPORT_FOLDER, Chaos, Report
 from tests.installation import Installation
 from tests.services import Mosquitto, VictoriaMetrics, binary
 
@@ -30,11 +30,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[REPORT] = Report()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything that lies here."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark everything that lies here; in the short form, leave out what has none."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.chaos)
+    left_out = [item for item in items if not FULL and item.get_closest_marker("chaos_full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(wrapper=True)

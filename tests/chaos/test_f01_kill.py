@@ -31,11 +31,11 @@ def test_killed_roles_lose_nothing_and_double_nothing(
     chaos: Chaos, installation: Installation, proxy: RecordingProxy, database: KeyedDatabase
 ) -> None:
     """Kills at random moments; every acknowledged message is in every sink, once."""
-    kills, messages = chaos.pick(5, 20), chaos.pick(5_000, 300_000)
+    kills, messages = chaos.pick(5, 20), chaos.pick(3_000, 300_000)
     city = City.ending_now(100, messages)
     installation.start()
     publisher = Publisher(
-        proxy.broker_port, map(city, range(messages)), rate=chaos.pick(500.0, 2_000.0)
+        proxy.broker_port, map(city, range(messages)), rate=chaos.pick(600.0, 2_000.0)
     ).start()
     victims = ([*ROLES, TREE] * kills)[:kills]
     chaos.random.shuffle(victims)

@@ -120,14 +120,12 @@ def test_a_killed_broker_costs_nothing_lamppost_acknowledged(
     report(chaos, "SIGKILLs", waited_s, figures, lost_by_the_broker=forgotten)
 
 
-@pytest.mark.slow
+@pytest.mark.chaos_full
 @pytest.mark.timeout(600)
 def test_a_killed_broker_forgets_seconds_of_what_waits_for_lamppost(
     chaos: Chaos, roles: Installation, proxy: RecordingProxy, broker: ShippedMosquitto
 ) -> None:
     """With Lamppost away, the broker's own loss is bounded by its autosave, not by the queue."""
-    if not chaos.full:
-        pytest.skip("waits for the broker's autosave; full form only")
     rate, messages = 200.0, 5_000
     roles.kill("intake")
     city = City.ending_now(50, messages)

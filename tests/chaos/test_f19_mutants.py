@@ -40,6 +40,11 @@ def broken_by(name: str) -> tuple[str, ...]:
     return (sys.executable, str(LAUNCH), name)
 
 
+def whole(control: str) -> object:
+    """Return the case of a step that is slow and not broken; it is made in the full form."""
+    return pytest.param(control, set(), marks=pytest.mark.chaos_full)
+
+
 def judged(chaos: Chaos, mutant: str, evidence: Evidence, expected: set[str]) -> None:
     """Hold what the checker finds against what it must find."""
     findings = examine(evidence)
@@ -55,7 +60,7 @@ def judged(chaos: Chaos, mutant: str, evidence: Evidence, expected: set[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("mutant", "expected"), [("slow_disk", set()), ("acknowledge_first", {"I1"})]
+    ("mutant", "expected"), [whole("slow_disk"), ("acknowledge_first", {"I1"})]
 )
 def test_an_acknowledgement_before_the_commit_is_seen(
     chaos: Chaos,
@@ -82,7 +87,7 @@ def test_an_acknowledgement_before_the_commit_is_seen(
 
 @pytest.mark.parametrize(
     ("mutant", "expected"),
-    [("slow_results", set()), ("position_first", {"I1", "I4"}), ("state_dropped", {"I4"})],
+    [whole("slow_results"), ("position_first", {"I1", "I4"}), ("state_dropped", {"I4"})],
 )
 def test_results_lost_or_wrong_after_a_crash_of_the_engine_are_seen(
     chaos: Chaos, tmp_path: Path, broker: Mosquitto, mutant: str, expected: set[str]
@@ -106,7 +111,7 @@ def test_results_lost_or_wrong_after_a_crash_of_the_engine_are_seen(
     judged(chaos, mutant, evidence, expected)
 
 
-@pytest.mark.parametrize(("mutant", "expected"), [("slow_sink", set()), ("cursor_first", {"I1"})])
+@pytest.mark.parametrize(("mutant", "expected"), [whole("slow_sink"), ("cursor_first", {"I1"})])
 def test_a_position_before_the_write_is_seen(
     chaos: Chaos,
     tmp_path: Path,
@@ -135,7 +140,7 @@ def test_a_position_before_the_write_is_seen(
 
 
 @pytest.mark.parametrize(
-    ("mutant", "expected"), [("stalled_disk", set()), ("any_connection", {"I1"})]
+    ("mutant", "expected"), [whole("stalled_disk"), ("any_connection", {"I1"})]
 )
 def test_an_acknowledgement_over_a_later_connection_is_seen(
     chaos: Chaos, tmp_path: Path, mutant: str, expected: set[str]

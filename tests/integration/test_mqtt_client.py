@@ -183,7 +183,7 @@ def test_a_broker_that_is_away_is_reported_in_time() -> None:
         port = free.getsockname()[1]
     publisher = Publisher(BrokerSettings(port=port, timeout_s=0.5))
     started = time.monotonic()
-    with pytest.raises(NotConnected, match=rf"127\.0\.0\.1:{port}.*ConnectionRefusedError"):
+    with pytest.raises(NotConnected, match=rf"127\.0\.0\.1:{port}.*nobody listens"):
         publisher.publish_all([("a", b"1")])
     assert 0.4 < time.monotonic() - started < 3
     publisher.close()

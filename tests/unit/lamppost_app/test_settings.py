@@ -98,7 +98,8 @@ def test_paths_in_the_file_are_relative_to_it(config: Path) -> None:
     """Wherever the command is started; absolute ones stay."""
     config.write_text(
         'policy = "rules"\nstations = "city/stations.geojson"\n'
-        '[data]\ndir = "d"\n[mqtt]\nca_file = "ca.pem"\n[open_data]\ndir = "/srv/open"\n',
+        '[data]\ndir = "d"\n[mqtt]\ntls = true\nca_file = "ca.pem"\ncert_file = "own.pem"\n'
+        'broker_config = "m.conf"\n[open_data]\ndir = "/srv/open"\n',
         encoding="utf-8",
     )
 
@@ -112,6 +113,8 @@ def test_paths_in_the_file_are_relative_to_it(config: Path) -> None:
     assert settings.cursors_path == folder / "d/cursors.db"
     assert settings.store_path == folder / "d/store.duckdb"
     assert settings.mqtt.ca_file == folder / "ca.pem"
+    assert settings.mqtt.cert_file == folder / "own.pem"
+    assert settings.mqtt.broker_config == folder / "m.conf"
     assert settings.open_data_path == Path("/srv/open")
 
 
@@ -135,6 +138,9 @@ def test_the_policy_that_comes_with_lamppost_is_the_default() -> None:
     [
         ("polic = 'x'\n", "polic"),
         ("[mqtt]\nprot = 1\n", "mqtt.prot"),
+        ("[mqtt]\nca_file = 'ca.pem'\n", "mqtt"),
+        ("[mqtt]\ntls = true\nkey_file = 'own.key'\n", "mqtt"),
+        ("[mqtt]\nself_check = 'maybe'\n", "mqtt.self_check"),
         ("[mqtt]\nport = 70000\n", "mqtt.port"),
         ("[mqtt]\nport = 'many'\n", "mqtt.port"),
         ("[mqtt]\nprotocol = '4'\n", "mqtt.protocol"),

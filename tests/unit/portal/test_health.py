@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lamppost.log import TICK, Record
 from lamppost.times import SECOND_NS
+from lamppost_app.intake_status import BrokerFinding, IntakeStatus
 from lamppost_app.portal.app import create_app
 from lamppost_app.portal.health import backlog
 from tests.unit.portal.conftest import NOW, Portal
@@ -72,3 +73,26 @@ def test_metrics_follow_the_naming_rule_and_name_no_sensor(portal: Portal) -> No
     ]
     assert accepted == [460.0]
     assert families["lamppost_quarantine_messages"].samples
+
+
+def test_the_days_of_the_brokers_certificate_are_shown(portal: Portal) -> None:
+    """On the console once they are few, and always for Prometheus."""
+    path = portal.context.settings.intake_status_path
+    now_s = NOW / SECOND_NS
+    finding = BrokerFinding(subject="queue", severity="LOSES DATA", found="x")
+    for days, shown in ((90.5, ""), (12.5, "expires in 12 days"), (-1.0, "has expired")):
+        status = IntakeStatus(
+            broker="city:8883",
+            connected=True,
+            certificate_expires_at=now_s + days * 86_400,
+            findings=[finding],
+        )
+        status.write(path)
+        page = portal.get("/").text
+        assert ("health-certificate" in page) == bool(shown)
+        assert shown in page
+
+    text = portal.get("/metrics").text
+    assert "lamppost_broker_certificate_expiry_timestamp_seconds" in text
+    assert "lamppost_broker_losing_findings 1.0" in text
+    assert "lamppost_broker_connected 1.0" in text
