@@ -7,7 +7,8 @@
     ├── ConfigError     a setting or policy is wrong: stop at start, exit code 2
     ├── FormatError     bytes no format can read: quarantine them, go on
     ├── NotConnected    the other side is away: back off, try again
-    └── PartialWrite    a sink refused some items: quarantine those, keep the rest
+    ├── PartialWrite    a sink refused some items: quarantine those, keep the rest
+    └── StorageFailed   a file of our own cannot be trusted any more: end, exit code 1, open it anew
 """
 
 from __future__ import annotations
@@ -75,3 +76,12 @@ class PartialWrite(LamppostError):
         super().__init__(f"{len(refused)} item(s) refused by the destination")
         self.refused = dict(refused)
         self.tally = tally
+
+
+class StorageFailed(LamppostError, OSError):
+    """A file of our own can no longer be trusted, after a failed sync for example.
+
+    The kernel reports a failed sync once and may drop what was not written. A second try on the
+    same file would succeed and prove nothing. So the process ends and the next one opens the file
+    anew. It is an OSError too: whoever waits for storage has at least not stored anything.
+    """

@@ -24,6 +24,7 @@ COMMANDS: Final = (
     "simulate",
     "export",
     "doctor",
+    "repair",
 )
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lamppost.balance import Tally
+from lamppost.log import Entry
 from lamppost.times import HOUR_NS
 
+from .log_integrity import Damage
 from .sqlite_log import SqliteLog
 
 _TABLES: Final = (
@@ -25,7 +27,12 @@ _TABLES: Final = (
         cause TEXT PRIMARY KEY, messages INTEGER NOT NULL, bytes INTEGER NOT NULL,
         at INTEGER NOT NULL
     )""",
+    """CREATE TABLE IF NOT EXISTS damaged (
+        log TEXT, first INTEGER, last INTEGER NOT NULL, at INTEGER NOT NULL,
+        PRIMARY KEY (log, first)
+    )""",
 )
+_OWN: Final = ("stored", "books", "forgotten", "damaged")
 
 
 class Balance(NamedTuple):
@@ -100,9 +107,7 @@ class Cursors(SqliteLog):
         """
         rows = [(sink, sensor, hour, *counts) for (sensor, hour), counts in tally.items()]
         with self._transaction():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?)", (sink, position)
-            )
+            self._place(sink, position)
             self._connection.executemany(
                 "INSERT INTO stored (sink, sensor, hour, stored, refused) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT DO UPDATE SET stored = stored + excluded.stored,"
@@ -175,9 +180,40 @@ class Cursors(SqliteLog):
         )
         return [Balance(*row) for row in rows]
 
+    def note_damage(self, damages: Iterable[Damage], at: int) -> None:
+        """Remember which entries of a log could not be read."""
+        with self._transaction():
+            self._connection.executemany(
+                "INSERT INTO damaged VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " last = max(last, excluded.last)",
+                [(*damage, at) for damage in damages],
+            )
+
+    def damages(self) -> list[Damage]:
+        """Return which entries could not be read, as long as accounts are kept."""
+        found: list[Damage] = []
+        for row in self._query("SELECT log, first, last FROM damaged ORDER BY log, first"):
+            one = Damage(*row)
+            if found and found[-1].log == one.log and one.first <= found[-1].last + 1:
+                found[-1] = found[-1]._replace(last=max(one.last, found[-1].last))
+            else:
+                found.append(one)
+        return found
+
+    def take_over(self, other: SqliteLog, entries: Iterable[Entry]) -> None:
+        """Take the accounts over as well."""
+        super().take_over(other, entries)
+        for table in _OWN:
+            rows = other.salvage(table)
+            with self._transaction():
+                for row in rows:
+                    marks = ", ".join("?" * len(row))
+                    self._connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 - fixed names
+
     def forget_books(self, before: int) -> None:
         """Forget accounts of hours before an instant, unless their sink is still at work there."""
         with self._transaction():
+            self._connection.execute("DELETE FROM damaged WHERE at < ?", (before,))
             self._connection.execute(
                 "DELETE FROM stored WHERE hour < ? AND hour < ? + (SELECT max(hour)"
                 " FROM stored AS newer WHERE newer.sink = stored.sink)",

@@ -15,10 +15,11 @@ from lamppost import events, log
 from lamppost.balance import Tally
 from lamppost.clock import Clock, SystemClock
 from lamppost.component import Sink
-from lamppost.errors import ConfigError, NotConnected, PartialWrite
+from lamppost.errors import ConfigError, NotConnected, PartialWrite, StorageFailed
 from lamppost.log import Entry, Record
 
 from .cursors import Cursors
+from .log_integrity import ranges
 from .sink_books import SinkBooks
 from .sqlite_log import SqliteLog
 
@@ -41,6 +42,10 @@ class StopSignal(Protocol):
 
     def is_set(self) -> bool:
         """Return whether to end."""
+        ...
+
+    def set(self) -> None:
+        """Tell all who wait here to end."""
         ...
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -93,6 +98,7 @@ class SinkRunner:
         self._told: str | None = None
         self._untold_s = 0.0
         self.position = 0
+        self.failure: StorageFailed | None = None
 
     @property
     def name(self) -> str:
@@ -105,11 +111,20 @@ class SinkRunner:
         return self._told is not None
 
     def run(self) -> None:
-        """Deliver until stopped; whatever a sink raises, try again. Call :meth:`open` first."""
-        while not self._stop.is_set():
-            self._stop.wait(self.step())
-        if not self.waiting:
-            self.step()
+        """Deliver until stopped; whatever a sink raises, try again. Call :meth:`open` first.
+
+        A file of our own that cannot be trusted any more stops this and all that share the signal,
+        and is kept as ``failure``: the process has to end.
+        """
+        try:
+            while not self._stop.is_set():
+                self._stop.wait(self.step())
+            if not self.waiting:
+                self.step()
+        except StorageFailed as error:
+            self.failure = error
+            self._stop.set()
+            return
         self._sink.close()
 
     def drain(self) -> None:
@@ -149,6 +164,8 @@ class SinkRunner:
         """Deliver one batch if there is one; return how long to wait before the next step, s."""
         try:
             return self._deliver()
+        except StorageFailed:
+            raise
         except NotConnected as error:
             return self._back_off(str(error), error)
         except OSError as error:  # our own logs, on a full disk for example: waiting loses nothing
@@ -182,6 +199,9 @@ class SinkRunner:
             size += sum(len(entry.body) for entry in entries)
             if len(entries) < _PAGE:
                 break
+        lost = [entry.seq for entry in found if entry.kind == log.DAMAGED]
+        if lost:
+            self._cursors.note_damage(ranges(self._outbox.name, lost), self._clock.now_ns())
         return self._books.cut(found)
 
     def _write(self, wanted: Sequence[Entry], position: int) -> Tally | None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from lamppost import events
-from lamppost.log import Entry, Record
+from lamppost.errors import StorageFailed
+from lamppost.log import DAMAGED, Entry, Record
 from lamppost.times import HOUR_NS
 
 from .cursors import Cursors
 from .engine import Engine
+from .log_integrity import ranges
 from .quarantine_bounds import forget
 from .settings import Settings, sinks_in_use
 from .sqlite_log import ENGINE, SqliteLog
 
 _POISON: Final = "engine-failed-on:"
 _POLL_S: Final = 0.005
+_RETRY_S: Final = 1.0
 _ENTRIES: Final = 64
 _TRIM_EVERY_S: Final = 300.0
 
@@ -26,13 +30,27 @@ _TRIM_EVERY_S: Final = 300.0
 class EngineRole:
     """Runs the engine between two logs."""
 
-    def __init__(self, inbox: SqliteLog, outbox: SqliteLog, *, snapshot_s: float) -> None:
-        """Restore the engine to where the outbox says it was."""
+    def __init__(
+        self,
+        inbox: SqliteLog,
+        outbox: SqliteLog,
+        *,
+        snapshot_s: float,
+        stop: threading.Event | None = None,
+        cursors: Cursors | None = None,
+    ) -> None:
+        """Restore the engine to where the outbox says it was.
+
+        Where a cursor file is given, damaged entries of the inbox are noted there.
+        """
+        self._cursors = cursors
+        self._stop = stop or threading.Event()
         self._inbox = inbox
         self._outbox = outbox
         self._snapshot_s = snapshot_s
         self._snapshot_at = time.monotonic()
         self._position = 0
+        self._ahead = False
         self._poison = {seq for name, seq in outbox.positions().items() if name.startswith(_POISON)}
         self.engine = self._restore()
 
@@ -66,11 +84,17 @@ class EngineRole:
         entries = self._inbox.read(self._position, _ENTRIES)
         if not entries:
             return False
+        self._note_damage(entries)
         records: list[Record] = []
         for entry in entries:
             records += self._apply(self.engine, entry)
         self._commit(records, entries[-1].seq)
         return True
+
+    def _note_damage(self, entries: Sequence[Entry]) -> None:
+        lost = [entry.seq for entry in entries if entry.kind == DAMAGED]
+        if lost and self._cursors is not None:
+            self._cursors.note_damage(ranges(self._inbox.name, lost), time.time_ns())
 
     def _apply(self, engine: Engine, entry: Entry) -> list[Record]:
         """Apply an entry, or set it aside when the engine has failed on it before.
@@ -91,29 +115,62 @@ class EngineRole:
     def _commit(self, records: list[Record], position: int) -> None:
         due = time.monotonic() - self._snapshot_at >= self._snapshot_s
         snapshot = self.engine.snapshot() if due else None
-        self._outbox.commit_results(
-            records,
-            consumer=ENGINE,
-            position=position,
-            snapshot=snapshot,
-            expected=self._position,
-        )
+        waiting = False
+        while not self._stored(records, position, snapshot, told=waiting):
+            waiting = True
+            if self._stop.wait(_RETRY_S):
+                self._ahead = True  # the next process computes the same once more
+                return
+        if waiting:
+            events.info("outbox_back")
         self._position = position
         if due:
             self._snapshot_at = time.monotonic()
 
+    def _stored(
+        self, records: list[Record], position: int, snapshot: bytes | None, *, told: bool
+    ) -> bool:
+        """Commit, and return False when the disk is full: the state is right, results can wait."""
+        try:
+            self._outbox.commit_results(
+                records,
+                consumer=ENGINE,
+                position=position,
+                snapshot=snapshot,
+                expected=self._position,
+            )
+        except StorageFailed:
+            raise
+        except OSError as error:
+            if not told:
+                events.error("outbox_refuses", problem=error, retry_s=_RETRY_S)
+            return False
+        return True
+
     def keep_snapshot(self) -> None:
-        """Store the state as it is, so that the next start need not replay."""
-        self._outbox.commit_results(
-            [], consumer=ENGINE, position=self._position, snapshot=self.engine.snapshot()
-        )
+        """Store the state as it is, so that the next start need not replay.
+
+        Not when results are still waiting for room: the state is ahead of the position then.
+        """
+        if self._ahead:
+            return
+        try:
+            self._outbox.commit_results(
+                [], consumer=ENGINE, position=self._position, snapshot=self.engine.snapshot()
+            )
+        except StorageFailed:
+            raise
+        except OSError as error:
+            events.warning("snapshot_not_kept", problem=error)
 
 
 def run_engine(settings: Settings, stop: threading.Event) -> None:
     """Run the engine until told to stop."""
     inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
     cursors = Cursors(settings.cursors_path)
-    role = EngineRole(inbox, outbox, snapshot_s=settings.engine.snapshot_s)
+    role = EngineRole(
+        inbox, outbox, snapshot_s=settings.engine.snapshot_s, stop=stop, cursors=cursors
+    )
     trimmed_at = time.monotonic()
     while not stop.is_set():
         if not role.step():

@@ -15,6 +15,7 @@ from ingest.mqtt_source import MqttSource
 from ingest.mqtt_wire import Received
 from lamppost import events, log
 from lamppost.clock import Clock, SteadyClock
+from lamppost.errors import StorageFailed
 from lamppost.frames import Deliveries
 from lamppost.log import Log, Record
 
@@ -150,15 +151,22 @@ class FrameWriter:
         return self._waiting_bytes + self._under_way[1]
 
     async def _append(self, records: Sequence[Record], stop: asyncio.Event) -> bool:
-        """Append, and on a full or failing disk wait and try again: the broker holds the rest.
+        """Append, and on a full disk wait and try again: the broker holds the rest.
 
         Returns:
             Whether it is stored; False when told to stop while the disk refuses. What was not
             stored is not acknowledged, so the broker sends it again.
+
+        Raises:
+            StorageFailed: this inbox cannot be trusted any more; nothing may be acknowledged.
         """
         while True:
             try:
                 await asyncio.to_thread(self._inbox.append, records)
+            except StorageFailed:
+                self._hold(on=True)
+                self._failing = True
+                raise
             except OSError as error:
                 if not self._failing:
                     self._hold(on=True)
@@ -227,10 +235,13 @@ async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
     """Run the intake until told to stop.
 
     Raises:
+        StorageFailed: the inbox cannot be trusted any more; it is left open, because closing would
+            sync once more what the kernel has dropped.
         ConfigError: the broker would lose readings; what had come in by then is stored.
     """
     clock = SteadyClock()
     inbox = SqliteLog(settings.inbox_path)
+    inbox.renew()
     writer = FrameWriter(
         inbox,
         clock,
@@ -240,14 +251,17 @@ async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
     )
     options = mqtt_options(settings.mqtt)
     watch = BrokerWatch(settings.mqtt, options, clock, settings.intake_status_path)
-    async with asyncio.TaskGroup() as tasks:
-        if settings.mqtt.enabled:
-            source = MqttSource(options, clock, writer.add)
-            writer.acknowledge = source.acknowledge
-            writer.hold = lambda on: source.pause() if on else source.resume()
-            tasks.create_task(source.run(stop))
-            tasks.create_task(watch.run(source, stop))
-        tasks.create_task(writer.run(stop))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            if settings.mqtt.enabled:
+                source = MqttSource(options, clock, writer.add)
+                writer.acknowledge = source.acknowledge
+                writer.hold = lambda on: source.pause() if on else source.resume()
+                tasks.create_task(source.run(stop))
+                tasks.create_task(watch.run(source, stop))
+            tasks.create_task(writer.run(stop))
+    except* StorageFailed as failures:
+        raise failures.exceptions[0] from failures
     inbox.close()
     if watch.refusal is not None:
         raise watch.refusal

@@ -17,9 +17,12 @@ from typing import Final
 import uvloop
 
 from lamppost import events
-from lamppost.errors import ConfigError
+from lamppost.errors import ConfigError, StorageFailed
 
 from .settings import Settings
+
+STORAGE_EXIT: Final = 1
+"""Exit code of a role one of whose files cannot be trusted any more."""
 
 SUPERVISOR_VARIABLE: Final = "LAMPPOST_SUPERVISOR_PID"
 """Set by the supervisor: a role whose parent is no longer this process stops."""
@@ -86,14 +89,20 @@ def run_role(name: str, settings: Settings) -> None:
     events.configure(settings.log_level, name)
     _stop_with_supervisor()
     calm_collector()
-    with _sole(name, settings.data.dir):
+    with sole(name, settings.data.dir):
         events.info("role_started", pid=os.getpid())
-        ROLES[name](settings)
+        try:
+            ROLES[name](settings)
+        except StorageFailed as error:
+            events.error("storage_failed", problem=error, exit=STORAGE_EXIT)
+            # At once: whatever closes the file in an orderly way would sync it again, be told that
+            # all is well, and copy pages the disk never got.
+            os._exit(STORAGE_EXIT)
         events.info("role_stopped")
 
 
 @contextlib.contextmanager
-def _sole(name: str, folder: Path) -> Iterator[None]:
+def sole(name: str, folder: Path) -> Iterator[None]:
     """Hold the role's lock in the data folder; the system lets go of it however we end.
 
     Raises:

@@ -55,15 +55,21 @@ class SinkBooks:
             return stored
         self._since = self._cursors.since(self._name)
         position = stored
-        if self._since is not None and noted <= stored:
+        # Nothing was booked yet, but a write that failed may have been stored all the same.
+        unopened = self._since is None and noted > 0 and self._reads_from_first(outbox, noted)
+        if noted <= stored and (self._since is not None or unopened):
             position = noted
         else:
             self._since = None
         # Also where it has read names and rules already, and no reading yet.
-        self._from_first = outbox.only_kept(position) and not outbox.trimmed()
+        self._from_first = self._reads_from_first(outbox, position)
         for entry in outbox.read_kinds([log.SERIES], position):
             self._learn(entry)
         return position
+
+    @staticmethod
+    def _reads_from_first(outbox: SqliteLog, position: int) -> bool:
+        return outbox.only_kept(position) and not outbox.trimmed()
 
     def cut(self, entries: list[Entry]) -> list[Entry]:
         """Return entries up to the last that says what was accepted, where there is one."""

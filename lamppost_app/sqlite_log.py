@@ -3,47 +3,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-import threading
-import time
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from lamppost import events
 from lamppost.errors import ConfigError
 from lamppost.log import DAMAGED, Entry, Record
+
+from . import sqlite_errors
+from .log_integrity import (
+    damaged,
+    entry_crc,
+    is_whole,
+    is_whole_snapshot,
+    numbered_crc,
+    ranges,
+)
+from .sqlite_file import HORIZON, SqliteFile
 
 ENGINE: Final = "engine"
 """The consumer under whose name the engine keeps its inbox position in the outbox."""
 
-# Failures that may pass by themselves: the disk is full or failing, another process is writing.
-_PASSING: Final = {
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-}
-_LAYOUT_VERSION: Final = 1
-_LOCK_WAIT_S: Final = 30.0
 _PAGE: Final = 64
+_TAIL: Final = 16
+_ROW: Final = "seq, kind, at, crc, body"
+_REMOVED: Final = "removed"
 
-_LAYOUT: Final = """
-CREATE TABLE IF NOT EXISTS entries (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    at INTEGER NOT NULL,
-    crc INTEGER NOT NULL,
-    body BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS entries_kind ON entries (kind, seq) WHERE kind IN
-    ('series', 'stations', 'rules', 'policy', 'registration');
-CREATE TABLE IF NOT EXISTS positions (consumer TEXT PRIMARY KEY, seq INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS snapshots (
-    seq INTEGER PRIMARY KEY, crc INTEGER NOT NULL, body BLOB NOT NULL
-);
-"""
 KEPT_KINDS: Final = (
     "series", "stations", "rules", "policy", "registration", "quarantine", "quarantine_states"
 )  # fmt: skip
@@ -51,18 +38,13 @@ KEPT_KINDS: Final = (
 
 _KEPT: Final = ", ".join(f"'{kind}'" for kind in KEPT_KINDS)
 
-# Not part of the layout above: files made before it get it when they are opened.
-_SPARSE_INDEX: Final = """
-CREATE INDEX IF NOT EXISTS entries_sparse ON entries (kind, seq) WHERE kind IN
-    ('quarantine', 'quarantine_states', 'ledger')
-"""
 
-
-class SqliteLog:
+class SqliteLog(SqliteFile):
     """One log in one file; several processes may append and read.
 
-    A commit returns when the write-ahead log is on the disk (``synchronous=FULL``). Each body
-    carries its own CRC-32, because SQLite's table pages carry none.
+    A commit returns when the write-ahead log is on the disk (``synchronous=FULL``). SQLite's table
+    pages carry no checksum, so each entry carries one over number, kind, instant and body, and
+    numbers have no holes: what cannot be read is missed, and comes back as damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,64 +54,30 @@ class SqliteLog:
             ConfigError: the file is not a log of this version, or cannot be opened.
             OSError: not now: the disk is full or failing.
         """
-        self._path = path
-        self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                path, timeout=_LOCK_WAIT_S, isolation_level=None, check_same_thread=False
-            )
-            self._prepare()
-        except ConfigError:
-            self._connection.close()
-            raise
-        except (OSError, sqlite3.Error) as error:
-            if hasattr(self, "_connection"):
-                self._connection.close()
-            cause = error.__cause__ or error
-            if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _PASSING:
-                raise OSError(f"{path}: {cause}") from error
-            problem = f"cannot open the log: {cause}"
-            raise ConfigError(problem, where=str(path)) from error
-
-    def _prepare(self) -> None:
-        with self._transaction():
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                self._lay_out()
-            elif version != _LAYOUT_VERSION:
-                hint = f"this Lamppost reads layout {_LAYOUT_VERSION}"
-                raise ConfigError(f"log layout {version}", where=str(self._path), hint=hint)
-            self._connection.execute(_SPARSE_INDEX)
-            # Written even where it says so already: this proves that the file can be written.
-            self._connection.execute(f"PRAGMA user_version={_LAYOUT_VERSION}")
-        self._switch_to_wal()
-        self._connection.execute("PRAGMA synchronous=FULL")
-
-    def _lay_out(self) -> None:
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables:
-            raise ConfigError("a database of another program, not a log", where=str(self._path))
-        for statement in _LAYOUT.split(";"):
-            self._connection.execute(statement)
-
-    def _switch_to_wal(self) -> None:
-        """Change the journal; SQLite itself does not wait for others here, whatever its timeout."""
-        until = time.monotonic() + _LOCK_WAIT_S
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode=WAL")
-                return
-            except sqlite3.OperationalError as error:
-                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not busy or time.monotonic() > until:
-                    raise
-                time.sleep(0.01)
+        self._trusted_end = 0
+        self._reported: set[int] = set()
+        super().__init__(path)
 
     def append(self, records: Sequence[Record]) -> int:
         """Store records in one transaction and return the last number."""
         with self._transaction():
-            return self._insert(records)
+            # Numbers up to the mark were given, even where their entries are gone: a reader that
+            # has passed them would not see others in their place.
+            last = self._insert(records, after=max(self._end(), self._mark.read()))
+        self._mark.raise_to(last)
+        return last
+
+    def reserve(self, number: int) -> None:
+        """Give no number up to this one again: somebody has read that far."""
+        self._mark.raise_to(number)
+
+    def renew(self) -> None:
+        """Bring everything from the write-ahead log into the file, and begin that log anew.
+
+        After a failed sync it may hold, in memory only, what the disk never got; what would be
+        added behind that could not be read after a power cut.
+        """
+        self._query("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def commit_results(
         self,
@@ -155,10 +103,9 @@ class SqliteLog:
         with self._transaction():
             if expected is not None:
                 self._expect(consumer, expected)
-            last = self._insert(records)
-            self._connection.execute(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?)", (consumer, position)
-            )
+            # Results are computed anew from the inbox, so lost ones get the numbers they had.
+            last = self._insert(records, after=self._end())
+            self._place(consumer, position)
             if snapshot is not None:
                 # One older snapshot stays, in case the newest turns out to be damaged.
                 self._connection.execute(
@@ -166,40 +113,25 @@ class SqliteLog:
                 )
                 self._connection.execute(
                     "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)",
-                    (position, zlib.crc32(snapshot), snapshot),
+                    (position, numbered_crc(position, snapshot), snapshot),
                 )
-            return last
+        self._mark.raise_to(last)
+        return last
 
     def _expect(self, consumer: str, expected: int) -> None:
-        row = self._connection.execute(
-            "SELECT seq FROM positions WHERE consumer = ?", (consumer,)
-        ).fetchone()
-        found = 0 if row is None else row[0]
+        found = self._position(consumer)
         if found != expected:
             problem = f"{consumer} is at {found}, not at {expected}: a second one writes here"
             raise ConfigError(problem, where=str(self._path))
 
-    def position(self, consumer: str) -> int:
-        """Return the position a consumer committed, 0 at first."""
-        rows = self._query("SELECT seq FROM positions WHERE consumer = ?", (consumer,))
-        return int(rows[0][0]) if rows else 0
-
-    def positions(self) -> dict[str, int]:
-        """Return every consumer's position."""
-        return {str(name): int(seq) for name, seq in self._query("SELECT * FROM positions")}
-
-    def set_position(self, consumer: str, position: int) -> None:
-        """Commit a consumer's position."""
-        with self._transaction():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?)", (consumer, position)
-            )
-
     def latest_snapshot(self) -> tuple[int, bytes] | None:
         """Return the newest snapshot that is whole, with its position."""
-        for seq, crc, body in self._query("SELECT seq, crc, body FROM snapshots ORDER BY seq DESC"):
-            if zlib.crc32(body) == crc:
+        with self._reading():
+            rows = self._scan("snapshots", "seq, crc, body")
+        for seq, crc, body in sorted(rows, key=lambda row: -row[0]):
+            if is_whole_snapshot(seq, crc, body):
                 return int(seq), bytes(body)
+            events.error("snapshot_damaged", file=self._path.name, position=seq)
         return None
 
     def oldest_snapshot(self) -> int:
@@ -209,11 +141,70 @@ class SqliteLog:
 
     def read(self, after: int, limit: int) -> list[Entry]:
         """Return up to ``limit`` entries above ``after``."""
-        rows = self._query(
-            "SELECT seq, kind, at, crc, body FROM entries WHERE seq > ? ORDER BY seq LIMIT ?",
-            (after, limit),
-        )
-        return [self._verified(row) for row in rows]
+        with self._reading():
+            try:
+                end = self._end()
+                rows = self._connection.execute(
+                    f"SELECT {_ROW} FROM entries WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - fixed names
+                    (after, limit),
+                ).fetchall()
+            except sqlite3.DatabaseError as error:
+                if not sqlite_errors.is_damage(error):
+                    raise
+                return self._read_around(after, limit)
+            rows = [row for row in rows if row[0] <= end or is_whole(row)]
+            if self._is_gapless(rows, after, end if len(rows) < limit else 0):
+                return [Entry(seq, kind, at, body) for seq, kind, at, _, body in rows]
+            return self._read_around(after, limit)
+
+    def _is_gapless(self, rows: Sequence[Any], after: int, end: int) -> bool:
+        """Tell whether rows are whole, in order, and complete up to an end."""
+        previous, gap_up_to = after, 0
+        for row in rows:
+            if row[0] <= previous or not is_whole(row):
+                return False
+            if row[0] != previous + 1:
+                gap_up_to = row[0]
+            previous = row[0]
+        if previous < end:
+            gap_up_to = end + 1
+        return not gap_up_to or gap_up_to <= self._horizon()
+
+    def _read_around(self, after: int, limit: int) -> list[Entry]:
+        """Read where something is damaged: without searching, from both ends.
+
+        A search trusts the very numbers that may be damaged. A number below the horizon that is not
+        there was forgotten; any other is damaged.
+        """
+        horizon = self._horizon()
+        up_to = max(after, horizon - 1) + limit
+        rows = self._scan("entries", _ROW, f"WHERE +seq > {after:d} AND +seq <= {up_to:d}")
+        found = {row[0]: row for row in rows if is_whole(row)}
+        up_to = min(up_to, max(self._readable_end(), *found, 0))
+        lost = [seq for seq in range(max(after + 1, horizon), up_to + 1) if seq not in found]
+        entries = [Entry(seq, kind, at, body) for seq, kind, at, _, body in found.values()]
+        entries = sorted([*entries, *map(damaged, lost)])[:limit]
+        self._report([entry.seq for entry in entries if entry.kind == DAMAGED])
+        return entries
+
+    def _readable_end(self) -> int:
+        """Return where the entries end, or were known to when the end itself is damaged."""
+        try:
+            return self._end()
+        except sqlite3.DatabaseError as error:
+            if not sqlite_errors.is_damage(error):
+                raise
+            return self._mark.read()
+
+    def _report(self, lost: Sequence[int]) -> None:
+        """Say once which entries cannot be read."""
+        fresh = [seq for seq in lost if seq not in self._reported]
+        self._reported.update(fresh)
+        for damage in ranges(self._path.name, fresh):
+            events.error(
+                "log_damaged", file=self._path, first=damage.first, last=damage.last,
+                advice="all others are read; lamppost doctor says what to do",
+            )  # fmt: skip
 
     def read_kinds(self, kinds: Sequence[str], up_to: int) -> list[Entry]:
         """Return the entries of some kinds up to and including a number."""
@@ -246,8 +237,13 @@ class SqliteLog:
 
     def last(self) -> int:
         """Return the highest number ever given, 0 when none was."""
-        rows = self._query("SELECT seq FROM sqlite_sequence WHERE name = 'entries'")
-        return int(rows[0][0]) if rows else 0
+        with self._reading():
+            return max(self._readable_end(), self._mark.read())
+
+    def held(self) -> int:
+        """Return the highest number of an entry that is there or was forgotten."""
+        with self._reading():
+            return self._readable_end()
 
     def trimmed(self) -> bool:
         """Tell whether entries were ever forgotten from the beginning."""
@@ -269,24 +265,47 @@ class SqliteLog:
     def trim(self, before: int) -> int:
         """Forget frames and results below a number; return how many went."""
         with self._transaction():
+            self._place(HORIZON, max(self._horizon(), min(before, self._end() + 1)))
             return self._connection.execute(
                 f"DELETE FROM entries WHERE seq < ? AND kind NOT IN ({_KEPT})",  # noqa: S608 - fixed names
                 (before,),
             ).rowcount
 
     def remove(self, numbers: Sequence[int]) -> None:
-        """Forget single entries."""
+        """Forget single entries; an empty one of no use stays, because a hole means damage."""
+        emptied = [(_REMOVED, entry_crc(seq, _REMOVED, 0, b""), seq) for seq in numbers]
         with self._transaction():
             self._connection.executemany(
-                "DELETE FROM entries WHERE seq = ?", [(number,) for number in numbers]
+                "UPDATE entries SET kind = ?, at = 0, crc = ?, body = x'' WHERE seq = ?", emptied
             )
 
     def rewrite(self, number: int, body: bytes) -> None:
         """Give an entry another body: for bytes that somebody decided to forget."""
         with self._transaction():
-            self._connection.execute(
+            rows = self._connection.execute(
+                "SELECT kind, at FROM entries WHERE seq = ?", (number,)
+            ).fetchall()
+            self._connection.executemany(
                 "UPDATE entries SET crc = ?, body = ? WHERE seq = ?",
-                (zlib.crc32(body), body, number),
+                [(entry_crc(number, kind, at, body), body, number) for kind, at in rows],
+            )
+
+    def take_over(self, other: SqliteLog, entries: Iterable[Entry]) -> None:
+        """Take entries under their own numbers, and positions and snapshots of another log."""
+        rows = (
+            (seq, kind, at, entry_crc(seq, kind, at, body), body) for seq, kind, at, body in entries
+        )
+        with self._transaction():
+            self._connection.executemany(
+                f"INSERT INTO entries ({_ROW}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - fixed names
+                rows,
+            )
+            self._place(HORIZON, other.horizon())
+            for consumer, position in other.positions().items():
+                self._place(consumer, position)
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO snapshots VALUES (?, ?, ?)",
+                [row for row in other.salvage("snapshots") if is_whole_snapshot(*row)],
             )
 
     def trim_older(self, at: int, before: int) -> int:
@@ -294,45 +313,42 @@ class SqliteLog:
         rows = self._query("SELECT min(seq) FROM entries WHERE seq < ? AND at >= ?", (before, at))
         return self.trim(int(rows[0][0]) if rows and rows[0][0] is not None else before)
 
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
-
-    def _insert(self, records: Sequence[Record]) -> int:
+    def _insert(self, records: Sequence[Record], after: int) -> int:
+        # A damaged row may claim one of these numbers; it gives way.
         self._connection.executemany(
-            "INSERT INTO entries (kind, at, crc, body) VALUES (?, ?, ?, ?)",
-            [(kind, at, zlib.crc32(body), body) for kind, at, body in records],
+            f"INSERT OR REPLACE INTO entries ({_ROW}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608 - fixed names
+            [
+                (seq, kind, at, entry_crc(seq, kind, at, body), body)
+                for seq, (kind, at, body) in enumerate(records, after + 1)
+            ],
         )
-        row = self._connection.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'entries'"
-        ).fetchone()
-        return int(row[0]) if row else 0
+        self._trusted_end = 0
+        return after + len(records)
 
-    def _query(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
-        with self._lock:
-            try:
-                return self._connection.execute(sql, tuple(values)).fetchall()
-            except sqlite3.Error as error:
-                raise OSError(f"{self._path}: {error}") from error
+    def _end(self) -> int:
+        """Return the highest number in use, going by entries that are whole.
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException as error:
-                with contextlib.suppress(sqlite3.Error):  # closed, or rolled back by SQLite itself
-                    self._connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
-                    raise OSError(f"{self._path}: {error}") from error
-                raise
+        A damaged row behind them counts where its number follows, or the mark tells of one.
+        """
+        (newest,) = self._connection.execute("SELECT max(seq) FROM entries").fetchone()
+        if newest is not None and newest == self._trusted_end:
+            return self._trusted_end
+        rows = self._connection.execute(
+            f"SELECT {_ROW} FROM entries ORDER BY seq DESC LIMIT {_TAIL}"  # noqa: S608 - fixed names
+        )
+        unread: list[int] = []
+        whole = 0
+        for row in rows:
+            if is_whole(row):
+                whole = row[0]
+                break
+            unread.append(row[0])
+        self._trusted_end = 0 if unread else whole
+        following = sum(seq in unread for seq in range(whole + 1, whole + 1 + len(unread)))
+        end = min(whole + len(unread), max(whole + following, self._mark.read()))
+        return int(max(end, self._horizon() - 1))
 
     @staticmethod
     def _verified(row: Sequence[Any]) -> Entry:
-        seq, kind, at, crc, body = row
-        if zlib.crc32(body) != crc:
-            return Entry(seq, DAMAGED, at, b"")
-        return Entry(seq, kind, at, body)
+        seq, kind, at, _, body = row
+        return Entry(seq, kind, at, body) if is_whole(row) else damaged(seq)

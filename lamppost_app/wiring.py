@@ -66,6 +66,9 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
     ]
     for thread in start_runners(runners):
         thread.join()
+    for runner in runners:
+        if runner.failure is not None:
+            raise runner.failure
     stop.wait()
 
 

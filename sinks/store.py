@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import Field
 
 from lamppost.balance import Tally
 from lamppost.component import Settings, register
-from lamppost.errors import ConfigError, NotConnected
+from lamppost.errors import ConfigError, NotConnected, StorageFailed
 from lamppost.log import OUTBOX_KINDS, Entry
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS
 
@@ -83,6 +84,7 @@ class Store:
 
         Raises:
             NotConnected: the disk or the memory does not allow it now.
+            StorageFailed: DuckDB has given up the file until it is opened anew.
         """
         with self._writing:
             self._writer.begin()
@@ -93,14 +95,24 @@ class Store:
                     "UPDATE meta SET value = greatest(value, ?) WHERE key = 'cursor'", [cursor]
                 )
                 self._writer.commit()
-            except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-                self._writer.rollback()
+            except (duckdb.FatalException, duckdb.InternalException) as error:
+                raise StorageFailed(f"{self._settings.path}: {error}") from error
+            except (
+                duckdb.IOException,
+                duckdb.OutOfMemoryException,
+                duckdb.TransactionException,
+            ) as error:
+                self._roll_back()
                 raise NotConnected(f"the store cannot write: {error}") from error
             except BaseException:
-                self._writer.rollback()
+                self._roll_back()
                 raise
             self._cursor = max(self._cursor, cursor)
             return tally
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(duckdb.TransactionException):  # a failed commit has ended it
+            self._writer.rollback()
 
     def close(self) -> None:
         """Close the file; readers still at work get an error."""

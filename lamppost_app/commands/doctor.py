@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import platform
 import shutil
@@ -20,8 +22,10 @@ from ingest.broker_findings import as_table, losses
 from lamppost.errors import ConfigError, LamppostError
 from lamppost_app.bootstrap import check_configuration
 from lamppost_app.intake import mqtt_options
+from lamppost_app.log_examination import examine as examine_log
 from lamppost_app.ownership import refuse_strangers
 from lamppost_app.settings import Settings
+from lamppost_app.sqlite_log import SqliteLog
 from lamppost_app.wiring import broker
 from sinks.mqtt_client import Publisher
 
@@ -72,6 +76,8 @@ def examine(settings: Settings, mosquitto_conf: Path | None = None) -> list[Find
         ("configuration", _configuration),
         ("data folder", _data),
     ]
+    kept = [path for path in log_paths(settings) if path.is_file()]
+    looks += [(path.name, functools.partial(_log, path)) for path in kept]
     if settings.mqtt.enabled:
         looks.append(("broker", _broker))
     if settings.influxdb.enabled:
@@ -117,6 +123,25 @@ def _data(settings: Settings) -> str:
         raise ConfigError(f"only {free / 1e9:.1f} GB free", where=str(there))
     state = "" if folder.exists() else ", made at the first start"
     return f"{folder.absolute()}, {free / 1e9:.0f} GB free{state}"
+
+
+def log_paths(settings: Settings) -> list[Path]:
+    """Return where our own logs are."""
+    return [settings.inbox_path, settings.outbox_path, settings.cursors_path]
+
+
+def _log(path: Path, _: Settings) -> str:
+    with contextlib.closing(SqliteLog(path)) as log:
+        found = examine_log(log)
+    damages = "; ".join(map(str, found.damages))
+    if found.structure:
+        problem = f"damaged: {found.structure}" + (f"; {damages}" if damages else "")
+        hint = "stop Lamppost and run lamppost repair"
+        raise ConfigError(problem, where=str(path), hint=hint)
+    if damages:
+        hint = "all others are read; what this means stands in docs/delivery.md; look at the disk"
+        raise ConfigError(damages, where=str(path.parent), hint=hint)
+    return f"{found.entries} entries, all whole"
 
 
 def _broker(settings: Settings) -> str:

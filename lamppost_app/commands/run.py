@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from lamppost_app.ownership import refuse_strangers
 from lamppost_app.reload import note_start, reload_while_running
 from lamppost_app.roles import ROLES, SETTINGS_VARIABLE, run_role
 from lamppost_app.settings import Settings, handed_over, taken_over
-from lamppost_app.sqlite_log import SqliteLog
+from lamppost_app.sqlite_log import ENGINE, SqliteLog
 from lamppost_app.supervisor import Supervisor, role_command
 
 from .options import ConfigOption, config_path, load_settings
@@ -59,9 +60,12 @@ def prepare(settings: Settings) -> None:
     """
     refuse_strangers()
     configuration = check_configuration(settings)
-    inbox = SqliteLog(settings.inbox_path)
-    announce(configuration, inbox, SystemClock())
-    inbox.close()
+    with contextlib.closing(SqliteLog(settings.inbox_path)) as inbox:
+        if settings.outbox_path.is_file():
+            # The engine would take no notice of entries with numbers it has passed already.
+            with contextlib.closing(SqliteLog(settings.outbox_path)) as outbox:
+                inbox.reserve(outbox.position(ENGINE))
+        announce(configuration, inbox, SystemClock())
     note_start(settings, configuration.policy.version, SystemClock())
 
 

@@ -41,6 +41,7 @@ class Health(BaseModel):
         backlog: entries that wait, before the engine and before the store.
         quarantined_percent: part of what arrived in the last day that could not be used.
         received: messages of the last day.
+        damaged: entries of our own logs that could not be read, as sentences.
         certificate_days: days the broker's certificate has left, once they are few.
     """
 
@@ -49,6 +50,7 @@ class Health(BaseModel):
     backlog: int
     quarantined_percent: float
     received: int
+    damaged: list[str]
     certificate_days: float | None = None
 
 
@@ -92,6 +94,7 @@ def pipeline_health(context: PortalContext) -> Health:
         backlog=backlog(context),
         quarantined_percent=100 * unusable / max(1, ledger["received"]),
         received=ledger["received"],
+        damaged=[] if context.cursors is None else list(map(str, context.cursors.damages())),
         certificate_days=certificate_days(context),
     )
 
@@ -220,6 +223,7 @@ class _Figures(Collector):
         yield cut
         yield self._sink_lag()
         yield from self._configuration()
+        yield self._damaged()
         gauges = {
             "lamppost_backlog_entries": ("Entries that wait.", health.backlog),
             "lamppost_last_reading_age_seconds": (
@@ -260,6 +264,18 @@ class _Figures(Collector):
         for sink in sinks_in_use(self._context.settings):
             lag.add_metric([sink], max(0, last - positions.get(sink, 0)))
         return lag
+
+    def _damaged(self) -> Metric:
+        family = GaugeMetricFamily(
+            "lamppost_damaged_entries", "Entries of our logs that cannot be read.", labels=["log"]
+        )
+        cursors = self._context.cursors
+        sums: dict[str, int] = {}
+        for damage in () if cursors is None else cursors.damages():
+            sums[damage.log] = sums.get(damage.log, 0) + damage.entries
+        for name in ("inbox.db", "outbox.db"):
+            family.add_metric([name], sums.get(name, 0))
+        return family
 
     @staticmethod
     def _messages(ledger: list[dict[str, Any]]) -> Metric:

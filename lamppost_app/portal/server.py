@@ -8,13 +8,13 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 import uvloop
 
 from lamppost import events
-from lamppost.errors import ConfigError
+from lamppost.errors import ConfigError, StorageFailed
 from lamppost_app.cursors import Cursors
 from lamppost_app.delivery import SinkRunner
 from lamppost_app.settings import Settings
@@ -32,12 +32,22 @@ _FEED_EVERY_S = 0.1
 
 
 class PortalServer(uvicorn.Server):
-    """A server that ends the live channels when it is told to stop, and then returns."""
+    """A server that ends the live channels when it is told to stop, and then returns.
 
-    def __init__(self, config: uvicorn.Config, live: LiveFeed) -> None:
-        """Serve as configured."""
+    It stops by itself when a file of ours has failed: the next process opens it anew.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, live: LiveFeed, failed: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Serve as configured, until told to stop or something has failed."""
         super().__init__(config)
         self._live = live
+        self._failed = failed
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look several times a second whether to stop."""
+        return await super().on_tick(counter) or self._failed()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -64,6 +74,7 @@ def run_portal(settings: Settings) -> None:
 
     Raises:
         ConfigError: a file cannot be opened or the address is taken.
+        StorageFailed: a file cannot be trusted any more; all are left open.
     """
     stop = threading.Event()
     kept = settings.store.model_dump()
@@ -84,18 +95,25 @@ def run_portal(settings: Settings) -> None:
         engine_position=lambda: outbox.position(ENGINE),
     )
     feed.start()
+
+    def failure() -> StorageFailed | None:
+        return feeding.failure or inbox.failed or outbox.failed or cursors.failed
+
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(context))
+            runner.run(_serve(context, lambda: failure() is not None))
     finally:
         stop.set()
         feed.join()
-        for opened in (store, inbox, outbox, cursors):
+        failed = failure()
+        for opened in () if failed else (store, inbox, outbox, cursors):
             opened.close()
+    if failed is not None:
+        raise failed
     events.info("portal_stopped", cursor=store.cursor())
 
 
-async def _serve(context: PortalContext) -> None:
+async def _serve(context: PortalContext, failed: Callable[[], bool]) -> None:
     http = context.settings.http
     listening = _listen(http.host, http.port)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -113,7 +131,7 @@ async def _serve(context: PortalContext) -> None:
         h11_max_incomplete_event_size=HEAD_BYTES,
         ws="none",
     )
-    server = PortalServer(config, context.live)
+    server = PortalServer(config, context.live, failed)
     host, port = listening.getsockname()[:2]
     events.info("portal_listening", host=host, port=port)
     await server.serve(sockets=[listening])

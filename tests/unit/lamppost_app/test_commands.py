@@ -475,6 +475,50 @@ def test_doctor_says_what_is_wrong_and_looks_on(lamppost: CommandLine) -> None:
     assert "p.yaml: qualitty: " in wrong[0]
 
 
+def damaged_data(lamppost: CommandLine, *, structure: bool) -> Path:
+    """Write settings, and an inbox whose second entry, or whose structure, is damaged."""
+    config = lamppost.write(
+        "lamppost.toml", 'policy = "policy"\n[data]\ndir = "data"\n[mqtt]\nenabled = false\n'
+    )
+    lamppost.policy(WINDOWS + ROUTES)
+    path = lamppost.folder / "data" / "inbox.db"
+    inbox = SqliteLog(path)
+    inbox.append([Record(log.FRAME, 1, b"%d" % number * 2000) for number in range(3)])
+    inbox.close()
+    content = bytearray(path.read_bytes())
+    content[100 if structure else content.index(b"11111111")] ^= 0x01
+    path.write_bytes(content)
+    return config
+
+
+def test_doctor_names_the_entries_that_are_damaged(lamppost: CommandLine) -> None:
+    """File and numbers, and that the others are not harmed."""
+    config = damaged_data(lamppost, structure=False)
+
+    ran = lamppost("doctor", "--config", config)
+
+    (line,) = [one for one in ran.out.splitlines() if one.startswith("WRONG  inbox.db")]
+    assert ran.code == 1
+    assert "inbox.db: entry 2 is damaged (all others are read" in line
+
+
+def test_repair_brings_what_can_be_read_into_a_new_file(lamppost: CommandLine) -> None:
+    """Doctor asks for it; afterwards there is nothing to repair."""
+    config = damaged_data(lamppost, structure=True)
+
+    sick = lamppost("doctor", "--config", config)
+    repaired = lamppost("repair", "--config", config)
+    again = lamppost("repair", "--config", config)
+    sound = lamppost("doctor", "--config", config)
+
+    assert "lamppost repair" in sick.out
+    assert "inbox.db: repaired, 3 entries kept; the damaged file is now inbox.db.damaged-" in (
+        repaired.out
+    )
+    assert "inbox.db: nothing to repair" in again.out
+    assert "right  inbox.db: 3 entries, all whole" in sound.out
+
+
 def test_doctor_says_when_the_data_folder_cannot_be_used(lamppost: CommandLine) -> None:
     """A file stands where the folder should be."""
     lamppost.write("data", "")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 from ingest.mqtt_wire import Received
 from lamppost import log
 from lamppost.clock import ManualClock
+from lamppost.errors import StorageFailed
 from lamppost.frames import Deliveries
 from lamppost.times import SECOND_NS
 from lamppost_app.decoding import TOO_LARGE_HEADER
@@ -106,6 +108,89 @@ def test_messages_are_stored_whole_and_acknowledged_after_that(tmp_path: Path) -
             assert frame.received_at == [NOW + mid for mid in range(5)]
             assert set(frame.sources) == {"mqtt"}
             assert set(frame.headers) == {None}
+
+    asyncio.run(scenario())
+
+
+class SlowLog(SqliteLog):
+    """A real log whose commits take as long as the test wants, and that counts them."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; commits wait."""
+        super().__init__(path)
+        self.let_through = threading.Semaphore(0)
+        self.begun = self.under_way = 0
+        self.most_under_way = 0
+
+    def append(self, records: Sequence[log.Record]) -> int:
+        """Store, once let through."""
+        self.begun += 1
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        assert self.let_through.acquire(timeout=20)
+        last = super().append(records)
+        self.under_way -= 1
+        return last
+
+
+def test_one_commit_is_under_way_while_the_next_frame_fills(tmp_path: Path) -> None:
+    """However slow the disk: what came meanwhile is one frame, and leaves in order of receipt."""
+
+    async def scenario() -> None:
+        inbox = SlowLog(tmp_path / "inbox.db")
+        stop = asyncio.Event()
+        writer = FrameWriter(inbox, ManualClock(NOW), IntakeSettings(frame_messages=1000))
+        acknowledged: list[int] = []
+        writer.acknowledge = lambda messages: acknowledged.extend(one.mid for one in messages)
+        task = asyncio.create_task(writer.run(stop))
+        for batch in range(6):
+            await until(lambda batch=batch: inbox.begun == batch + 1)  # type: ignore[misc]
+            for mid in range(batch * 30, batch * 30 + 30):
+                message = Received("v1/a/readings", b"%d" % mid, NOW, 1, mid, qos=1, size=4)
+                writer.add([message])
+                await asyncio.sleep(0)
+            inbox.let_through.release()
+        stop.set()
+        inbox.let_through.release(10)
+        await asyncio.wait_for(task, 20)
+
+        entries = inbox.read(0, 1000)
+        frames = [Deliveries.from_bytes(one.body) for one in entries if one.kind == log.FRAME]
+        inbox.close()
+        assert inbox.most_under_way == 1
+        assert [len(frame) for frame in frames] == [30] * 6
+        assert acknowledged == list(range(180))
+
+    asyncio.run(scenario())
+
+
+def test_an_inbox_that_failed_ends_the_writer_and_acknowledges_nothing(tmp_path: Path) -> None:
+    """Unlike a full disk, it does not pass by waiting."""
+
+    class FailedLog(SqliteLog):
+        """A real log on a disk that refuses to sync."""
+
+        def append(self, records: Sequence[log.Record]) -> int:
+            """Fail on frames."""
+            if any(record.kind == log.FRAME for record in records):
+                raise StorageFailed("inbox.db: the disk refused to sync")
+            return super().append(records)
+
+    async def scenario() -> None:
+        inbox = FailedLog(tmp_path / "inbox.db")
+        writer = FrameWriter(inbox, ManualClock(NOW), IntakeSettings())
+        acknowledged: list[Received] = []
+        holds: list[bool] = []
+        writer.acknowledge = acknowledged.extend
+        writer.hold = holds.append
+        writer.add([Received("v1/a/readings", b"1", NOW, 1, 1, qos=1, size=1)])
+
+        with pytest.raises(StorageFailed):
+            await asyncio.wait_for(writer.run(asyncio.Event()), 20)
+        inbox.close()
+
+        assert acknowledged == []
+        assert holds == [True]
 
     asyncio.run(scenario())
 

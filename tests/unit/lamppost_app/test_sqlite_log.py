@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 from lamppost import log
 from lamppost.errors import ConfigError
 from lamppost.log import DAMAGED, Entry, Record
+from lamppost_app.log_examination import examine, repair
+from lamppost_app.log_integrity import Damage
 from lamppost_app.sqlite_log import SqliteLog
 
 ROOT = Path(__file__).parents[3]
@@ -129,7 +131,7 @@ def test_a_reader_sees_nothing_of_an_open_transaction(kept: SqliteLog, path: Pat
 
 
 def test_a_flipped_byte_costs_only_its_entry(path: Path) -> None:
-    """It comes back as damaged under its own number, with its instant and without a body."""
+    """It comes back as damaged under its own number, without a body or an instant to believe."""
     written = SqliteLog(path)
     written.append(frames(b"first" * 20, b"second" * 20, b"third" * 20, at=7))
     written.close()
@@ -145,7 +147,7 @@ def test_a_flipped_byte_costs_only_its_entry(path: Path) -> None:
     assert entries == by_kind
     assert [(entry.seq, entry.kind, entry.at) for entry in entries] == [
         (1, log.FRAME, 7),
-        (2, DAMAGED, 7),
+        (2, DAMAGED, 0),
         (3, log.FRAME, 7),
     ]
     assert [entry.body for entry in entries] == [b"first" * 20, b"", b"third" * 20]
@@ -484,3 +486,159 @@ def test_a_commit_is_on_the_disk_when_it_returns(kept: SqliteLog, path: Path) ->
     (synchronous,) = kept._connection.execute("PRAGMA synchronous").fetchone()
 
     assert (mode, synchronous) == ("wal", 2)
+
+
+def flipped(path: Path, found: bytes, within: int) -> None:
+    """Change one bit of a file, so many bytes behind the first place some bytes are found at."""
+    content = bytearray(path.read_bytes())
+    content[content.index(found) + within] ^= 0x04
+    path.write_bytes(content)
+
+
+def test_a_flip_in_number_kind_or_instant_is_noticed(path: Path) -> None:
+    """The checksum takes them in; what claims another number stands in nobody's way."""
+    written = SqliteLog(path)
+    written.append([Record("kind-of-its-own", 1 << 40, b"body"), *frames(b"next")])
+    written.close()
+    flipped(path, b"kind-of-its-own", 2)
+
+    opened = SqliteLog(path)
+    entries = opened.read(0, 9)
+    opened.append(frames(b"third"))
+    all_three = opened.read(0, 9)
+    opened.close()
+
+    assert [(one.seq, one.kind, one.body) for one in entries] == [
+        (1, DAMAGED, b""),
+        (2, log.FRAME, b"next"),
+    ]
+    assert [one.kind for one in all_three] == [DAMAGED, log.FRAME, log.FRAME]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_damaged_position_is_taken_from_its_copy(which: int, path: Path) -> None:
+    """A position too far would skip entries, one too low would repeat results."""
+    written = SqliteLog(path)
+    written.set_position("engine-of-this-test", 77)
+    written.close()
+    content = bytearray(path.read_bytes())
+    places = [at for at in range(len(content)) if content[at : at + 20] == b"engine-of-this-testM"]
+    assert len(places) == 2
+    content[places[which] + 19] ^= 0x10
+    path.write_bytes(content)
+
+    opened = SqliteLog(path)
+    found = opened.position("engine-of-this-test"), opened.positions()
+    opened.close()
+
+    assert found == (77, {"engine-of-this-test": 77})
+
+
+def test_numbers_of_a_lost_end_are_not_given_again(path: Path) -> None:
+    """A reader that has passed them would take no notice of what stands there now."""
+    written = SqliteLog(path)
+    written.append(frames(b"a"))
+    written.close()
+    shorter = path.read_bytes()
+    written = SqliteLog(path)
+    written.append(frames(b"b", b"c"))
+    written.close()
+    path.write_bytes(shorter)
+
+    opened = SqliteLog(path)
+    before = opened.last(), opened.held(), opened.read(0, 9)
+    number = opened.append(frames(b"d"))
+    after = [(one.seq, one.kind, one.body) for one in opened.read(0, 9)]
+    opened.close()
+
+    assert before == (3, 1, [Entry(1, log.FRAME, 0, b"a")])
+    assert number == 4
+    assert after == [
+        (1, log.FRAME, b"a"),
+        (2, DAMAGED, b""),
+        (3, DAMAGED, b""),
+        (4, log.FRAME, b"d"),
+    ]
+
+
+def test_lost_results_get_their_numbers_again(path: Path) -> None:
+    """The engine computes the same once more; sinks that had them find them where they were."""
+    written = SqliteLog(path)
+    written.commit_results(frames(b"a"), consumer="engine", position=1)
+    written.close()
+    shorter = path.read_bytes()
+    written = SqliteLog(path)
+    written.commit_results(frames(b"b"), consumer="engine", position=2)
+    written.close()
+    path.write_bytes(shorter)
+
+    opened = SqliteLog(path)
+    known, position = opened.last(), opened.position("engine")
+    again = opened.commit_results(frames(b"b"), consumer="engine", position=2)
+    opened.close()
+
+    assert (known, position, again) == (2, 1, 2)
+
+
+def test_a_reserved_number_is_not_given(kept: SqliteLog) -> None:
+    """The engine may have read further than the inbox reaches."""
+    kept.append(frames(b"a"))
+    kept.reserve(5)
+
+    assert kept.append(frames(b"b")) == 6
+
+
+def test_single_entries_that_were_forgotten_are_no_damage(kept: SqliteLog) -> None:
+    """An empty entry stays in their place."""
+    kept.append([Record("quarantine", 1, b"q"), *frames(b"a")])
+
+    kept.remove([1])
+
+    assert [one.kind for one in kept.read(0, 9)] == ["removed", log.FRAME]
+    assert kept.sizes("quarantine") == []
+    assert examine(kept).damages == []
+
+
+def test_entries_that_were_trimmed_are_no_damage(kept: SqliteLog) -> None:
+    """Those above are missed when they are gone."""
+    kept.append(frames(*(b"%d" % number for number in range(9))))
+    kept.trim(4)
+    with sqlite3.connect(kept._path) as other:
+        other.execute("DELETE FROM entries WHERE seq IN (6, 7)")
+    other.close()
+
+    assert [one.seq for one in kept.read(0, 99)] == [4, 5, 6, 7, 8, 9]
+    assert examine(kept).damages == [Damage("inbox.db", 6, 7)]
+
+
+def test_a_repaired_log_keeps_what_can_be_read(path: Path) -> None:
+    """Numbers, positions and snapshots with it; the damaged file is put aside."""
+    written = SqliteLog(path)
+    written.append(frames(*(b"%d" % number * 3000 for number in range(9))))
+    written.commit_results([], consumer="engine", position=5, snapshot=b"state")
+    written.close()
+    flipped(path, b"444444", 5)
+    content = bytearray(path.read_bytes())
+    content[100] ^= 0x0F  # what kind of page the first is
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="lamppost repair"):
+        SqliteLog(path)
+
+    aside, found = repair(path)
+
+    opened = SqliteLog(path)
+    entries = opened.read(0, 99)
+    state = opened.position("engine"), opened.latest_snapshot(), opened.append(frames(b"x"))
+    opened.close()
+    assert found.damages == [Damage("inbox.db", 5, 5)]
+    assert [one.kind for one in entries].index(DAMAGED) == 4
+    assert [one.body for one in entries if one.kind != DAMAGED] == [
+        b"%d" % number * 3000 for number in range(9) if number != 4
+    ]
+    assert state == (5, (5, b"state"), 10)
+    assert aside.is_file()
+    assert {file.name for file in path.parent.iterdir()} == {
+        path.name,
+        f"{path.name}-end",
+        aside.name,
+    }

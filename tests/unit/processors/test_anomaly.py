@@ -58,7 +58,7 @@ def test_the_sentence_says_what_was_expected() -> None:
 def test_while_nothing_is_measured_the_last_reading_tells() -> None:
     """What holds goes on with the evidence there was, within a batch and across batches."""
     anomaly = rule()
-    (together,) = rule().evaluate(step(NOW, judged=scored([8, 8, 8, NAN])))
+    *_, together = rule().evaluate(step(NOW, judged=scored([8, 8, 8, NAN])))
 
     assert states(anomaly, [8, 8, 8]) == [True]
     (apart,) = anomaly.evaluate(step(NOW, judged=scored([NAN], start=3)))

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""``lamppost repair``: brings what can be read of damaged logs into new files."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import typer
+
+from lamppost.errors import ConfigError, LamppostError
+from lamppost_app.log_examination import examine, repair
+from lamppost_app.roles import ROLES, sole
+from lamppost_app.sqlite_log import SqliteLog
+
+from .doctor import log_paths
+from .options import ConfigOption, load_settings
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="repair")(repair_logs)
+
+
+def repair_logs(config: ConfigOption = None) -> None:
+    """Repair logs whose file is damaged; Lamppost must not be running. The old file is kept."""
+    settings = load_settings(config)
+    if not settings.data.dir.is_dir():
+        raise ConfigError("there is no data folder", where=str(settings.data.dir))
+    with contextlib.ExitStack() as roles:
+        for name in ROLES:
+            roles.enter_context(sole(name, settings.data.dir))
+        for path in log_paths(settings):
+            if path.is_file():
+                typer.echo(f"{path}: {_repaired(path)}")
+
+
+def _repaired(path: Path) -> str:
+    if _is_sound(path):
+        return "nothing to repair"
+    aside, found = repair(path)
+    lost = "".join(f"\n  {damage}" for damage in found.damages)
+    said = f"repaired, {found.entries - sum(one.entries for one in found.damages)} entries kept"
+    return f"{said}; the damaged file is now {aside.name}{lost}"
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        with contextlib.closing(SqliteLog(path)) as log:
+            return not examine(log).structure
+    except (LamppostError, OSError):
+        return False
