@@ -88,6 +88,16 @@ class Service:
         """End it without warning."""
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Let it stand still: it keeps its connections and answers nothing."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
     def _end(self, number: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is None:

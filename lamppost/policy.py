@@ -9,13 +9,16 @@ from collections.abc import Hashable
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .alerts import Severity
 from .errors import ConfigError
+
+# About thirty years: what is longer does not fit into nanoseconds, and is no rule.
+_LONGEST_S: Final = 1e9
 
 
 class _Part(BaseModel):
@@ -46,7 +49,7 @@ class TimeRule(_Part):
     """
 
     not_before: datetime = datetime(2000, 1, 1, tzinfo=UTC)
-    max_ahead_s: float = Field(default=60.0, ge=0)
+    max_ahead_s: float = Field(default=60.0, ge=0, le=_LONGEST_S)
 
     @field_validator("not_before")
     @classmethod
@@ -85,8 +88,8 @@ class AlertRule(_Part):
     use: str
     title: str
     severity: Severity = "warning"
-    for_s: float = Field(default=0.0, ge=0)
-    clear_for_s: float = Field(default=0.0, ge=0)
+    for_s: float = Field(default=0.0, ge=0, le=_LONGEST_S)
+    clear_for_s: float = Field(default=0.0, ge=0, le=_LONGEST_S)
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -213,6 +216,8 @@ def parse_policy(raw: dict[str, Any], origin: dict[str, str] | None = None) -> P
 def _load_file(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except RecursionError as error:
+        raise ConfigError("nested too deeply", where=str(path)) from error
     except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: a date of no calendar
         problem = " ".join(str(error).split())
         raise ConfigError(f"not readable as YAML: {problem}", where=str(path)) from error

@@ -31,6 +31,7 @@ CODES: Final[dict[str, str]] = {
     "damaged": "The stored entry no longer matches its checksum.",
     "engine_error": "The engine failed on it; it was set aside so that the rest goes on.",
     "bad_command": "The command names nothing that exists or is not understood.",
+    "bad_policy": "The policy cannot be used; the one before it stays in force.",
     "sink_refused": "A destination would not take it; the others have it.",
 }
 

@@ -47,17 +47,26 @@ def check_configuration(settings: Settings) -> Configuration:
     return Configuration(settings, policy, stations)
 
 
-def announce(configuration: Configuration, inbox: SqliteLog, clock: Clock) -> None:
-    """Enter policy and stations in the inbox where they differ from what it says already."""
+def announce(configuration: Configuration, inbox: SqliteLog, clock: Clock) -> list[str]:
+    """Enter policy and stations in the inbox where they differ from what it says already.
+
+    Returns:
+        The kinds of what was entered, all in one transaction.
+    """
     stations = [station.model_dump() for station in configuration.stations]
     wanted = {
         log.POLICY: configuration.policy.canonical().encode(),
         log.REGISTRATION: json.dumps(stations, sort_keys=True, ensure_ascii=False).encode(),
     }
+    now = clock.now_ns()
+    records = []
     for kind, body in wanted.items():
         entered = inbox.read_kinds([kind], inbox.last())
         if not entered or entered[-1].body != body:
-            inbox.append([Record(kind, clock.now_ns(), body)])
+            records.append(Record(kind, now, body))
+    if records:
+        inbox.append(records)
+    return [record.kind for record in records]
 
 
 def _check_doors(settings: Settings) -> None:

@@ -16,6 +16,7 @@ COMMANDS: Final = (
     "run",
     "demo",
     "check",
+    "reload",
     "decode",
     "quarantine",
     "ledger",

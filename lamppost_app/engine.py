@@ -19,6 +19,7 @@ from lamppost.balance import LEDGER_RULE_ID, BalanceCommand, received_signal
 from lamppost.batch import Columns
 from lamppost.commands import COMMAND_TYPES
 from lamppost.component import all_reasons, registered
+from lamppost.errors import ConfigError
 from lamppost.flooding import EXCESSES, FLOODING_RULE_ID, read_throttled
 from lamppost.frames import Deliveries, arrow_bytes
 from lamppost.log import Entry, Record
@@ -62,7 +63,7 @@ class Engine:
         self._floods = FloodWatch()
         self._tally = Tally(self._series)
         self._now = 0
-        self._take_policy(_EMPTY)
+        self._use(_EMPTY, Pipeline(_EMPTY, self._series, self._stations))
 
     @property
     def now(self) -> int:
@@ -222,9 +223,15 @@ class Engine:
         return self._json(log.QUARANTINE_STATES, state_changes(state, command.messages, said))
 
     def _policy_entry(self, entry: Entry) -> list[Record]:
-        former = self._pipeline
-        self._take_policy(Policy.model_validate_json(entry.body))
-        ended = self._pipeline.inherit(former, self._now)
+        """Take a policy that can be used; any other leaves the former in force."""
+        try:
+            policy = Policy.model_validate_json(entry.body)
+            pipeline = Pipeline(policy, self._series, self._stations)
+        except (ConfigError, ValidationError) as error:
+            problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            return self._quarantine_entry(entry, "bad_policy", str(problem))
+        ended = pipeline.inherit(self._pipeline, self._now)
+        self._use(policy, pipeline)
         return [self._rules_record(), *self._alert_events(ended)]
 
     def _registration(self, entry: Entry) -> list[Record]:
@@ -233,11 +240,11 @@ class Engine:
         self._admission.register()
         return [self._json(log.STATIONS, [station.model_dump() for station in given])]
 
-    def _take_policy(self, policy: Policy) -> None:
+    def _use(self, policy: Policy, pipeline: Pipeline) -> None:
         self._policy, self._version = policy, policy.version
-        self._pipeline = Pipeline(policy, self._series, self._stations)
+        self._pipeline = pipeline
         self._admission.rule = policy.growth
-        self._decoder = Decoder(policy, self._pipeline.formats, self._admission)
+        self._decoder = Decoder(policy, pipeline.formats, self._admission)
 
     def _rules_record(self) -> Record:
         rules = {
@@ -397,7 +404,8 @@ class Engine:
         self._ledger.restore(facts["ledger"])
         if "floods" in facts:
             self._floods.restore(facts["floods"])
-        self._take_policy(Policy.model_validate_json(facts["policy"]))
+        policy = Policy.model_validate_json(facts["policy"])
+        self._use(policy, Pipeline(policy, self._series, self._stations))
 
 
 _EMPTY: Final = Policy(windows={"tumbling": {}})

@@ -24,6 +24,9 @@ from .settings import Settings
 SUPERVISOR_VARIABLE: Final = "LAMPPOST_SUPERVISOR_PID"
 """Set by the supervisor: a role whose parent is no longer this process stops."""
 
+SETTINGS_VARIABLE: Final = "LAMPPOST_SUPERVISOR_SETTINGS"
+"""Set by the supervisor: the settings in force, whatever has been written into the file since."""
+
 
 # Each role imports only what it runs: a start takes as long as its imports.
 def _intake(settings: Settings) -> None:

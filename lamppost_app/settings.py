@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -191,6 +192,10 @@ class HttpSettings(_Section):
         push_token: bearer token a pushing device must show; empty lets everyone who can reach us.
         max_body_bytes: largest request body as sent, compressed or not; the only limit of a single
             message over HTTP (mqtt.max_payload_bytes is that of MQTT).
+        client_patience_s: a client that stalls this long in sending a request or reading an answer
+            is cut off, at the latest after twice the time.
+        max_connections: connections at a time; past it the one that is idle longest goes.
+        max_live_pages: pages at a time that are told what is new; further ones get 503.
     """
 
     enabled: bool = True
@@ -200,6 +205,9 @@ class HttpSettings(_Section):
     push: bool = True
     push_token: SecretStr = SecretStr("")
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
+    client_patience_s: float = Field(default=20.0, gt=0)
+    max_connections: int = Field(default=500, ge=1)
+    max_live_pages: int = Field(default=200, ge=0)
 
 
 class InfluxSettings(_Section):
@@ -210,7 +218,7 @@ class InfluxSettings(_Section):
         url, org, bucket: where.
         token: keep it in LAMPPOST_INFLUXDB__TOKEN.
         readings: write every judged reading too, not only aggregates, indices and alerts.
-        timeout_s: longest wait for an answer.
+        timeout_s: longest time a request may take, from connecting to the end of the answer.
     """
 
     enabled: bool = False
@@ -330,6 +338,20 @@ def sinks_in_use(settings: Settings) -> list[str]:
     return [*(name for name, on in switches.items() if on), *settings.sinks]
 
 
+def handed_over(settings: Settings) -> str:
+    """Return settings, with their secrets, as text for the environment of our own processes."""
+
+    def plain(value: object) -> object:
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+    return json.dumps(settings.model_dump(), default=plain)
+
+
+def taken_over(text: str) -> Settings:
+    """Return the settings of :func:`handed_over`."""
+    return Settings(**json.loads(text))
+
+
 def load(path: Path | None) -> Settings:
     """Read the settings.
 
@@ -352,7 +374,9 @@ def load(path: Path | None) -> Settings:
     except SettingsError as error:
         hint = "set single values, as in LAMPPOST_MQTT__HOST"
         raise ConfigError(str(error), where="environment", hint=hint) from error
-    except ValueError as error:
+    except RecursionError as error:
+        raise ConfigError("nested too deeply", where=str(path)) from error
+    except (ValueError, OSError) as error:
         raise ConfigError(f"not readable as TOML: {error}", where=str(path)) from error
     return settings if path is None else _anchored(settings, path.parent)
 

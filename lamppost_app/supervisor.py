@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from lamppost import events
@@ -80,8 +80,17 @@ class _Child:
 class Supervisor:
     """Keeps a set of processes running until told to stop."""
 
-    def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
-        """Take a command by role, in the order data flows."""
+    def __init__(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        on_hangup: Callable[[], None] | None = None,
+    ) -> None:
+        """Take a command by role, in the order data flows, and what SIGHUP asks for.
+
+        On a terminal SIGHUP says that the terminal is gone, and everything stops.
+        """
+        self._on_hangup = None if os.isatty(0) else on_hangup
+        self._hung_up = False
         self._children = [_Child(name, command) for name, command in commands.items()]
         self._stop = threading.Event()
 
@@ -89,6 +98,7 @@ class Supervisor:
         """Run until a signal or a configuration error; return the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
+        signal.signal(signal.SIGHUP, self._note_hangup)
         code = 0
         while not self._stop.is_set():
             wrong = [child.step() for child in self._children]
@@ -96,8 +106,20 @@ class Supervisor:
                 code = CONFIG_EXIT
                 break
             self._stop.wait(_POLL_S)
+            self._attend()
         self._shut_down()
         return code
+
+    def _note_hangup(self, *_: object) -> None:
+        if self._on_hangup is None:
+            self._stop.set()
+        self._hung_up = True
+
+    def _attend(self) -> None:
+        """Do what SIGHUP asked for since the last look, once however often it did."""
+        if self._hung_up and self._on_hangup is not None:
+            self._hung_up = False
+            self._on_hangup()
 
     def _shut_down(self) -> None:
         """Stop the roles from left to right, so that what came in still gets through."""

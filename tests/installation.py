@@ -112,6 +112,12 @@ class Installation:
             )
         return self._alone[role]
 
+    @property
+    def supervisor(self) -> int:
+        """The process of ``lamppost run``."""
+        assert self._process is not None
+        return self._process.pid
+
     def pids(self) -> dict[str, int]:
         """Return the process of every role that runs."""
         found = {role: one.pid for role, one in self._alone.items() if one.poll() is None}

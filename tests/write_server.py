@@ -6,13 +6,15 @@ Real sockets and real requests: only the database behind them is missing.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,14 @@ class Answer:
         body: text of the answer.
         headers: headers beside the usual ones.
         after_s: how long it keeps the client waiting.
+        byte_s: how long each byte of the body takes; 0 sends it at once.
     """
 
     status: int = 204
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     after_s: float = 0.0
+    byte_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,16 @@ class Request:
 class WriteServer:
     """Listens on a free port of this machine until closed."""
 
-    def __init__(self, script: Callable[[Request], Answer] | None = None) -> None:
-        """Answer every write with 204, or as a script says."""
+    def __init__(self, script: Callable[[Request], Answer] | None = None, port: int = 0) -> None:
+        """Answer every write with 204, or as a script says; port 0 takes a free one."""
         self.script = script or (lambda _: Answer())
         self.requests: list[Request] = []
+        self.accepted: list[Request] = []
+        self.connections: set[socket.socket] = set()
         self.stored: dict[tuple[str, int], dict[str, float]] = {}
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         server.daemon_threads = True
+        self.port = server.server_port
         self.url = f"http://127.0.0.1:{server.server_port}"
         self._server = server
         self._thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -62,16 +69,20 @@ class WriteServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop listening."""
+        """Stop listening, and break off the connections that are kept."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def take(self, request: Request) -> Answer:
         """Answer a write and keep its points if the answer is yes; later fields replace earlier."""
         self.requests.append(request)
         answer = self.script(request)
         if answer.status == 204:
+            self.accepted.append(request)
             for line in request.lines:
                 head, fields, at = _parts(line)
                 point = self.stored.setdefault((head, int(at)), {})
@@ -86,8 +97,24 @@ def _parts(line: str) -> tuple[str, str, str]:
     return head, fields, at
 
 
+class _Noted(BaseHTTPRequestHandler):
+    """Keeps its connection where it can be broken off."""
+
+    open_ones: ClassVar[set[socket.socket]]
+
+    def setup(self) -> None:
+        super().setup()
+        self.open_ones.add(self.connection)
+
+    def finish(self) -> None:
+        self.open_ones.discard(self.connection)
+        with contextlib.suppress(OSError):
+            super().finish()
+
+
 def _handler(owner: WriteServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(_Noted):
+        open_ones = owner.connections
         protocol_version = "HTTP/1.1"
         # Otherwise each answer with a body waits 40 ms for the client's system.
         disable_nagle_algorithm = True
@@ -115,7 +142,11 @@ def _handler(owner: WriteServer) -> type[BaseHTTPRequestHandler]:
                     self.send_header("Content-Type", "application/json")
                     self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                for place in range(len(data) if answer.byte_s else 0):
+                    self.wfile.write(data[place : place + 1])
+                    time.sleep(answer.byte_s)
+                if not answer.byte_s:
+                    self.wfile.write(data)
             except ConnectionError:
                 self.close_connection = True
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -12,8 +13,9 @@ from lamppost.clock import SystemClock
 from lamppost.errors import ConfigError
 from lamppost_app.bootstrap import announce, check_configuration
 from lamppost_app.ownership import refuse_strangers
-from lamppost_app.roles import ROLES, run_role
-from lamppost_app.settings import Settings
+from lamppost_app.reload import note_start, reload_while_running
+from lamppost_app.roles import ROLES, SETTINGS_VARIABLE, run_role
+from lamppost_app.settings import Settings, handed_over, taken_over
 from lamppost_app.sqlite_log import SqliteLog
 from lamppost_app.supervisor import Supervisor, role_command
 
@@ -32,7 +34,8 @@ def add_to(app: typer.Typer) -> None:
 
 def run(config: ConfigOption = None, role: RoleOption = None) -> None:
     """Run the pipeline: intake, engine, delivery and portal, each a process of its own."""
-    settings = load_settings(config)
+    given = os.environ.get(SETTINGS_VARIABLE) if role is not None else None
+    settings = load_settings(config) if given is None else taken_over(given)
     if role is not None:
         _one_role(role, settings)
         return
@@ -41,7 +44,10 @@ def run(config: ConfigOption = None, role: RoleOption = None) -> None:
     path = config_path(config)
     roles = [name for name in ROLES if name != "portal" or settings.http.enabled]
     commands = {name: role_command(name, None if path is None else str(path)) for name in roles}
-    code = Supervisor(commands).run()
+    # A role that is started again must not depend on a file that is being edited.
+    os.environ[SETTINGS_VARIABLE] = handed_over(settings)
+    folder = settings.data.dir
+    code = Supervisor(commands, lambda: reload_while_running(path, folder)).run()
     raise typer.Exit(code)
 
 
@@ -56,12 +62,13 @@ def prepare(settings: Settings) -> None:
     inbox = SqliteLog(settings.inbox_path)
     announce(configuration, inbox, SystemClock())
     inbox.close()
+    note_start(settings, configuration.policy.version, SystemClock())
 
 
 def _one_role(role: str, settings: Settings) -> None:
     if role not in ROLES:
         known = ", ".join(ROLES)
         raise ConfigError(f"there is no role {role!r}", where="--role", hint=f"known: {known}")
-    if role == "intake":
+    if role == "intake" and SETTINGS_VARIABLE not in os.environ:
         prepare(settings)
     run_role(role, settings)

@@ -15,6 +15,7 @@ from lamppost_app.settings import Settings
 from sinks.store import Store
 from sinks.store_reader import StoreReader
 
+from .connections import Doorkeeper
 from .live import LiveFeed
 from .rulebook import Rulebook, RulebookShelf
 
@@ -29,6 +30,7 @@ class PortalContext:
         outbox: what the store is fed from.
         store: what the pages show.
         cursors: what each sink stored; None where nobody counts.
+        doorkeeper: watches the connections.
         clock: tells the time.
         feed_alive: tells whether the store is still being fed.
         engine_position: tells how far the engine has read the inbox, None where nobody knows.
@@ -39,6 +41,7 @@ class PortalContext:
     outbox: Log
     store: Store
     cursors: Cursors | None = None
+    doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)
     clock: Clock = field(default_factory=SystemClock)
     feed_alive: Callable[[], bool] = lambda: True
     engine_position: Callable[[], int | None] = lambda: None

@@ -16,6 +16,7 @@ from .live import MAX_CHANGES, Changes
 
 router = APIRouter(include_in_schema=False)
 
+_BUSY_S = "30"
 _ALERT_FIELDS = ("alert_id", "state", "severity", "title", "sensor", "station", "sentence", "since")
 _WINDOW_FIELDS = ("station", "quantity", "qualifiers", "start", "length", "mean", "flag")
 
@@ -26,6 +27,9 @@ async def events(request: Request) -> StreamingResponse:
     context = context_of(request)
     if context.live.closing:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE)
+    if context.live.listeners >= context.settings.http.max_live_pages:
+        busy = {"Retry-After": _BUSY_S}
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many live pages", busy)
     seen = request.headers.get("last-event-id", "")
     return StreamingResponse(
         context.live.stream(

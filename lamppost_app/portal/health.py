@@ -19,6 +19,8 @@ from pydantic import BaseModel
 from ingest.broker_findings import Severity
 from lamppost.times import SECOND_NS
 from lamppost_app.intake_status import IntakeStatus, read_status
+from lamppost_app.reload import read_state
+from lamppost_app.settings import sinks_in_use
 
 from . import queries_health as queries
 from .context import PortalContext, context_of
@@ -60,6 +62,8 @@ class Liveness(BaseModel):
         feed_alive: whether the store is still fed from the outbox.
         feed_lag_entries: outbox entries the store does not have yet.
         last_tick_age_s: age of the newest inbox entry; there is a tick every second.
+        configuration_problem: why a changed configuration was refused; empty when what was read
+            last is in force.
     """
 
     status: Literal["ok", "degraded", "down"]
@@ -67,6 +71,13 @@ class Liveness(BaseModel):
     feed_alive: bool
     feed_lag_entries: int | None
     last_tick_age_s: float | None
+    configuration_problem: str
+
+
+def configuration_problem(context: PortalContext) -> str:
+    """Return why the configuration that was read last is not in force, empty when it is."""
+    state = read_state(context.settings.data.dir)
+    return "" if state is None else state.problem
 
 
 def pipeline_health(context: PortalContext) -> Health:
@@ -127,6 +138,7 @@ def liveness(context: PortalContext) -> Liveness:
         feed_alive=context.feed_alive(),
         feed_lag_entries=lag,
         last_tick_age_s=tick_age,
+        configuration_problem=configuration_problem(context),
     )
 
 
@@ -200,6 +212,14 @@ class _Figures(Collector):
         for severity, count in queries.open_alerts_by_severity(reader).items():
             alerts.add_metric([severity], count)
         yield alerts
+        cut = CounterMetricFamily(
+            "lamppost_connections_cut", "Connections cut, by cause.", labels=["cause"]
+        )
+        for cause, count in self._context.doorkeeper.cut.items():
+            cut.add_metric([cause], count)
+        yield cut
+        yield self._sink_lag()
+        yield from self._configuration()
         gauges = {
             "lamppost_backlog_entries": ("Entries that wait.", health.backlog),
             "lamppost_last_reading_age_seconds": (
@@ -211,6 +231,35 @@ class _Figures(Collector):
         }
         for name, (documentation, value) in gauges.items():
             yield GaugeMetricFamily(name, documentation, value=value)
+
+    def _configuration(self) -> Iterator[Metric]:
+        state = read_state(self._context.settings.data.dir)
+        if state is not None:
+            yield GaugeMetricFamily(
+                "lamppost_configuration_accepted",
+                "Whether the configuration read last was taken.",
+                value=int(state.accepted),
+            )
+            yield GaugeMetricFamily(
+                "lamppost_configuration_read_seconds",
+                "When the configuration was last read, since 1970.",
+                value=state.at / SECOND_NS,
+            )
+            yield GaugeMetricFamily(
+                "lamppost_settings_need_restart",
+                "Settings that differ from those in use.",
+                value=len(state.restart),
+            )
+
+    def _sink_lag(self) -> Metric:
+        lag = GaugeMetricFamily(
+            "lamppost_sink_lag_entries", "Outbox entries a sink does not have yet.", labels=["sink"]
+        )
+        last = self._context.outbox.last()
+        positions = {} if self._context.cursors is None else self._context.cursors.positions()
+        for sink in sinks_in_use(self._context.settings):
+            lag.add_metric([sink], max(0, last - positions.get(sink, 0)))
+        return lag
 
     @staticmethod
     def _messages(ledger: list[dict[str, Any]]) -> Metric:

@@ -15,7 +15,7 @@ from sinks.store_reader import Row
 from . import charts, queries_alerts, queries_data, queries_stations
 from .context import PortalContext, context_of
 from .formatting import printed_flag
-from .health import pipeline_health
+from .health import configuration_problem, pipeline_health
 from .queries_alerts import SEVERITIES, STATES, AlertFilter
 from .rendering import render
 from .texts import text
@@ -94,6 +94,7 @@ def _console(request: Request) -> dict[str, Any]:
     lengths = queries_data.window_lengths(reader)
     return {
         "health": pipeline_health(context),
+        "configuration_problem": configuration_problem(context),
         "alerts": by_state,
         "counts": queries_alerts.alert_counts(reader, chosen),
         "stations": queries_stations.states(reader, now),

@@ -22,6 +22,7 @@ from lamppost_app.sqlite_log import ENGINE, SqliteLog
 from sinks.store import Store, StoreSettings
 
 from .app import create_app
+from .connections import HEAD_BYTES, KEEP_ALIVE_S, Doorkeeper
 from .context import PortalContext
 from .live import LiveFeed
 
@@ -78,6 +79,7 @@ def run_portal(settings: Settings) -> None:
         outbox=outbox,
         store=store,
         cursors=cursors,
+        doorkeeper=Doorkeeper(settings.http.client_patience_s, settings.http.max_connections),
         feed_alive=feed.is_alive,
         engine_position=lambda: outbox.position(ENGINE),
     )
@@ -96,13 +98,20 @@ def run_portal(settings: Settings) -> None:
 async def _serve(context: PortalContext) -> None:
     http = context.settings.http
     listening = _listen(http.host, http.port)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # For what is still to be sent after we have closed; accepted connections inherit it.
+        patience_ms = round(2000 * http.client_patience_s)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
     config = uvicorn.Config(
         create_app(context),
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
-        timeout_keep_alive=30,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        http=context.doorkeeper.protocol(),
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        ws="none",
     )
     server = PortalServer(config, context.live)
     host, port = listening.getsockname()[:2]
