@@ -166,13 +166,10 @@ class Engine:
 
     def _tick(self) -> list[Record]:
         advanced = self._pipeline.advance(self._now)
-        if self._ledger.due(self._now):
-            self._tally.settle(self._ledger)
-        ledger = self._ledger.publish(self._now)
-        imbalance = received_signal(self._ledger.broken(), self._now)
+        ledger, imbalance = self._close_books()
         alerts = [
             *advanced.alerts,
-            *self._system_says(LEDGER_RULE_ID, imbalance),
+            *imbalance,
             *self._system_says(FLOODING_RULE_ID, *self._floods.tick(self._now)),
         ]
         return [
@@ -181,6 +178,19 @@ class Engine:
             *self._alert_events(alerts),
             *([self._json(log.LEDGER, ledger)] if ledger else []),
         ]
+
+    def _close_books(self) -> tuple[list[dict[str, Any]], list[AlertEvent]]:
+        """Return, when it is time, the rows of the ledger and what is to be said of their balance.
+
+        In between the ledger lacks what the tally holds: it would seem not to balance, more or less
+        so by when a snapshot was taken.
+        """
+        if not self._ledger.due(self._now):
+            return [], []
+        self._tally.settle(self._ledger)
+        rows = self._ledger.publish(self._now)
+        imbalance = received_signal(self._ledger.broken(), self._now)
+        return rows, self._system_says(LEDGER_RULE_ID, imbalance)
 
     def _command(self, entry: Entry) -> list[Record]:
         try:

@@ -10,6 +10,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 from tests.chaos.mqtt_stream import PUBACK, PUBLISH, Packets, publication
@@ -28,6 +29,8 @@ class Passage:
         first_ack_at: monotonic seconds of the first PUBACK, 0 while there was none.
         published, acknowledged: how many messages came in and were acknowledged.
         stray: acknowledgements of identifiers that were not under way in this connection.
+        reused: identifiers the broker gave to a message while another of that name was under way,
+            as Mosquitto 2.0.11 does when it loses count of its window; acknowledged one by one.
         unordered: acknowledgements that left before that of an earlier message.
     """
 
@@ -39,7 +42,26 @@ class Passage:
     stray: list[int] = field(default_factory=list)
     unordered: int = 0
     speaks_5: bool = False
+    reused: int = 0
     under_way: dict[int, bytes] = field(default_factory=dict)
+    numbers: dict[int, deque[int]] = field(default_factory=dict)
+
+    def come(self, mid: int, payload: bytes) -> None:
+        """Note a message at QoS 1 that went to Lamppost."""
+        waiting = self.numbers.setdefault(mid, deque())
+        self.reused += bool(waiting)
+        waiting.append(self.published)
+        self.under_way[self.published] = payload
+
+    def answered(self, mid: int) -> bytes | None:
+        """Note an acknowledgement; return the payload, None where nothing of that name waits."""
+        waiting = self.numbers.get(mid)
+        if not waiting:
+            self.stray.append(mid)
+            return None
+        number = waiting.popleft()
+        self.unordered += number != next(iter(self.under_way))
+        return self.under_way.pop(number)
 
 
 class RecordingProxy:
@@ -186,7 +208,7 @@ class RecordingProxy:
         with self._lock:
             self.sent.setdefault(payload)
             if mid:
-                passage.under_way[mid] = payload
+                passage.come(mid, payload)
 
     def _from_us(self, passage: Passage, first: int, body: bytes) -> None:
         if first >> 4 == _CONNECT:
@@ -195,11 +217,10 @@ class RecordingProxy:
             return
         mid = int.from_bytes(body[:2])
         with self._lock:
-            if mid not in passage.under_way:
-                passage.stray.append(mid)
+            payload = passage.answered(mid)
+            if payload is None:
                 return
-            passage.unordered += mid != next(iter(passage.under_way))
-            self.acknowledged.setdefault(passage.under_way.pop(mid))
+            self.acknowledged.setdefault(payload)
         passage.acknowledged += 1
         passage.first_ack_at = passage.first_ack_at or time.monotonic()
 

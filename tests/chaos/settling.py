@@ -27,12 +27,23 @@ def settle(
     then demands all of it.
     """
     wanted = set(published)
-    installation.wait_until(
-        lambda: wanted <= proxy.acknowledged.keys() and proxy.acknowledgements >= len(published),
-        seconds,
-    )
+    until = time.monotonic() + seconds
+    while proxy.acknowledgements < len(published) or not wanted <= proxy.acknowledged.keys():
+        assert time.monotonic() < until, (
+            f"{len(proxy.acknowledged)} of {len(wanted)} messages and {proxy.acknowledgements} of"
+            f" {len(published)} deliveries acknowledged; the last connection: {_state(proxy)}"
+        )
+        time.sleep(0.05)
     installation.wait_until(lambda: not proxy.passages[-1].under_way, seconds)
     _finish(installation, sinks, seconds)
+
+
+def _state(proxy: RecordingProxy) -> str:
+    last = proxy.passages[-1]
+    return (
+        f"{last.published} in, {last.acknowledged} acknowledged, {len(last.under_way)} under way,"
+        f" {len(last.stray)} stray"
+    )
 
 
 def settle_what_came(

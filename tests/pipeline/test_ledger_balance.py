@@ -18,7 +18,7 @@ from lamppost.balance import LEDGER_RULE_ID, Tally
 from lamppost.component import Sink
 from lamppost.frames import Deliveries
 from lamppost.log import Entry, Record
-from lamppost.times import HOUR_NS, MINUTE_NS
+from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
 from lamppost_app.cli import app
 from lamppost_app.cursors import Cursors
 from lamppost_app.delivery import SinkRunner
@@ -269,6 +269,36 @@ def test_old_accounts_are_forgotten_but_not_under_a_sink_that_is_behind(system: 
     system.cursors.forget_books(BEGIN + 100 * HOUR_NS)
 
     assert [balance.hour for balance in system.cursors.balances()] == [BEGIN + 50 * HOUR_NS]
+
+
+def test_the_balance_is_judged_only_when_everything_is_booked() -> None:
+    """What goes to quarantine is booked before what was received; a snapshot changes nothing."""
+    said: list[list[Record]] = []
+    for keeps_snapshots in (False, True):
+        engine = Engine()
+        said.append([])
+        for entry in late_entries():
+            said[-1] += engine.apply(entry)
+            if keeps_snapshots:
+                engine.snapshot()
+
+    assert said[0] == said[1]
+    events = [json.loads(one.body) for one in said[0] if one.kind == log.ALERTS]
+    assert not any(event["rule"] == LEDGER_RULE_ID for some in events for event in some)
+    assert any(one.kind == log.QUARANTINE for one in said[0])
+
+
+def late_entries() -> Iterator[Entry]:
+    """Yield a city's policy, and every second a reading that is far too late, and a tick."""
+    yield Entry(1, *city_records(0)[0])
+    for second in range(30):
+        at = BEGIN + second * SECOND_NS
+        deliveries = Deliveries()
+        for time_s in (at // SECOND_NS, at // SECOND_NS - 90_000):
+            text = f'{{"sensor":"a","time":{time_s},"values":{{"no2":{second}}}}}'
+            deliveries.add("v1/a/readings", text.encode(), at, source="mqtt")
+        yield Entry(2 * second + 2, log.FRAME, at, deliveries.to_bytes())
+        yield Entry(2 * second + 3, log.TICK, at, b"")
 
 
 def test_a_policy_change_does_not_close_the_alert(system: System) -> None:
