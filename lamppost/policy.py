@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Hashable
 from datetime import UTC, datetime
@@ -141,8 +142,33 @@ class Policy(_Part):
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
 
 
+# The shipped policy has about 700 values, with all aliases written out.
+_MOST_VALUES: Final = 100_000
+
+
 class _StrictLoader(yaml.SafeLoader):
-    """YAML in which naming a key twice is an error, not a silent loss."""
+    """YAML in which naming a key twice is an error, not a silent loss, and aliases stay bounded."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None:
+            self._measure(node, {})
+        return node
+
+    def _measure(self, node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
+        """Return how many values a node holds once every alias is written out."""
+        size = sizes.get(node)
+        if size is None:
+            sizes[node] = 0  # until it is known: met again meanwhile, the node is inside itself
+            parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+            pairs = itertools.chain.from_iterable(
+                part if isinstance(part, tuple) else (part,) for part in parts
+            )
+            size = sizes[node] = 1 + sum(self._measure(part, sizes) for part in pairs)
+        if not size or size > _MOST_VALUES:
+            problem = f"has more than {_MOST_VALUES} values" if size else "contains itself"
+            raise yaml.composer.ComposerError(None, None, f"it {problem}", node.start_mark)
+        return size
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the signature of PyYAML
         seen: set[Hashable] = set()

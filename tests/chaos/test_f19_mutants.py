@@ -148,7 +148,7 @@ def test_an_acknowledgement_over_a_later_connection_is_seen(
     """The broker has lost the session and uses its numbers again: for other messages."""
     city = City(20, int(time.time()) - 3_600)
     with contextlib.closing(ScriptedBroker(speaks_5=True)) as broker:
-        installation = Installation(tmp_path, broker)
+        installation = Installation(tmp_path, broker, broker_port=broker.port)
         with killing(installation):
             installation.start_role("intake", launcher=broken_by(mutant))
             first = broker.accept()

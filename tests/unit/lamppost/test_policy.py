@@ -19,6 +19,11 @@ from .strategies import LAW
 ROUTES = "routes: [{match: v1/+/readings, format: native_json}]\n"
 ROOT = Path(__file__).parents[3]
 
+# Each line holds twice what the one before does.
+LAUGHS = "k0: &k0 [x]\n" + "".join(
+    f"k{number}: &k{number} [*k{number - 1}, *k{number - 1}]\n" for number in range(1, 20)
+)
+
 
 def write(folder: Path, **files: str) -> Path:
     """Write policy files by name and return their folder."""
@@ -164,6 +169,8 @@ def test_a_key_that_stands_twice_is_refused_at_any_depth(text: str, tmp_path: Pa
         "{a: b}: c\n",
         "time: {not_before: 2026-13-01}\n",
         "time: {max_ahead_s: 0x_}\n",
+        "quality: &a {spike: *a}\n",
+        LAUGHS,
     ],
 )
 def test_wrong_yaml_is_refused_with_its_file(text: str, tmp_path: Path) -> None:
