@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""How much each device may send: a token bucket per device, asked once per frame or request.
+"""How much each device may send: a token bucket per device, asked only when it could be empty.
 
 Within the limit nothing changes. Over it, messages are still kept, up to a bound per hour, but
 apart, so that they wait in quarantine. Beyond that they are refused, and only counted.
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Final
 
 from lamppost.flooding import EXCESSES, Excess, throttled_bytes
@@ -21,6 +22,8 @@ from lamppost.times import HOUR_NS, SECOND_NS
 
 _TOKEN_BYTES: Final = 1024
 _MOST_DEVICES: Final = 65_536
+_MOST_PENDING: Final = 65_536
+_SETTLE_S: Final = 1.0
 _NAME_CHARACTERS: Final = 128
 _OVERHEAD_BYTES: Final = 128
 _SHARED: Final = "$share"
@@ -75,6 +78,9 @@ class Judgement:
 class Limiter:
     """The buckets of one door.
 
+    Buckets are brought up to date once a second, or before any of them could be empty, since asking
+    each of them for every frame would cost as much as all else the intake does.
+
     A bucket is one number, the instant at which it will be full again. A full one is like one never
     used, so forgetting those loses nothing, and the table holds only devices that sent of late.
     """
@@ -87,6 +93,9 @@ class Limiter:
         self._pace_s = 1 / limits.messages_per_s
         self._depth_s = limits.burst_messages * self._pace_s
         self._full_at: dict[str, float] = {}
+        self._pending: list[Sequence[str]] = []
+        self._room = 0
+        self._settle_at_s = 0.0
         self._device_of: dict[str, str] = {}
         self._hour = 0
         self._kept: Counter[str] = Counter()
@@ -105,17 +114,41 @@ class Limiter:
             now: instant, ns UTC.
         """
         now_s = now / SECOND_NS
+        ordinary = max(sizes, default=0) <= _TOKEN_BYTES
+        if ordinary and len(names) <= self._room and now_s < self._settle_at_s:
+            self._pending.append(names)
+            self._room -= len(names)
+            return None
+        self._charge(self._costs([*chain.from_iterable(self._pending)], ()), now_s)
+        self._pending.clear()
+        over = self._charge(self._costs(names, sizes), now_s)
+        judgement = self._sort_out(names, sizes, now, over) if over else None
+        if len(self._full_at) > _MOST_DEVICES:
+            self._forget(now_s)
+        self._look_ahead(now_s)
+        return judgement
+
+    def _charge(self, costs: Mapping[str, int], now_s: float) -> frozenset[str]:
+        """Take tokens from buckets, and return the devices whose bucket has not that many."""
         latest = now_s + self._depth_s
         over = []
-        for device, cost in self._costs(names, sizes).items():
+        for device, cost in costs.items():
             full_at = max(self._full_at.get(device, now_s), now_s) + cost * self._pace_s
             if full_at > latest:
                 over.append(device)
             else:
                 self._full_at[device] = full_at
-        if len(self._full_at) > _MOST_DEVICES:
-            self._forget(now_s)
-        return self._sort_out(names, sizes, now, frozenset(over)) if over else None
+        return frozenset(over)
+
+    def _look_ahead(self, now_s: float) -> None:
+        """Work out how many messages may come before any device can be over its limit.
+
+        As long as no more have come, whoever sent them, there is nothing to ask the buckets.
+        """
+        fullest = max(self._full_at.values(), default=now_s)
+        tokens = math.floor((now_s + self._depth_s - fullest) / self._pace_s)
+        self._room = min(tokens, _MOST_PENDING)
+        self._settle_at_s = now_s + _SETTLE_S
 
     def _costs(self, names: Sequence[str], sizes: Sequence[int]) -> Mapping[str, int]:
         """Return how many tokens each device asks for."""

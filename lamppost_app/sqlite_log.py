@@ -64,7 +64,7 @@ class SqliteLog(SqliteFile):
             # Numbers up to the mark were given, even where their entries are gone: a reader that
             # has passed them would not see others in their place.
             last = self._insert(records, after=max(self._end(), self._mark.read()))
-        self._mark.raise_to(last)
+        self._committed(last)
         return last
 
     def reserve(self, number: int) -> None:
@@ -115,8 +115,13 @@ class SqliteLog(SqliteFile):
                     "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)",
                     (position, numbered_crc(position, snapshot), snapshot),
                 )
-        self._mark.raise_to(last)
+        self._committed(last)
         return last
+
+    def _committed(self, last: int) -> None:
+        # What this process has written itself need not be read again to be believed.
+        self._trusted_end = last
+        self._mark.raise_to(last)
 
     def _expect(self, consumer: str, expected: int) -> None:
         found = self._position(consumer)
