@@ -87,6 +87,7 @@ def interrupted(
     return publisher, waited_s
 
 
+@pytest.mark.chaos_full
 @pytest.mark.timeout(600)
 def test_a_restarted_broker_loses_nothing(
     chaos: Chaos, roles: Installation, proxy: RecordingProxy, broker: ShippedMosquitto

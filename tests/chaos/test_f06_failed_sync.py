@@ -101,6 +101,7 @@ def test_an_intake_whose_inbox_cannot_be_synced_ends_and_acknowledges_nothing(
     )
 
 
+@pytest.mark.chaos_full
 @pytest.mark.timeout(900)
 def test_every_role_outlives_a_failed_sync_of_its_files(
     chaos: Chaos,

@@ -192,6 +192,7 @@ def test_no_answer_ever_crosses_into_another_connection(
     )
 
 
+@pytest.mark.chaos_full
 @pytest.mark.timeout(900)
 def test_a_session_taken_over_costs_nothing_that_was_acknowledged(
     chaos: Chaos, installation: Installation, proxy: RecordingProxy, database: KeyedDatabase
