@@ -223,8 +223,8 @@ class _Look:
             return [Finding("window", Severity.RIGHT, found)]
         why = "The broker waits for our disk after each so many messages."
         if self._speaks_5 and asked < _NARROW:
-            line = "mqtt.receive_maximum = 2000"
-            return [Finding("window", Severity.LIMITS, found, why, line, "lamppost.toml")]
+            line = "receive_maximum = 2000"
+            return [Finding("window", Severity.LIMITS, found, why, line, "lamppost.toml, [mqtt]")]
         return [Finding("window", Severity.LIMITS, found, why, "max_inflight_messages 2000")]
 
     def _passes(self, subscriber: ProbeConnection, size: int) -> str:

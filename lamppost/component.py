@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from .errors import ConfigError
 from .flags import KERNEL_REASONS, FlagArray, Reason, ReasonArray
 from .state import nested, part
+from .validation import first_problem
 
 if TYPE_CHECKING:
     from .alerts import Signal
@@ -326,9 +327,8 @@ class Component:
         try:
             return self.settings.model_validate(dict(raw))
         except ValidationError as error:
-            first = error.errors()[0]
-            path = ".".join([where, *(str(part) for part in first["loc"])])
-            raise ConfigError(first["msg"], where=path) from error
+            keys, problem = first_problem(error)
+            raise ConfigError(problem, where=".".join([where, *keys])) from error
 
 
 _REGISTRY: dict[tuple[Kind, str], Component] = {}

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from .alerts import Severity
 from .errors import ConfigError
+from .validation import first_problem
 
 # About thirty years: what is longer does not fit into nanoseconds, and is no rule.
 _LONGEST_S: Final = 1e9
@@ -233,10 +234,9 @@ def parse_policy(raw: dict[str, Any], origin: dict[str, str] | None = None) -> P
     try:
         return Policy.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        location = [str(part) for part in first["loc"]]
+        location, problem = first_problem(error)
         file = (origin or {}).get(location[0] if location else "", "policy")
-        raise ConfigError(first["msg"], where=f"{file}: {'.'.join(location)}") from error
+        raise ConfigError(problem, where=f"{file}: {'.'.join(location)}") from error
 
 
 def _load_file(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import ConfigError
+from .validation import first_problem
 
 
 class Station(BaseModel):
@@ -85,9 +86,9 @@ def _station(feature: object, number: int, where: str) -> Station:
         fields.setdefault("sensor", feature.get("id", ""))
         return Station.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(first["msg"], where=f"{where}: features[{number}].{key}") from error
+        keys, problem = first_problem(error)
+        place = f"{where}: features[{number}].{'.'.join(keys)}"
+        raise ConfigError(problem, where=place) from error
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"not a point feature: {error}", where=f"{where}: features[{number}]"

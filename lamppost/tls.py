@@ -105,6 +105,8 @@ def explain(error: BaseException, place: str, files: TlsFiles | None = None) -> 
         return f"the name {host} cannot be resolved ({error.strerror}): check it and the DNS"
     if isinstance(error, ConnectionRefusedError):
         return f"nobody listens at {place}: is the server running, and the port right?"
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return f"{place} ended the connection: do both sides use TLS, or neither?"
     if isinstance(error, TimeoutError):
         return f"{place} does not answer: check the address, and firewalls on the way"
     return str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"

@@ -108,11 +108,13 @@ class BrokerWatch:
             self._checked, self.refusal = True, error
             stop.set()
             return
+        if stop.is_set():
+            return  # cut short: what was not looked at says nothing about the broker
         self._checked = True
         self._update({"findings": [_plain(one) for one in worst_first(findings)]})
         self._report(findings)
         lost = losses(findings)
-        if lost and self._settings.self_check == "refuse" and not stop.is_set():
+        if lost and self._settings.self_check == "refuse":
             self.refusal = _refusal(lost, self._options.place)
             stop.set()
 

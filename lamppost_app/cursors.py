@@ -42,7 +42,8 @@ class Balance(NamedTuple):
         sink, sensor, hour: whose account (hour in ns UTC).
         accepted: what the engine says it accepted, 0 where it has not said so yet.
         stored, refused: what the sink counted.
-        compared: outbox entry the two were compared at; 0 where they never were.
+        compared: outbox entry the two were compared at; 0 where they never were, or where more was
+            stored since.
     """
 
     sink: str
@@ -172,13 +173,22 @@ class Cursors(SqliteLog):
         return [Balance(*row) for row in rows]
 
     def balances(self, *, sensor: str = "", since: int = 0, until: int = 2**62) -> list[Balance]:
-        """Return the accounts of all sinks, by hour, sensor and sink."""
+        """Return the accounts of all sinks, by hour, sensor and sink.
+
+        The engine says every ten seconds only what it accepted. Where all was balanced then, what a
+        sink holds beyond that came since, and waits to be compared.
+        """
         rows = self._query(
-            "SELECT * FROM stored WHERE hour >= ? AND hour < ? AND (? = '' OR sensor = ?)"
+            "SELECT stored.*, stored + refused > accepted AND coalesce(said, '') = ''"
+            " AND coalesce(seq, 0) > compared FROM stored LEFT JOIN books USING (sink)"
+            " LEFT JOIN positions ON consumer = sink"
+            " WHERE hour >= ? AND hour < ? AND (? = '' OR sensor = ?)"
             " ORDER BY hour, sensor, sink",
             (since, until, sensor, sensor),
         )
-        return [Balance(*row) for row in rows]
+        return [
+            Balance(*row)._replace(compared=0) if waits else Balance(*row) for *row, waits in rows
+        ]
 
     def note_damage(self, damages: Iterable[Damage], at: int) -> None:
         """Remember which entries of a log could not be read."""

@@ -64,17 +64,25 @@ def repair(path: Path) -> tuple[Path, Examination]:
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     fresh = path.with_name(f"{path.name}.repaired")
     kind = Cursors if path.name.startswith("cursors") else SqliteLog
+    _remove_drafts(path)
     with contextlib.closing(_opened(path, kind)) as old, contextlib.closing(kind(fresh)) as new:
         found = examine(old)
         new.take_over(old, (entry for entry in _every(old) if entry.kind != DAMAGED))
     found = found._replace(damages=[one._replace(log=path.name) for one in found.damages])
     path.replace(aside)
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        # Part of the damaged file, which its name has to follow.
+        path.with_name(f"{path.name}-wal").replace(aside.with_name(f"{aside.name}-wal"))
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
     fresh.replace(path)
-    for left in (fresh, path.with_name(f"{path.name}.grafted")):
-        _remove(left)
+    _remove_drafts(path)
     return aside, found
+
+
+def _remove_drafts(path: Path) -> None:
+    """Remove what a repair works with; one that was broken off leaves it behind."""
+    for part in ("repaired", "grafted", "pattern"):
+        _remove(path.with_name(f"{path.name}.{part}"))
 
 
 def _every(log: SqliteLog) -> Iterator[Entry]:

@@ -105,7 +105,7 @@ def reload(path: Path | None, folder: Path | None = None, clock: Clock | None = 
         "entered": entered,
         "restart": _differing(state.running, comparable(settings)),
     }
-    _tell(state.model_copy(update=changes), folder)
+    _write(folder, state.model_copy(update=changes))
     return entered
 
 
@@ -117,6 +117,8 @@ def reload_while_running(path: Path | None, folder: Path) -> None:
         events.error("configuration_refused", problem=str(error))
     except OSError as error:
         events.error("configuration_not_taken", problem=str(error))
+    else:
+        _tell(read_state(folder))
 
 
 def comparable(settings: Settings) -> dict[str, Any]:
@@ -157,8 +159,9 @@ def _note_refusal(folder: Path, problem: str, clock: Clock) -> None:
         _write(folder, state.model_copy(update=changes))
 
 
-def _tell(state: ConfigurationState, folder: Path) -> None:
-    _write(folder, state)
+def _tell(state: ConfigurationState | None) -> None:
+    if state is None:
+        return
     entered = ",".join(state.entered) or "nothing"
     events.info("configuration_taken", policy=state.policy, entered=entered)
     if state.restart:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,6 +18,7 @@ from pydantic_settings import (
 )
 
 from lamppost.errors import ConfigError
+from lamppost.validation import first_problem
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -368,9 +370,11 @@ def load(path: Path | None) -> Settings:
     try:
         settings = _settings_class(path)()
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(first["msg"], where=f"{path or 'environment'}: {key}") from error
+        keys, problem = first_problem(error)
+        variable = f"LAMPPOST_{'__'.join(keys)}".upper()
+        from_file = path is not None and variable not in map(str.upper, os.environ)
+        where = f"{path if from_file else 'environment'}: {'.'.join(keys)}"
+        raise ConfigError(problem, where=where) from error
     except SettingsError as error:
         hint = "set single values, as in LAMPPOST_MQTT__HOST"
         raise ConfigError(str(error), where="environment", hint=hint) from error

@@ -153,7 +153,9 @@ def _open(settings: StoreSettings) -> duckdb.DuckDBPyConnection:
         )
     except (OSError, duckdb.Error) as error:
         first_line = str(error).splitlines()[0]
-        hint = "is another portal running on this data folder?" if "lock" in first_line else ""
+        hint = "move it away: it is built anew from what the outbox still holds"
+        if "lock" in first_line:
+            hint = "is another portal running on this data folder?"
         raise ConfigError(f"cannot open the store: {first_line}", where=str(path), hint=hint) from (
             error
         )

@@ -15,7 +15,7 @@ from lamppost.errors import ConfigError
 from lamppost_app.bootstrap import announce, check_configuration
 from lamppost_app.ownership import refuse_strangers
 from lamppost_app.reload import note_start, reload_while_running
-from lamppost_app.roles import ROLES, SETTINGS_VARIABLE, run_role
+from lamppost_app.roles import ROLES, SETTINGS_VARIABLE, run_role, sole
 from lamppost_app.settings import Settings, handed_over, taken_over
 from lamppost_app.sqlite_log import ENGINE, SqliteLog
 from lamppost_app.supervisor import Supervisor, role_command
@@ -41,14 +41,16 @@ def run(config: ConfigOption = None, role: RoleOption = None) -> None:
         _one_role(role, settings)
         return
     events.configure(settings.log_level, "supervisor")
-    prepare(settings)
     path = config_path(config)
     roles = [name for name in ROLES if name != "portal" or settings.http.enabled]
     commands = {name: role_command(name, None if path is None else str(path)) for name in roles}
-    # A role that is started again must not depend on a file that is being edited.
-    os.environ[SETTINGS_VARIABLE] = handed_over(settings)
     folder = settings.data.dir
-    code = Supervisor(commands, lambda: reload_while_running(path, folder)).run()
+    # Else our policy would enter the inbox of a Lamppost that runs with another.
+    with sole("supervisor", folder):
+        prepare(settings)
+        # A role that is started again must not depend on a file that is being edited.
+        os.environ[SETTINGS_VARIABLE] = handed_over(settings)
+        code = Supervisor(commands, lambda: reload_while_running(path, folder)).run()
     raise typer.Exit(code)
 
 

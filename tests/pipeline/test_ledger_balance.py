@@ -118,6 +118,25 @@ def test_a_sound_system_balances_everywhere(system: System) -> None:
     assert system.alerts() == []
 
 
+def test_what_came_since_the_last_comparison_is_no_surplus(system: System) -> None:
+    """The engine says every ten seconds only what it has accepted."""
+    system.deliver(system.store())
+    account = next(one for one in system.cursors.balances() if one.stored)
+    key = account.sensor, account.hour
+    last = system.outbox.last()
+
+    system.cursors.advance("store", last + 1, {key: (3, 0)})
+
+    (waiting,) = [one for one in system.cursors.balances() if one.verdict != "balanced"]
+    assert (waiting.sensor, waiting.verdict) == (account.sensor, "not compared yet")
+    assert system.ledger().exit_code == 0
+
+    system.cursors.compare("store", {key: account.accepted}, last + 1)
+
+    assert [one.missing for one in system.cursors.unbalanced("store")] == [-3]
+    assert system.ledger().exit_code == 1
+
+
 def test_a_sink_that_loses_readings_raises_an_alert_until_it_has_them(system: System) -> None:
     """Broken on purpose: one entry is lost. The alert names the sink and goes when it is mended."""
     system.deliver(system.store(LeakyStore))

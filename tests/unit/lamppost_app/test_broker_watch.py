@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 
 import pytest
 
+from ingest.broker_findings import Finding, Severity
+from ingest.mqtt_source import MqttSource
+from lamppost.clock import ManualClock
+from lamppost_app import broker_watch
 from lamppost_app.broker_watch import CertificateWatch
+from lamppost_app.intake import mqtt_options
 from lamppost_app.intake_status import BrokerFinding, IntakeStatus, read_status
+from lamppost_app.settings import MqttSettings
 
 
 def test_each_threshold_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -67,3 +74,26 @@ def test_a_disk_that_refuses_costs_the_file_only(
         IntakeStatus(broker="b").write(tmp_path / "missing" / "intake.json")
 
     assert "intake_status_not_written" in caplog.text
+
+
+def test_a_check_cut_short_by_the_end_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it did not get to is no finding about the broker."""
+    stop = asyncio.Event()
+
+    def cut_short(*_: object, **__: object) -> list[Finding]:
+        stop.set()
+        return [Finding("queue while away", Severity.UNCHECKED, "no time left")]
+
+    monkeypatch.setattr(broker_watch, "check_broker", cut_short)
+    settings = MqttSettings()
+    options, path = mqtt_options(settings), tmp_path / "intake.json"
+    watch = broker_watch.BrokerWatch(settings, options, ManualClock(0), path)
+    source = MqttSource(options, ManualClock(0), lambda _: None)
+    monkeypatch.setattr(MqttSource, "connected", True)
+
+    with caplog.at_level(logging.INFO, "lamppost"):
+        asyncio.run(watch.run(source, stop))
+
+    assert caplog.text == ""

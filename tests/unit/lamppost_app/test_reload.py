@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from lamppost import log
 from lamppost.clock import ManualClock
 from lamppost.errors import ConfigError
+from lamppost_app.cli import app
 from lamppost_app.commands.run import prepare
 from lamppost_app.reload import read_state, reload, reload_while_running
+from lamppost_app.roles import sole
 from lamppost_app.settings import handed_over, load, taken_over
 from lamppost_app.sqlite_log import SqliteLog
 
@@ -129,6 +132,8 @@ def test_settings_that_need_a_restart_are_named(
     )
     with caplog.at_level("INFO", logger="lamppost"):
         reload(place.toml)
+        assert not caplog.text, "the command line says it in its own words"
+        reload_while_running(place.toml, place.folder / "data")
 
     state = read_state(place.folder / "data")
     assert state is not None
@@ -163,3 +168,16 @@ def test_settings_are_handed_over_as_they_are(place: Place) -> None:
     place.settings('[mqtt]\npassword = "topsecret"\ntopics = ["a/#", "b"]\n[sinks.own]\nx = [1]\n')
     settings = load(place.toml)
     assert taken_over(handed_over(settings)).model_dump() == settings.model_dump()
+
+
+def test_a_second_start_leaves_what_runs_alone(place: Place) -> None:
+    """Its policy must not enter the inbox of the first, which may run with another."""
+    place.policy(CHANGED)
+    before = read_state(place.folder / "data")
+    with sole("supervisor", place.folder / "data"):
+        result = CliRunner().invoke(app, ["run", "--config", str(place.toml)])
+
+    assert isinstance(result.exception, ConfigError)
+    assert "another Lamppost runs the role supervisor here" in str(result.exception)
+    assert place.kinds() == [log.POLICY, log.REGISTRATION]
+    assert read_state(place.folder / "data") == before

@@ -168,6 +168,25 @@ def test_a_wrong_variable_is_named_by_its_key_path(monkeypatch: pytest.MonkeyPat
     assert refusal(None).startswith("environment: mqtt.port: ")
 
 
+def test_what_a_variable_says_is_not_blamed_on_the_file(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would find it there."""
+    config.write_text("[mqtt]\nport = 1883\n", encoding="utf-8")
+    monkeypatch.setenv("LAMPPOST_MQTT__PROT", "1884")
+
+    assert refusal(config) == "environment: mqtt.prot: there is no such key"
+
+
+def test_what_is_wrong_is_said_in_plain_words(config: Path) -> None:
+    """Without the words of the library that found it."""
+    config.write_text("[mqtt]\nprot = 1883\n", encoding="utf-8")
+    assert refusal(config) == f"{config}: mqtt.prot: there is no such key"
+
+    config.write_text("[mqtt]\nca_file = 'ca.crt'\n", encoding="utf-8")
+    assert refusal(config).startswith(f"{config}: mqtt: ca_file is set, but tls = false")
+
+
 @pytest.mark.parametrize("name", ["LAMPPOST_MQTT", "LAMPPOST_DATA"])
 def test_a_variable_that_cannot_be_read_is_not_blamed_on_a_file(
     name: str, monkeypatch: pytest.MonkeyPatch

@@ -618,6 +618,9 @@ def test_a_repaired_log_keeps_what_can_be_read(path: Path) -> None:
     written.commit_results([], consumer="engine", position=5, snapshot=b"state")
     written.close()
     flipped(path, b"444444", 5)
+    broken_off = SqliteLog(path.with_name(f"{path.name}.repaired"))
+    broken_off.append(frames(b"of a repair that did not end"))
+    broken_off.close()
     content = bytearray(path.read_bytes())
     content[100] ^= 0x0F  # what kind of page the first is
     path.write_bytes(content)
@@ -642,3 +645,18 @@ def test_a_repaired_log_keeps_what_can_be_read(path: Path) -> None:
         f"{path.name}-end",
         aside.name,
     }
+
+
+def test_the_write_ahead_log_of_a_damaged_file_is_kept_with_it(path: Path) -> None:
+    """As long as it could not be brought into the file, the newest entries are there only."""
+    in_use = SqliteLog(path)
+    in_use.append(frames(b"newest"))
+
+    aside, _ = repair(path)
+
+    assert b"newest" not in aside.read_bytes()
+    assert b"newest" in aside.with_name(f"{aside.name}-wal").read_bytes()
+    in_use.close()
+    opened = SqliteLog(path)
+    assert [one.body for one in opened.read(0, 9)] == [b"newest"]
+    opened.close()

@@ -281,7 +281,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "garbage.duckdb"
     path.write_text("not a database" * 100)
 
-    with pytest.raises(ConfigError, match="cannot open the store"):
+    with pytest.raises(ConfigError, match=r"cannot open the store.*move it away"):
         Store(StoreSettings(path=path))
 
 
