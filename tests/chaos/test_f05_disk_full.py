@@ -51,9 +51,11 @@ def test_a_full_disk_stops_acknowledgements_and_loses_nothing(
 ) -> None:
     """All roles wait, each in its way, and catch up by themselves."""
     times, messages = chaos.pick(1, 5), chaos.pick(8_000, 60_000)
+    # So slow that something is still to come after the last filling.
+    rate = chaos.pick(1_000.0, 250.0)
     city = City.ending_now(100, messages)
     installation.start()
-    publisher = Publisher(proxy.broker_port, map(city, range(messages)), rate=1_000.0).start()
+    publisher = Publisher(proxy.broker_port, map(city, range(messages)), rate=rate).start()
     resumed_s, busy_s = [], []
     for number in range(1, times + 1):
         due = messages * number // (times + 2)
