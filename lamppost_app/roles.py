@@ -10,9 +10,10 @@ import gc
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import uvloop
 
@@ -23,6 +24,10 @@ from .settings import Settings
 
 STORAGE_EXIT: Final = 1
 """Exit code of a role one of whose files cannot be trusted any more."""
+
+_LOOK_S: Final = 0.05
+# A role whose supervisor was killed notices within a second, and then finishes what it is at.
+_PREDECESSOR_S: Final = 10.0
 
 SUPERVISOR_VARIABLE: Final = "LAMPPOST_SUPERVISOR_PID"
 """Set by the supervisor: a role whose parent is no longer this process stops."""
@@ -89,7 +94,7 @@ def run_role(name: str, settings: Settings) -> None:
     events.configure(settings.log_level, name)
     _stop_with_supervisor()
     calm_collector()
-    with sole(name, settings.data.dir):
+    with sole(name, settings.data.dir, patience_s=_PREDECESSOR_S):
         events.info("role_started", pid=os.getpid())
         try:
             ROLES[name](settings)
@@ -102,20 +107,29 @@ def run_role(name: str, settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def sole(name: str, folder: Path) -> Iterator[None]:
+def sole(name: str, folder: Path, *, patience_s: float = 0.0) -> Iterator[None]:
     """Hold the role's lock in the data folder; the system lets go of it however we end.
 
     Raises:
-        ConfigError: another process runs this role on this folder.
+        ConfigError: another process runs this role on this folder, for longer than we wait.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + patience_s
     with (folder / f"{name}.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            problem = f"another Lamppost runs the role {name} here"
-            raise ConfigError(problem, where=str(folder), hint="stop it first") from error
+        while not _locked(lock):
+            if time.monotonic() >= until:
+                problem = f"another Lamppost runs the role {name} here"
+                raise ConfigError(problem, where=str(folder), hint="stop it first")
+            time.sleep(_LOOK_S)
         yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _stop_event() -> threading.Event:

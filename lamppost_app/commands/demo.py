@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -34,6 +37,7 @@ SEED: Final = 1
 _USUAL_PORT: Final = 8642
 _USUAL_BROKER_PORT: Final = 1883
 _HISTORY_H: Final = 26.0
+_BROKER_STARTS_S: Final = 30.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -100,14 +104,44 @@ def _run(folder: Path, port: int | None, air_quality: int, traffic: int) -> int:
     inbox = str(settings.inbox_path)
     fleet = ["--air-quality", str(air_quality), "--traffic", str(traffic)]
     commands = {
-        "broker": [*own, "demo-broker", "--port", str(broker)],
         **{name: role_command(name, str(config)) for name in ROLES},
         "city": [*own, "demo-city", "--broker", str(broker), "--inbox", inbox, *fleet],
     }
     url = f"http://127.0.0.1:{port}"
     typer.echo(f"Lamppost demo: {air_quality} air-quality and {traffic} traffic stations, starting")
     threading.Thread(target=_announce, args=(url, broker), daemon=True).start()
-    return Supervisor(commands).run()
+    with _broker([*own, "demo-broker", "--port", str(broker)], broker):
+        return Supervisor(commands).run()
+
+
+@contextlib.contextmanager
+def _broker(command: list[str], port: int) -> Iterator[None]:
+    """Serve MQTT: before the intake looks for it, until the intake is gone.
+
+    Raises:
+        NotConnected: it does not start.
+    """
+    # A session of its own: Ctrl-C reaches the demo alone, which stops everything in order.
+    with subprocess.Popen(command, start_new_session=True) as process:
+        try:
+            until = time.monotonic() + _BROKER_STARTS_S
+            while not _listens(port):
+                if process.poll() is not None or time.monotonic() > until:
+                    raise NotConnected("the demo's broker did not start")
+                time.sleep(0.1)
+            yield
+        finally:
+            process.terminate()
+
+
+def _listens(port: int) -> bool:
+    # The broker would take a connection without a word in it for a broken client, and say so.
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def _write_configuration(
