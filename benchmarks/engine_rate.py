@@ -111,4 +111,6 @@ def _decode_body(decoder: Decoder, body: bytes) -> None:
 
 def _decoder() -> Decoder:
     policy, series = default_policy(), SeriesTable()
-    return Decoder(policy, Pipeline(policy, series, {}).formats, Admission(series, ()))
+    admission = Admission(series, ())
+    admission.rule = policy.growth
+    return Decoder(policy, Pipeline(policy, series, {}).formats, admission)
