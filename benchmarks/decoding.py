@@ -12,14 +12,10 @@ from pydantic import TypeAdapter
 
 from ingest.formats.native_json import Message
 from lamppost.frames import Deliveries
-from lamppost.series import SeriesTable
 from lamppost.times import SECOND_NS, format_instant
-from lamppost_app.admission import Admission
-from lamppost_app.decoding import Decoder
-from lamppost_app.pipeline import Pipeline
 from sensor_sim.load import FIRST_AT_NS, load_sensor
 
-from .frames import FRAME_MESSAGES, default_policy
+from .frames import FRAME_MESSAGES, default_decoder
 from .rows import Peer, Row
 from .timing import Plan, Spread, in_turns
 
@@ -79,8 +75,7 @@ def _microseconds(spread: Spread, made: int) -> Spread:
 
 
 def _decode(made: Sequence[Deliveries]) -> Callable[[], object]:
-    policy, series = default_policy(), SeriesTable()
-    decoder = Decoder(policy, Pipeline(policy, series, {}).formats, Admission(series, ()))
+    decoder = default_decoder()
     return lambda: [decoder.decode(frame) for frame in made]
 
 

@@ -10,16 +10,13 @@ from typing import Final
 from lamppost import log
 from lamppost.frames import Deliveries
 from lamppost.log import Entry
-from lamppost.series import SeriesTable
-from lamppost_app.admission import Admission
 from lamppost_app.decoding import Decoder
 from lamppost_app.engine import Engine
-from lamppost_app.pipeline import Pipeline
 
 from .frames import (
     FRAME_MESSAGES,
     READINGS_PER_MESSAGE,
-    default_policy,
+    default_decoder,
     frame_entries,
     frames,
     policy_entry,
@@ -92,7 +89,7 @@ def _run(series: int, measured: int) -> _Taken:
     warm = -(-sensors // FRAME_MESSAGES) + 2
     engine, taken = Engine(), _Taken()
     engine.apply(policy_entry())
-    decode = _decoder()
+    decode = default_decoder()
     made = frames(warm + measured, sensors, step_s=_STEP_S)
     for number, entry in enumerate(frame_entries(made)):
         decoding = cpu_s(partial(_decode_body, decode, entry.body))
@@ -107,10 +104,3 @@ def _run(series: int, measured: int) -> _Taken:
 
 def _decode_body(decoder: Decoder, body: bytes) -> None:
     decoder.decode(Deliveries.from_bytes(body))
-
-
-def _decoder() -> Decoder:
-    policy, series = default_policy(), SeriesTable()
-    admission = Admission(series, ())
-    admission.rule = policy.growth
-    return Decoder(policy, Pipeline(policy, series, {}).formats, admission)

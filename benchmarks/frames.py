@@ -11,6 +11,10 @@ from lamppost import log
 from lamppost.frames import Deliveries
 from lamppost.log import Entry
 from lamppost.policy import GrowthRule, Policy, load_policy
+from lamppost.series import SeriesTable
+from lamppost_app.admission import Admission
+from lamppost_app.decoding import Decoder
+from lamppost_app.pipeline import Pipeline
 from sensor_sim.load import FIRST_AT_NS, load_messages
 
 FRAME_MESSAGES: Final = 4096
@@ -22,6 +26,12 @@ def default_policy() -> Policy:
     policy = load_policy(Path(__file__).parent.parent / "policy")
     growth = GrowthRule(new_sensors_per_h=1_000_000, unregistered_sensors=1_000_000)
     return policy.model_copy(update={"growth": growth})
+
+
+def default_decoder() -> Decoder:
+    """Return a decoder under that policy, which knows no series yet."""
+    policy, series = default_policy(), SeriesTable()
+    return Decoder(policy, Pipeline(policy, series, {}).formats, Admission(series, ()))
 
 
 def frames(count: int, sensors: int, *, step_s: int) -> list[Deliveries]:

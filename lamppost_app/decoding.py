@@ -61,10 +61,11 @@ class Decoder:
     """Decodes frames under one policy."""
 
     def __init__(self, policy: Policy, formats: Mapping[str, Format], admission: Admission) -> None:
-        """Take the formats by name, and who numbers the series."""
+        """Take the formats by name, and who numbers the series; the policy's bounds hold there."""
         self._routes = [(topic_pattern(route.match), route.format) for route in policy.routes]
         self._formats = formats
         self._admission = admission
+        admission.rule = policy.growth
         self._not_before = round(policy.time.not_before.timestamp()) * SECOND_NS
         self._max_ahead = round(policy.time.max_ahead_s * SECOND_NS)
         self._forget()

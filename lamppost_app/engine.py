@@ -243,7 +243,6 @@ class Engine:
     def _use(self, policy: Policy, pipeline: Pipeline) -> None:
         self._policy, self._version = policy, policy.version
         self._pipeline = pipeline
-        self._admission.rule = policy.growth
         self._decoder = Decoder(policy, pipeline.formats, self._admission)
 
     def _rules_record(self) -> Record:

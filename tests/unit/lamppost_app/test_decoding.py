@@ -364,3 +364,11 @@ def test_where_frames_are_cut_does_not_matter(
         return readings, sorted(refused)
 
     assert outcome(messages[:cut], messages[cut:]) == outcome(messages)
+
+
+def test_the_bounds_of_the_policy_hold_for_every_decoder() -> None:
+    """Not for that of the engine alone: a policy can be tried on a message."""
+    frame = decode({"values": {"pm2_5": 1, "no2": 2}}, growth={"series_per_sensor": 1})
+
+    assert len(frame.readings) == 1
+    assert [one.code for one in frame.refused] == ["too_many_series"]
