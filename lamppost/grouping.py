@@ -95,6 +95,15 @@ class Groups:
         lifted = ranks + self.group * len(values)
         return values[np.maximum.accumulate(lifted) - self.group * len(values)]
 
+    def latest(self, marked: BoolArray) -> IntArray:
+        """Return the last marked row of the series up to each sorted row, -1 where there is none.
+
+        Args:
+            marked: of the sorted rows, shape (n,).
+        """
+        latest = np.maximum.accumulate(np.where(marked, np.arange(len(marked)), -1))
+        return np.where(latest >= self.starts[self.group], latest, -1)
+
     def rounds(self) -> Iterator[IntArray]:
         """Yield the first sorted row of every series, then the second of every series, ...
 

@@ -21,8 +21,7 @@ def latch(groups: Groups, on: BoolArray, off: BoolArray, carried: BoolArray) -> 
     holds = on.copy()
     undecided = groups.starts[~(on | off)[groups.starts]]
     holds[undecided] = carried[groups.group[undecided]]
-    anchor = np.maximum.accumulate(np.where(decided, np.arange(len(on)), 0))
-    return holds[anchor]
+    return holds[groups.latest(decided)]
 
 
 def worth_saying(groups: Groups, holds: BoolArray, carried: BoolArray) -> BoolArray:

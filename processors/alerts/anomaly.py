@@ -168,11 +168,9 @@ class Anomaly:
         What holds goes on holding while readings without a score come in; those show nothing.
         """
         own = np.stack([getattr(judged, name)[groups.order] for name in _EVIDENCE], axis=1)
-        marks = np.where(np.isnan(judged.score[groups.order]), -1, np.arange(len(own)))
-        latest = np.maximum.accumulate(marks)
-        inside = latest >= groups.starts[groups.group]
+        latest = groups.latest(~np.isnan(judged.score[groups.order]))
         former = self._state["evidence"][groups.series]
-        evidence: npt.NDArray[np.float64] = np.where(inside[:, None], own[latest], former)
+        evidence: npt.NDArray[np.float64] = np.where(latest[:, None] >= 0, own[latest], former)
         self._state["evidence"][groups.codes] = evidence[groups.lasts]
         return evidence
 

@@ -51,12 +51,14 @@ class Cadence:
         groups = Groups.by_series(series)
         instants = time[groups.order]
         before = groups.running_max(instants, self._state["newest"][groups.codes])
-        forward = np.flatnonzero(instants > before)
+        is_forward = instants > before
+        forward = np.flatnonzero(is_forward)
         usual = self._state["usual"][groups.series]
         gap = np.where(before == -_NONE, _NONE, instants - np.where(before == -_NONE, 0, before))
         usual[forward] = self._forward(groups.series[forward], instants[forward], gap[forward])
         # A late reading is held by what was usual when it arrived, not when the batch ended.
-        cover = usual[_latest(forward, groups)]
+        latest = groups.latest(is_forward)
+        cover = usual[np.where(latest < 0, np.arange(len(latest)), latest)]
         onward = np.minimum(gap, _HOLD * usual)
         cover[forward] = np.where(gap == _NONE, self._default_ns, onward)[forward]
         placed = np.empty(len(series), np.int64)
@@ -103,13 +105,3 @@ class Cadence:
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over a snapshot."""
         self._state.restore(snapshot)
-
-
-def _latest(forward: npt.NDArray[np.int64], groups: Groups) -> npt.NDArray[np.int64]:
-    """Return for each row the last forward row of its series up to it, or the row itself."""
-    rows = np.arange(len(groups.series))
-    marks = np.full(len(rows), -1)
-    marks[forward] = forward
-    latest = np.maximum.accumulate(marks)
-    inside = latest >= groups.starts[groups.group]
-    return np.where(inside, latest, rows)

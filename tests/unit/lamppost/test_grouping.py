@@ -90,6 +90,23 @@ def test_the_running_maximum_never_sees_another_series(
 
 
 @LAW
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=30))
+def test_the_latest_marked_row_is_one_of_the_same_series(rows: list[tuple[int, bool]]) -> None:
+    """The row itself counts; before the first marked one there is none."""
+    rows = sorted(rows, key=lambda row: row[0])
+    groups = Groups.by_series(np.array([code for code, _ in rows], np.int32))
+
+    found = groups.latest(np.array([marked for _, marked in rows], np.bool_))
+
+    expected, latest = [], dict.fromkeys(range(5), -1)
+    for position, (code, marked) in enumerate(rows):
+        if marked:
+            latest[code] = position
+        expected.append(latest[code])
+    assert found.tolist() == expected
+
+
+@LAW
 @given(CODES)
 def test_rounds_take_one_row_of_every_series_at_a_time(codes: np.ndarray) -> None:
     """The first of each, then the second of each, until all rows had their turn."""
