@@ -84,6 +84,14 @@ class CityCalendar:
             calendar: np.empty(0, np.int64) for calendar in (DAY, MONTH, YEAR)
         }
 
+    def __eq__(self, other: object) -> bool:
+        """Calendars of one zone are equal."""
+        return isinstance(other, CityCalendar) and self.name == other.name
+
+    def __hash__(self) -> int:
+        """Hash by the zone."""
+        return hash(self.name)
+
     def spans(self, calendar: int, time: Int64Array) -> tuple[Int64Array, Int64Array]:
         """Return start and length of the day, month or year each instant lies in, ns.
 

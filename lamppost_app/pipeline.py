@@ -32,6 +32,7 @@ from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
 from lamppost.system_rules import SYSTEM_RULES
 from lamppost.times import format_length
+from lamppost.zones import CityCalendar
 from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
 from processors.detection.stage import DetectionStage
@@ -162,7 +163,9 @@ class Pipeline:
         ((name, raw),) = self._policy.windows.items()
         component = find("aggregator", name, f"{where}.{name}")
         settings = component.parse(raw, f"{where}.{name}")
-        made: Tumbling = component.cls(settings, self._series, self._shelf)
+        made: Tumbling = component.cls(
+            settings, self._series, self._shelf, CityCalendar(self._policy.time.zone)
+        )
         return made
 
     def _build(
@@ -224,7 +227,7 @@ class Pipeline:
             "arrival": (self._arrival, ""),
             "quality": (self._quality, repr(policy.quality)),
             "detection": (self._detection, repr(policy.detection)),
-            "windows": (self._aggregator, repr(policy.windows)),
+            "windows": (self._aggregator, repr((policy.windows, policy.time.zone))),
             **indices,
             **alerts,
             "book": (self._book, ""),

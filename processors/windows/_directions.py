@@ -12,7 +12,7 @@ from lamppost.batch import FloatArray
 
 from ._frames import Frames, RowArray
 
-STATE: Final = np.dtype([("count", "i8"), ("sine", "f8"), ("cosine", "f8")])
+STATE: Final = np.dtype([("vectors", "i8"), ("sine", "f8"), ("cosine", "f8")])
 """Sums of the unit vectors of directions; calm leaves all of it 0."""
 
 # Yamartino (1984), the correction term of his estimate: 2 / sqrt(3) - 1.
@@ -23,7 +23,7 @@ def lift(degrees: FloatArray, calm: npt.NDArray[np.bool_]) -> RowArray:
     """Return the state of each single direction; there is none where it is calm."""
     states = np.zeros(len(degrees), STATE)
     angle = np.radians(degrees)
-    states["count"] = ~calm
+    states["vectors"] = ~calm
     states["sine"] = np.where(calm, 0.0, np.sin(angle))
     states["cosine"] = np.where(calm, 0.0, np.cos(angle))
     return states
@@ -58,10 +58,10 @@ def deviations(states: RowArray) -> FloatArray:
     """Return Yamartino's estimate of the standard deviation, degrees; NaN below two directions."""
     spread = np.sqrt(1.0 - resultants(states) ** 2)
     sigma = np.degrees(np.arcsin(spread) * (1.0 + _YAMARTINO * spread**3))
-    return np.where(states["count"] > 1, sigma, np.nan)
+    return np.where(states["vectors"] > 1, sigma, np.nan)
 
 
 def _per_count(total: npt.NDArray[Any], states: RowArray) -> FloatArray:
     found = np.full(len(states), np.nan)
-    np.divide(total, states["count"], out=found, where=states["count"] > 0)
+    np.divide(total, states["vectors"], out=found, where=states["vectors"] > 0)
     return found

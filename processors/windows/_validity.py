@@ -1,53 +1,29 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""How much of a window is covered, and whether that is enough to cite its numbers.
+"""How much of a window is covered.
 
-Short windows are covered by the time their readings account for. Windows longer than an hour are
-covered by valid hours, which is what air quality law asks for: six of the eight hours of a running
-mean, not three quarters of its readings.
+Windows of up to an hour are covered by the time their readings account for. Longer ones are covered
+by valid hours, which is what air quality law asks for: six of the eight hours of a running mean,
+not three quarters of its readings.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal
-
 import numpy as np
-from pydantic import Field
 
 from lamppost.batch import FloatArray, Int64Array
-from lamppost.component import Settings
 from lamppost.times import HOUR_NS
 
 from ._frames import Frames
 
 
-class Validity(Settings):
-    """When the aggregates of a resolution are valid."""
-
-    of: Literal["time", "hours"] = Field(
-        default="time",
-        description="What is counted: the time the readings account for, or valid hours.",
-    )
-    at_least: float = Field(
-        default=0.75, ge=0, le=1, description="Part of it that a valid window has."
-    )
+def of_time(cover: Int64Array, length: Int64Array) -> FloatArray:
+    """Return the part of each window its readings account for, 0 to 1."""
+    return np.minimum(cover / length, 1.0)
 
 
-HOURLY: Final = "1h"
-"""The resolution whose rule says which hours are valid."""
-
-DEFAULTS: Final = {
-    HOURLY: Validity(),
-    "8h": Validity(of="hours"),
-    "24h": Validity(of="hours"),
-    "day": Validity(of="hours"),
-    "month": Validity(of="hours"),
-    "year": Validity(of="hours", at_least=0.9),
-}
-
-
-def rule_for(resolution: str, given: dict[str, Validity]) -> Validity:
-    """Return the rule of a resolution: the given one, the usual one, or three quarters of time."""
-    return given.get(resolution) or DEFAULTS.get(resolution) or Validity()
+def of_hours(hours: Int64Array, length: Int64Array) -> FloatArray:
+    """Return the part of each window's hours that are valid, 0 to 1."""
+    return np.minimum(hours * HOUR_NS / length, 1.0)
 
 
 def valid_hours(
@@ -66,25 +42,9 @@ def valid_hours(
         at_least: part of an hour that must be covered.
     """
     number = np.arange(len(windows.begins))
-    rows = np.diff(windows.begins, append=len(time))
-    hour = (time - np.repeat(start, rows)) // HOUR_NS
-    window = np.repeat(number, rows)
+    window = np.repeat(number, np.diff(windows.begins, append=len(time)))
+    hour = (time - start[window]) // HOUR_NS
     hours = Frames.of(window * (int(hour.max(initial=0)) + 1) + hour)
     enough = hours.sums(cover) >= at_least * HOUR_NS
     counted = np.bincount(window[hours.begins], weights=enough, minlength=len(number))
     return counted.astype(np.int64)
-
-
-def coverages(
-    rule: Validity, length: Int64Array, cover: Int64Array, hours: Int64Array
-) -> FloatArray:
-    """Return the covered part of windows, 0 to 1.
-
-    Args:
-        rule: what is counted.
-        length: length of each window, ns.
-        cover: time its readings account for, ns.
-        hours: its valid hours.
-    """
-    counted = hours * HOUR_NS if rule.of == "hours" else cover
-    return np.minimum(counted / length, 1.0)

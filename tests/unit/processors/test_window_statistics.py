@@ -13,13 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamppost.periods import parse_period
 from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
+from lamppost.zones import CityCalendar
 from processors.windows import _counters as counters
 from processors.windows import _directions as directions
 from processors.windows import _held as held
 from processors.windows import _speeds as speeds
 from processors.windows._frames import Frames, RowArray
-from processors.windows._validity import Validity, coverages, rule_for, valid_hours
+from processors.windows._publication import Rule
+from processors.windows._settings import TumblingSettings
+from processors.windows._statistics import STATE
+from processors.windows._validity import valid_hours
 from tests.unit.lamppost.strategies import LAW
 
 NAN = float("nan")
@@ -260,6 +265,21 @@ def test_rates_merge(steps: list[int], data: st.DataObject, cuts: list[int]) -> 
         assert counters.rates(states)[0] == pytest.approx(truth, nan_ok=True)
 
 
+RULE = Rule(TumblingSettings().min_coverage, TumblingSettings().valid_hours)
+CITY = CityCalendar("UTC")
+
+
+def judged(
+    name: str, length_h: float, *, cover_min: float = 0, hours: int = 0
+) -> tuple[float, bool]:
+    """Return coverage and validity of one window."""
+    states = np.zeros(1, STATE)
+    states["cover"], states["hours"] = round(cover_min * MINUTE_NS), hours
+    length = np.array([round(length_h * HOUR_NS)])
+    coverage, enough = RULE.judge(parse_period(name, CITY), states, length)
+    return float(coverage[0]), bool(enough[0])
+
+
 @pytest.mark.parametrize(
     ("minutes", "every", "coverage", "is_valid"),
     [(45, 1, 0.75, True), (44, 1, 44 / 60, False), (4, 10, 2 / 3, False), (60, 1, 1.0, True)],
@@ -268,13 +288,7 @@ def test_an_hour_is_valid_by_the_time_that_is_covered(
     minutes: int, every: int, coverage: float, *, is_valid: bool
 ) -> None:
     """The vectors of the domain reference: 45 minutes are enough, 44 and four times ten are not."""
-    rule = rule_for("1h", {})
-    cover = np.array([minutes * every * MINUTE_NS])
-
-    (found,) = coverages(rule, np.array([HOUR_NS]), cover, np.array([0]))
-
-    assert found == pytest.approx(coverage)
-    assert (found >= rule.at_least) == is_valid
+    assert judged("1h", 1, cover_min=minutes * every) == (pytest.approx(coverage), is_valid)
 
 
 @pytest.mark.parametrize(
@@ -296,21 +310,15 @@ def test_longer_windows_are_valid_by_their_valid_hours(
     resolution: str, hours: int, of: int, *, is_valid: bool
 ) -> None:
     """Three quarters, nine tenths of a year; how much of the time is covered does not matter."""
-    rule = rule_for(resolution, {})
-    length = np.array([of * HOUR_NS])
+    found = judged(resolution, of, cover_min=of * 60, hours=hours)
 
-    (found,) = coverages(rule, length, length, np.array([hours]))
-
-    assert (found >= rule.at_least) == is_valid
+    assert found == (pytest.approx(hours / of), is_valid)
 
 
-def test_the_policy_may_ask_for_more() -> None:
-    """Its rule goes before the usual one."""
-    asked = {"1h": Validity(at_least=0.9)}
-
-    assert rule_for("1h", asked).at_least == 0.9
-    assert rule_for("8h", asked) == Validity(of="hours")
-    assert rule_for("15min", asked) == Validity()
+def test_a_length_without_a_rule_asks_for_what_an_hour_does() -> None:
+    """Three quarters of its hours."""
+    assert judged("12h", 12, hours=9) == (0.75, True)
+    assert judged("12h", 12, hours=8)[1] is False
 
 
 def test_hours_are_counted_from_the_start_of_the_window() -> None:
