@@ -75,6 +75,10 @@ class FixedPeriod:
         row = np.repeat(np.arange(len(time), dtype=np.int64), self.hops)
         return Windows(row, start, np.full(len(start), self.length_ns))
 
+    def lengths(self, start: Int64Array) -> Int64Array:
+        """Return the lengths of windows by their starts."""
+        return np.full(len(start), self.length_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class CalendarPeriod:
@@ -102,6 +106,10 @@ class CalendarPeriod:
         """Return the window of each instant."""
         start, length = self.city.spans(self.calendar, time)
         return Windows(np.arange(len(time), dtype=np.int64), start, length)
+
+    def lengths(self, start: Int64Array) -> Int64Array:
+        """Return the lengths of windows by their starts."""
+        return self.city.spans(self.calendar, start)[1]
 
 
 Period = FixedPeriod | CalendarPeriod

@@ -118,7 +118,7 @@ class RollUp:
         states["revision"] = np.where(held, former["revision"] + 1, 0)
         new = ~held | statistics.differs(states, former)
         states, held = states[new], held[new]
-        length = self.period.windows(states["time"]).length
+        length = self.period.lengths(states["time"])
         bins = self._merged(states, length)
         self.states.insert(states)
         self.sketches.insert(bins, states[held])
