@@ -162,17 +162,31 @@ class LedgerRows:
 
     def to_json(self) -> bytes:
         """Return them as a JSON list, the keys of each row in alphabetical order."""
-        texts: dict[str, pa.Array[Any]] = {
-            "sensor": self.sensors.texts().take(pa.array(self.sensor, pa.int64())),
-            "source": self.sources.texts().take(pa.array(self.source, pa.int64())),
-            "hour": pa.array(self.hour).cast(pa.string()),
-        }
-        for place, name in enumerate(COLUMNS):
-            texts[name] = pa.array(self.counts[:, place].copy()).cast(pa.string())
         pieces: list[Any] = []
-        for name in sorted(texts):
-            pieces += [f'{"," if pieces else "{"}"{name}":', texts[name]]
-        lines = pc.binary_join_element_wise(*pieces, "}", "")
+        constant = "{"
+        for name, column in sorted(self._texts().items()):
+            constant += f'"{name}":'
+            if isinstance(column, str):
+                constant += f"{column},"
+                continue
+            pieces += [constant, column]
+            constant = ","
+        lines = pc.binary_join_element_wise(*pieces, f"{constant.rstrip(',')}}}", "")
         listed = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
-        (text,) = cast("pa.Array[Any]", pc.binary_join(listed, ","))
-        return f"[{text.as_py()}]".encode()
+        text = cast("pa.Array[Any]", pc.binary_join(listed, ",")).buffers()[-1]
+        return b"[" + (text.to_pybytes() if text else b"") + b"]"
+
+    def _texts(self) -> dict[str, pa.Array[Any] | str]:
+        """Return each column as JSON text, one text for all rows where they agree."""
+        texts = {name: _numbers(self.counts[:, place]) for place, name in enumerate(COLUMNS)}
+        texts["hour"] = _numbers(self.hour)
+        texts["sensor"] = self.sensors.texts().take(pa.array(self.sensor, pa.int64()))
+        sources = self.sources.texts().take(pa.array(self.source, pa.int64()))
+        texts["source"] = sources if np.ptp(self.source) else str(sources[0])
+        return texts
+
+
+def _numbers(column: IntArray) -> pa.Array[Any] | str:
+    if not np.ptp(column):
+        return str(column[0])
+    return pa.array(np.ascontiguousarray(column)).cast(pa.string())

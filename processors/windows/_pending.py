@@ -58,6 +58,8 @@ class Pending:
         rows: RowArray = self._rows[taken]
         self._codes[taken] = _GONE
         self._left -= len(taken)
+        if not self._left:
+            self._size = 0
         return rows
 
     def find(
@@ -98,9 +100,11 @@ class Pending:
         if self._size + more <= len(self._rows):
             return
         rows = self.rows()
-        room = max(2 * (len(rows) + more), 64)
-        self._rows = np.empty(room, self._rows.dtype)
-        self._codes = np.empty(room, np.int64)
+        needed = len(rows) + more
+        # Twice to four times what is needed: moved seldom, and given back after a flood.
+        if not 2 * needed <= len(self._rows) <= 8 * needed:
+            self._rows = np.empty(max(4 * needed, 64), self._rows.dtype)
+            self._codes = np.empty(len(self._rows), np.int64)
         self._rows[: len(rows)] = rows
         self._codes[: len(rows)] = rows["series"]
         self._size = len(rows)

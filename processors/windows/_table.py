@@ -18,7 +18,7 @@ from ._rows import IntArray, RowArray, joined, locate, lower_bound, ordered, spr
 
 NO_ROWS: Final = np.iinfo(np.int64).max
 
-_FAN_IN: Final = 16
+_FAN_IN: Final = 64
 _FILES_TO_MERGE: Final = 8
 _LARGEST_FILE: Final = 32_000_000
 _SMALLEST_FILE: Final = 1_000_000
@@ -209,7 +209,7 @@ class Table:
     def _merge_recent(self) -> None:
         while len(self._recent) >= _FAN_IN:
             tail = self._recent[-_FAN_IN:]
-            if tail[0].size > 2 * _FAN_IN * max(run.size for run in tail[1:]):
+            if tail[0].size > _FAN_IN * max(run.size for run in tail[1:]):
                 break
             self._join_recent(_FAN_IN)
 

@@ -173,3 +173,18 @@ def test_an_outcome_that_does_not_exist_is_a_mistake() -> None:
     """It would break the balance."""
     with pytest.raises(KeyError):
         Ledger().count("mqtt", "a", T0, "lost", 1)
+
+
+@settings(deadline=None)
+@given(BOOKINGS, st.sampled_from(["a", 'say "hi"\n', "größe", "\ud800", ""]))
+def test_the_published_text_is_json_of_the_rows(
+    bookings: list[tuple[str, str, int, str, int]], name: str
+) -> None:
+    """Whatever a sensor calls itself, and whether rows agree in a column or not."""
+    ledger = Ledger()
+    book(ledger, [*bookings, ("mqtt", name, T0, "accepted", 1)])
+
+    rows = ledger.publish(T0)
+
+    assert json.loads(rows.to_json()) == list(rows)
+    assert list(rows) == sorted(rows, key=lambda row: (row["source"], row["sensor"], row["hour"]))
