@@ -267,6 +267,16 @@ def test_a_damaged_snapshot_is_not_used(kept: SqliteLog, path: Path) -> None:
     assert kept.latest_snapshot() is None
 
 
+def test_a_snapshot_that_is_no_longer_bytes_is_not_used(kept: SqliteLog, path: Path) -> None:
+    """As when the byte that changed says of which type it is."""
+    kept.commit_results([], consumer="engine", position=4, snapshot=b"at 4")
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE snapshots SET body = 'at 4'")
+    other.close()
+
+    assert kept.latest_snapshot() is None
+
+
 _APPEND = """
 import sys
 from pathlib import Path
