@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Logs as a crash leaves them: with a write-ahead log that was never brought into the file."""
+"""Logs for tests: with frames, with bytes that changed, and as a crash leaves them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lamppost.log import TICK, Entry, Record
+from lamppost.log import FRAME, TICK, Entry, Record
 from lamppost_app.sqlite_log import ENGINE, SqliteLog
 
 NAME = "inbox.db"
@@ -73,6 +73,17 @@ def files_of(folder: Path) -> dict[str, bytes]:
     """Return what is in a folder; shared memory does not outlive a crash."""
     found = [file for file in folder.iterdir() if not file.name.endswith("-shm")]
     return {file.name: file.read_bytes() for file in found}
+
+
+def frames(*bodies: bytes, at: int = 0) -> list[Record]:
+    """Return a frame for each body."""
+    return [Record(FRAME, at, body) for body in bodies]
+
+
+def changed_bit(path: Path, found: bytes, within: int) -> None:
+    """Change one bit of a file, so many bytes behind the first place some bytes are found at."""
+    content = path.read_bytes()
+    path.write_bytes(flipped(content, {content.index(found) + within: 0x04}))
 
 
 def flipped(content: bytes, changes: Mapping[int, int]) -> bytes:

@@ -19,8 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lamppost.log import DAMAGED, TICK, Entry, Record
+from lamppost_app.commands import doctor
 from lamppost_app.log_examination import examine
 from lamppost_app.log_salvage import kept, salvage
+from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
 from tests.crashed_logs import NAME, WAL, Crashed, crashed, files_of, flipped, rechained
 
@@ -233,3 +235,15 @@ def test_a_name_with_strange_characters_is_salvaged_too(left: Crashed, tmp_path:
     entries, lost, _ = opened(path)
 
     assert (entries, lost) == (left.entries, [])
+
+
+def test_doctor_names_what_was_put_right(left: Crashed, tmp_path: Path) -> None:
+    """Until the damaged file is deleted: somebody should look at the disk."""
+    path = left.left(tmp_path / "data", flipped(left.wal, {32 + 7 * FRAME + 1000: 0x10}))
+    given = Settings(data={"dir": path.parent}, mqtt={"enabled": False}, http={"enabled": False})
+
+    (finding,) = [one for one in doctor.examine(given) if one.what == NAME]
+
+    (evidence,) = kept(path)
+    assert finding.right
+    assert finding.detail == f"60 entries, all whole; {evidence.name} was put right after a crash"
