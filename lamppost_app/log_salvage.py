@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from lamppost import events
 
-from .log_trial import NOTHING, Cost, Trial, beside, clear, repaired
+from .log_trial import NOTHING, UNKNOWN, Cost, Trial, beside, clear, link_or_copy, repaired
 from .write_ahead_log import (
     HEADER_BYTES,
     Findings,
@@ -68,7 +68,7 @@ def salvage(path: Path, last: int) -> bool:
     if (not header and not found.fixes) or _is_in_use(path):
         return found.left
     try:
-        options, cost = _decided(path, log, header, found, last)
+        found, options, cost = _decided(path, log, header, found, last)
         with _locked(path) as alone:
             if alone:
                 _put_in_place(path, repaired(log, found, options), cost)
@@ -95,8 +95,11 @@ def _opened(content: npt.NDArray[np.uint8]) -> tuple[WriteAheadLog, Option]:
 
 def _decided(
     path: Path, log: WriteAheadLog, header: Option, found: Findings, last: int
-) -> tuple[list[Option], Cost]:
-    """Choose among what damaged frames may have been, by what a log would hold with it."""
+) -> tuple[Findings, list[Option], Cost]:
+    """Choose among what damaged frames may have been, by what a log would hold with it.
+
+    What cannot be read with any of them is not put into the database: the log ends before it.
+    """
     chosen = {fix.frame: fix.options[0] for fix in found.fixes}
     cost = NOTHING
     until = time.monotonic() + _TRIALS_S
@@ -110,8 +113,13 @@ def _decided(
             costs.append((trial.cost(header, list(chosen.values()), option, until), option))
             if costs[-1][0] == NOTHING or time.monotonic() > until:
                 break
-        cost, chosen[fix.frame] = min(costs, key=lambda one: one[0])
-    return [header, *chosen.values()], cost
+        cost, best = min(costs, key=lambda one: one[0])
+        if cost == UNKNOWN:
+            fixes = [one for one in found.fixes if one.frame < fix.frame]
+            options = [header, *(chosen[one.frame] for one in fixes)]
+            return Findings(fixes, fix.frame, left=True), options, cost
+        chosen[fix.frame] = best
+    return found, [header, *chosen.values()], cost
 
 
 def _likely_first(path: Path, log: WriteAheadLog, fix: Fix) -> list[Option]:
@@ -161,10 +169,7 @@ def _set_aside(wal: Path) -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     aside = beside(wal, f".damaged-{stamp}")
     aside.unlink(missing_ok=True)
-    try:
-        aside.hardlink_to(wal)
-    except OSError:  # a file system without links
-        shutil.copy2(wal, aside)
+    link_or_copy(wal, aside)
     return aside
 
 

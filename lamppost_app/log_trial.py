@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import time
 import urllib.parse
@@ -68,7 +69,7 @@ class Trial:
         """Return what a log would cost with one frame put right in a way, and others as given."""
         try:
             if not self._trial.exists():
-                self._trial.hardlink_to(self._path)
+                link_or_copy(self._path, self._trial)
             if option and self._written:
                 self._exchange(option)
             else:
@@ -150,6 +151,18 @@ def clear(path: Path) -> None:
     """Remove what a trial works with; one that was broken off leaves it behind."""
     for ending in (_NAME, f"{_NAME}-wal", f"{_NAME}-shm"):
         beside(path, ending).unlink(missing_ok=True)
+
+
+def link_or_copy(path: Path, other: Path) -> None:
+    """Give a file a second name, or copy it on a file system without links."""
+    try:
+        other.hardlink_to(path)
+    except OSError:
+        try:
+            shutil.copy2(path, other)
+        except OSError:
+            other.unlink(missing_ok=True)
+            raise
 
 
 def beside(path: Path, ending: str) -> Path:

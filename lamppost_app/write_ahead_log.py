@@ -199,20 +199,26 @@ class WriteAheadLog:
         if options:
             unsure = ((),) if len(options) > 1 else ()
             return Fix(frame, (*unsure, *options), not unsure, told)
-        return Fix(frame, ((),), False, told) if self._was_synced(frame) else None
+        believed = self._is_in_order(frame) and self._was_synced(frame)
+        return Fix(frame, ((),), False, told) if believed else None
+
+    def _is_in_order(self, frame: int) -> bool:
+        """Tell whether a page number fits: SQLite writes the pages of a commit in their order."""
+        first = frame - 1 if frame and not self.commits[frame - 1] else frame
+        last = frame if self.commits[frame] else frame + 1
+        return bool((np.diff(self.pages[first : last + 1].astype(np.int64)) > 0).all())
 
     def _was_synced(self, frame: int) -> bool:
-        """Tell whether a commit from this frame on has another behind it.
+        """Tell whether a commit behind this frame has another frame behind it.
 
-        Only then was the frame on the disk as a whole once: SQLite syncs a commit before it writes
+        Only then was this one on the disk as a whole once: SQLite syncs a commit before it writes
         the next one. What a power cut left of the last one must not come back.
         """
-        rest = slice(frame, None)
-        strange = np.flatnonzero(~self._of_now[rest])
-        rest = slice(frame, frame + int(strange[0])) if strange.size else rest
-        whole = self._follows[rest].copy()
-        whole[0] = True
-        commits = np.flatnonzero((self.commits[rest] > 0) & whole)
+        behind = slice(frame + 1, None)
+        strange = np.flatnonzero(~self._of_now[behind])
+        behind = slice(frame + 1, frame + 1 + int(strange[0])) if strange.size else behind
+        whole = self._follows[behind]
+        commits = np.flatnonzero((self.commits[behind] > 0) & whole)
         return bool(commits.size and whole[commits[0] + 1 :].any())
 
     def _changed_bytes(self, frame: int, difference: _Words) -> list[Patch]:

@@ -120,3 +120,16 @@ def test_a_frame_wiped_out_in_the_last_commit_is_not(left: Crashed) -> None:
 
     assert begun < log.count - 1
     assert found == Findings([], begun, left=True)
+
+
+def test_a_wiped_frame_whose_page_cannot_be_right_is_not_bridged(left: Crashed) -> None:
+    """It would be written over a page that is whole."""
+    log = WriteAheadLog(np.frombuffer(left.wal, np.uint8))
+    inner = np.flatnonzero((log.commits[1:-9] == 0) & (log.commits[:-10] == 0))
+    frame = int(inner[len(inner) // 2]) + 1
+    begin = log.offset(frame)
+    wiped = left.wal[: begin + 600] + b"?" * 512 + left.wal[begin + 1112 :]
+    strange = wiped[:begin] + bytes(4) + wiped[begin + 4 :]
+
+    assert examined(wiped).end == log.count
+    assert examined(strange) == Findings([], frame, left=True)
