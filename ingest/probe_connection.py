@@ -55,6 +55,7 @@ _NUMBERS: Final = {
 _TEXTS: Final = {0x12: 1, 0x15: 1, 0x16: 1, 0x1A: 1, 0x1C: 1, 0x1F: 1, 0x26: 2}
 
 _CONNACK, _PUBACK, _SUBACK, _DISCONNECT = 2, 4, 9, 14
+_GOODBYE_S: Final = 1.0
 _SLICE_S: Final = 0.2
 _KEEPALIVE_S: Final = 600
 _LONGEST_SEND_S: Final = 10.0
@@ -201,9 +202,15 @@ class ProbeConnection:
         self._send(pubacks([one.mid for one in messages if one.qos]))
 
     def close(self) -> None:
-        """Say goodbye, as far as that is possible."""
+        """Say goodbye, as far as that is possible, and let the broker hang up.
+
+        Once it has, it has also dropped what was kept for this connection.
+        """
+        until = time.monotonic() + _GOODBYE_S
         with contextlib.suppress(OSError, ProbeError):
             self._send(b"\xe0\x00")
+            while time.monotonic() < until:
+                self._read_some()
         self._socket.close()
 
     def _connected(self) -> socket.socket:
