@@ -224,6 +224,28 @@ def test_a_salvage_that_was_broken_off_is_done_again(left: Crashed, tmp_path: Pa
     assert set(files_of(path.parent)) == {NAME, f"{NAME}-end", kept(path)[0].name}
 
 
+def test_what_cannot_be_tried_out_is_left_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file damaged itself does not tell which byte it was; the evidence outlives a checkpoint."""
+    was = crashed(tmp_path / "original", random.Random(4), ENTRIES, in_file=ENTRIES - 1)
+    # The highest byte of a word, and its highest bit: many bytes may have been the one.
+    damaged = flipped(was.wal, {32 + 24 + 2003: 0x80})
+    path = was.left(tmp_path / "log", damaged)
+    with contextlib.closing(sqlite3.connect(tmp_path / "original" / NAME)) as original:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'positions'"
+        (page,) = original.execute(query).fetchone()
+    path.write_bytes(flipped(path.read_bytes(), {(page - 1) * 4096: 0xFF}))
+
+    left_behind = salvage(path, ENTRIES)
+
+    (evidence,) = kept(path)
+    assert left_behind
+    assert path.with_name(WAL).read_bytes() == evidence.read_bytes() == damaged
+    assert not path.with_name(WAL).samefile(evidence)
+    assert 'cost="not known before the log is read"' in caplog.text
+
+
 def test_a_name_with_strange_characters_is_salvaged_too(left: Crashed, tmp_path: Path) -> None:
     """A question mark ends the path of a database's address."""
     folder = tmp_path / "100 % of what? #1"
