@@ -32,6 +32,7 @@ class Beside:
         """Take which flags enter, shape (256,)."""
         self._series = series
         self._included = included
+        self._pairs = 0
         self._state = SeriesState(
             partners=np.full(_MOST, -1, np.int32),
             owner=np.int32(-1),
@@ -48,6 +49,8 @@ class Beside:
             Rows held before that are seen beside something else now: later versions of themselves.
         """
         self._grow()
+        if not self._pairs:
+            return rows[:0]
         owners = self._state["owner"][rows["series"]]
         seen = self._state["partners"][rows["series"], 0] >= 0
         seen |= self._state["partners"][rows["series"], -1] >= 0
@@ -108,6 +111,7 @@ class Beside:
         if owner is not None and partner is not None:
             self._state["partners"][owner, place] = partner
             self._state["owner"][partner] = owner
+            self._pairs += 1
 
 
 def _beside(key: SeriesKey, quantity: str) -> SeriesKey:

@@ -69,6 +69,7 @@ class Kinds:
         self._min_resultant = min_resultant
         self._calm_below = calm_below
         self._known = np.empty(0, np.uint8)
+        self._plain = True
         self._of: dict[Kind, _Statistics] = {
             Kind.HELD: _Statistics(held.STATE, _lift_held, held.merge),
             Kind.DIRECTION: _Statistics(directions.STATE, self._lift_direction, directions.merge),
@@ -144,9 +145,10 @@ class Kinds:
         return {"rate": counters.rates(parts)}
 
     def _present(self, rows: RowArray) -> list[tuple[_Statistics, npt.NDArray[np.bool_]]]:
-        of = self.of(rows["series"])
-        if not of.any():
+        self._grow()
+        if self._plain:
             return []
+        of = self.of(rows["series"])
         return [(self._of[Kind(kind)], of == kind) for kind in np.unique(of[of > 0]).tolist()]
 
     def _lift_direction(self, rows: RowArray) -> RowArray:
@@ -159,6 +161,7 @@ class Kinds:
                 self._kind(self._series[code].quantity) for code in range(known, len(self._series))
             ]
             self._known = np.concatenate([self._known, np.array(added, np.uint8)])
+            self._plain = not self._known.any()
 
     def _kind(self, name: str) -> Kind:
         quantity = QUANTITIES.get(name)

@@ -35,6 +35,7 @@ from ._settings import TumblingSettings
 from ._sketches import Sketches, quantile_columns
 from ._table import NO_ROWS
 
+_HOLD: Final = 2
 _SPAN: Final = np.dtype([("time", "i8"), ("length", "i8"), ("series", "i4")])
 
 
@@ -125,14 +126,13 @@ class Tumbling:
         rows = np.zeros(len(judged), statistics.RAW)
         for name in ("series", "time", "value", "flag"):
             rows[name] = getattr(judged, name)
-        rows["beside"] = np.nan
         first = judged.revision == 0
         fresh = judged if first.all() else judged.take(first)
         # An amended verdict says nothing about clock or cadence.
         if len(fresh):
             self._clocks.hear(judged.series, judged.time, judged.received, count)
             rows["cover"][first], usual = self._cadence.learn(fresh.series, fresh.time, count)
-            rows["beside"][first] = 2 * usual / SECOND_NS
+            rows["beside"][first] = usual * (_HOLD / SECOND_NS)
         self._clocks.grow(count)
         self._hold(rows, first)
         again = self._beside.fill(rows, self._held)
@@ -141,6 +141,9 @@ class Tumbling:
 
     def _hold(self, rows: RowArray, first: npt.NDArray[np.bool_]) -> None:
         """Leave how long a value may hold only where there is a time-weighted mean."""
+        if not self._settings.time_weighted:
+            rows["beside"] = np.nan
+            return
         is_held = self._kinds.of(rows["series"]) == Kind.HELD
         rows["beside"][~is_held] = np.nan
         again = np.flatnonzero(is_held & ~first)
@@ -228,7 +231,9 @@ class Tumbling:
             if level:
                 rows = self._pending[level].take(clock)
                 is_late = self._ends(level, rows) <= former[rows["series"]]
-                rows, late = ordered(rows[~is_late]), rows[is_late]
+                if is_late.any():
+                    rows, late = rows[~is_late], rows[is_late]
+                rows = ordered(rows)
             states = self._reduce(level, rows)
             if level > self._memory.first_kept:
                 change = self._change_of(level, late)
@@ -265,7 +270,8 @@ class Tumbling:
             onward = states
             if level < self._memory.first_kept:
                 # Closed windows straight above are worked out from readings, see _reopened.
-                onward = states[self._ends(level + 1, states) > former[states["series"]]]
+                is_open = self._ends(level + 1, states) > former[states["series"]]
+                onward = states if is_open.all() else states[is_open]
             self._pending[level + 1].add(onward, len(self._series))
         return self._aggregates(level, states)
 
