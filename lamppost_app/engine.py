@@ -428,4 +428,4 @@ class Engine:
         self._use(policy, self._pipeline_of(policy))
 
 
-_EMPTY: Final = Policy(windows={"tumbling": {}})
+_EMPTY: Final = Policy(windows={"event_time": {}})

@@ -27,7 +27,7 @@ class Hopping(Settings):
     every: str = Field(description="How often one begins: 1h.")
 
 
-class TumblingSettings(Settings):
+class EventTimeSettings(Settings):
     """Which windows there are, and when they close."""
 
     lengths: tuple[str, ...] = Field(
@@ -152,8 +152,8 @@ class TumblingSettings(Settings):
     @model_validator(mode="after")
     def _built_from_what_there_is(self) -> Self:
         source = self.lengths_ns[-1]
-        tumbling = [(text, text) for text in self.longer]
-        pairs = [*tumbling, *((hopping.length, hopping.every) for hopping in self.hopping)]
+        side_by_side = [(text, text) for text in self.longer]
+        pairs = [*side_by_side, *((hopping.length, hopping.every) for hopping in self.hopping)]
         lengths = [parse_length(length) for length, _ in pairs]
         if len(set(lengths)) < len(lengths):
             raise ValueError("a length stands twice in longer and hopping")

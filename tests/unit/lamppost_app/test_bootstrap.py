@@ -20,7 +20,7 @@ from lamppost_app.settings import HttpSettings, MqttSettings, Settings
 from lamppost_app.sqlite_log import SqliteLog
 
 ROOT = Path(__file__).parents[3]
-WINDOWS = "windows: {tumbling: {}}\n"
+WINDOWS = "windows: {event_time: {}}\n"
 
 
 def station(sensor: str) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def test_a_right_configuration_is_returned_whole(tmp_path: Path) -> None:
     """Policy and stations as the engine will use them."""
     checked = check_configuration(make_settings(tmp_path))
 
-    assert checked.policy.windows == {"tumbling": {}}
+    assert checked.policy.windows == {"event_time": {}}
     assert [one.sensor for one in checked.stations] == ["a", "b"]
 
 
@@ -83,8 +83,11 @@ def test_the_policy_that_comes_with_lamppost_can_be_built() -> None:
             f"{WINDOWS}alerts: {{a: {{use: silence, title: x, settings: {{vibes: 1}}}}}}\n",
             "alerts.a.settings.vibes",
         ),
-        ("windows: {tumbling: {vibes: 1}}\n", "windows.tumbling.vibes"),
-        ("windows: {tumbling: {default_period_s: .inf}}\n", "windows.tumbling.default_period_s"),
+        ("windows: {event_time: {vibes: 1}}\n", "windows.event_time.vibes"),
+        (
+            "windows: {event_time: {default_period_s: .inf}}\n",
+            "windows.event_time.default_period_s",
+        ),
         (
             f"{WINDOWS}quality: {{spike: {{quantities: {{no2: {{suspect: .inf}}}}}}}}\n",
             "quality.spike.quantities.no2.suspect",
@@ -115,11 +118,11 @@ def threshold(settings: str, rest: str = WINDOWS) -> str:
     [
         (
             threshold("quantity: no2, window: 2h"),
-            "window: there is no window of 2h (known: 1min, 15min, 1h (windows.tumbling.lengths))",
+            "window: there is no window of 2h (known: 1min, 15min, 1h (windows.event_time))",
         ),
         (
-            threshold("quantity: no2, window: 1h", "windows: {tumbling: {lengths: [1min]}}\n"),
-            "window: there is no window of 1h (known: 1min (windows.tumbling.lengths))",
+            threshold("quantity: no2, window: 1h", "windows: {event_time: {lengths: [1min]}}\n"),
+            "window: there is no window of 1h (known: 1min (windows.event_time))",
         ),
         (
             threshold("index: us_aqi"),

@@ -22,7 +22,7 @@ from processors.windows import _held as held
 from processors.windows import _speeds as speeds
 from processors.windows._frames import Frames, RowArray
 from processors.windows._publication import Rule
-from processors.windows._settings import TumblingSettings
+from processors.windows._settings import EventTimeSettings
 from processors.windows._statistics import STATE
 from processors.windows._validity import valid_hours
 from tests.unit.lamppost.strategies import LAW
@@ -265,7 +265,7 @@ def test_rates_merge(steps: list[int], data: st.DataObject, cuts: list[int]) -> 
         assert counters.rates(states)[0] == pytest.approx(truth, nan_ok=True)
 
 
-RULE = Rule(TumblingSettings().min_coverage, TumblingSettings().valid_hours)
+RULE = Rule(EventTimeSettings().min_coverage, EventTimeSettings().valid_hours)
 CITY = CityCalendar("UTC")
 
 

@@ -24,7 +24,7 @@ from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, parse_instant
 from lamppost.zones import CityCalendar
 from processors.windows import _sketch as sketch
-from processors.windows.tumbling import Tumbling, TumblingSettings
+from processors.windows.event_time import EventTimeSettings, EventTimeWindows
 
 BERLIN, KATHMANDU = "Europe/Berlin", "Asia/Kathmandu"
 # Before the clocks go forward, before they go back, before a leap day, before a new year.
@@ -39,7 +39,7 @@ BEGINS = [
 ]
 QUANTITIES = ("pm2_5", "wind_direction", "wind_speed", "speed", "vehicle_count", "flow",
               "vehicle_count_total", "parking_occupied")  # fmt: skip
-SETTINGS = TumblingSettings.model_validate(
+SETTINGS = EventTimeSettings.model_validate(
     {
         "lengths": ["1min", "15min", "1h"],
         "hopping": [{"length": "8h", "every": "1h"}, {"length": "12h", "every": "4h"}],
@@ -113,7 +113,7 @@ def run(
     readings: Sequence[Reading], cuts: Sequence[int], ticks: Sequence[int], zone: str = BERLIN
 ) -> list[AggregateBatch]:
     """Feed readings cut at some places, with ticks after some of the parts."""
-    windows = Tumbling(SETTINGS, table(), city=CityCalendar(zone))
+    windows = EventTimeWindows(SETTINGS, table(), city=CityCalendar(zone))
     batches = []
     edges = sorted({0, len(readings), *(cut % (len(readings) + 1) for cut in cuts)})
     for number, (begin, end) in enumerate(itertools.pairwise(edges)):
@@ -335,7 +335,7 @@ def test_what_did_not_change_is_not_said_again(
     readings: list[Reading], at: int, again: int
 ) -> None:
     """Readings that are sent again make no revision; a corrected one revises only its windows."""
-    windows = Tumbling(SETTINGS, table(), city=CityCalendar(BERLIN))
+    windows = EventTimeWindows(SETTINGS, table(), city=CityCalendar(BERLIN))
     windows.add(judged(readings))
     windows.advance(BEGINS[-1] + 800 * DAY_NS)
     last = list({(reading.series, reading.time): reading for reading in readings}.values())
@@ -371,7 +371,7 @@ def test_a_restored_snapshot_goes_on_as_if_nothing_happened(
 ) -> None:
     """Open days, months and years and the sketches of closed hours are part of it."""
     city = CityCalendar(BERLIN)
-    steady, restored = (Tumbling(SETTINGS, table(), city=city) for _ in range(2))
+    steady, restored = (EventTimeWindows(SETTINGS, table(), city=city) for _ in range(2))
     steady.add(judged(readings[:at]))
     steady.advance(BEGINS[-1])
     restored.restore(steady.snapshot())

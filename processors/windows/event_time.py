@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tumbling windows in event time, each series by its own clock, with revisions."""
+"""Windows in event time, each series by its own clock, with revisions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ._pending import Pending
 from ._publication import Rule, aggregates
 from ._roll_ups import RollUps, Source
 from ._rows import IntArray, RowArray, ordered
-from ._settings import TumblingSettings
+from ._settings import EventTimeSettings
 from ._sketches import Sketches, quantile_columns
 from ._table import NO_ROWS
 
@@ -40,22 +40,22 @@ _SPAN: Final = np.dtype([("time", "i8"), ("length", "i8"), ("series", "i4")])
 
 
 @register("aggregator")
-class Tumbling:
-    """Count, mean, minimum, maximum, deviation and coverage of nested windows.
+class EventTimeWindows:
+    """Statistics of windows from a minute to a year, and how much of each is covered.
 
     A window closes when its series' own clock passes its end by the allowed lateness. That clock is
     the newest device time, running on with engine time while the series is silent, so a device that
     is wrong about the time harms only itself. A reading for a closed window re-opens that window
     and those it is part of; each goes out again with the next revision. Longer windows are merged
-    from the shorter ones (Chan), so hours from minutes equal hours from readings.
+    from the shorter ones, so hours from minutes equal hours from readings.
     """
 
-    name: ClassVar[str] = "tumbling"
-    Settings: ClassVar[type[TumblingSettings]] = TumblingSettings
+    name: ClassVar[str] = "event_time"
+    Settings: ClassVar[type[EventTimeSettings]] = EventTimeSettings
 
     def __init__(
         self,
-        settings: TumblingSettings,
+        settings: EventTimeSettings,
         series: SeriesTable,
         shelf: Shelf | None = None,
         city: CityCalendar | None = None,
@@ -339,7 +339,7 @@ class Tumbling:
         if not whole:
             grain = format_length(city.grain_ns)
             problem = f"days of {city.name} begin every {grain}, and no length is a part of that"
-            raise ConfigError(problem, where="windows.tumbling.lengths", hint=f"add {grain}")
+            raise ConfigError(problem, where="windows.event_time.lengths", hint=f"add {grain}")
         return whole[-1]
 
     def _source(self, level: int) -> Source:
@@ -368,7 +368,7 @@ class Tumbling:
         self._memory.expire(oldest)
         self._roll_ups.expire(oldest)
 
-    def adopt(self, former: Tumbling) -> None:
+    def adopt(self, former: EventTimeWindows) -> None:
         """Go on from an aggregator with other settings, so that a policy change loses no reading.
 
         Windows of a length that stays go on with their revisions. Those of a new length start with
@@ -386,7 +386,7 @@ class Tumbling:
         self._roll_ups.adopt(former._roll_ups, count, self._clocks["watermark"])
         self._resume(former._pending[0].rows())
 
-    def _adopt_sketches(self, former: Tumbling) -> None:
+    def _adopt_sketches(self, former: EventTimeWindows) -> None:
         theirs = {former._lengths[level]: found for level, found in former._sketches.items()}
         for level, found in self._sketches.items():
             same = theirs.get(self._lengths[level])
