@@ -32,12 +32,8 @@ class EventTimeSettings(Settings):
 
     lengths: tuple[str, ...] = Field(
         default=("1min", "15min", "1h"),
-        description="Lengths up to an hour, from short to long, each a multiple of the one before; "
-        "in UTC.",
-    )
-    longer: tuple[str, ...] = Field(
-        default=(),
-        description="Lengths beyond an hour, as multiples of the longest of up to an hour; in UTC.",
+        description="Window lengths from short to long, each a multiple of the one before, the "
+        "first no longer than an hour; in UTC.",
     )
     hopping: tuple[Hopping, ...] = Field(
         default=(), description="Windows beyond an hour that overlap, as running means need them."
@@ -103,7 +99,7 @@ class EventTimeSettings(Settings):
     @property
     def lengths_ns(self) -> tuple[int, ...]:
         """The window lengths of up to an hour, ns."""
-        return tuple(parse_length(text) for text in self.lengths)
+        return tuple(length for length in map(parse_length, self.lengths) if length <= HOUR_NS)
 
     @property
     def quantiles_from_ns(self) -> int | None:
@@ -112,7 +108,8 @@ class EventTimeSettings(Settings):
 
     def roll_ups(self, city: CityCalendar) -> tuple[Period, ...]:
         """Return the periods beyond an hour, those of the calendar last."""
-        fixed = {length: length for length in map(parse_length, self.longer)}
+        lengths = map(parse_length, self.lengths)
+        fixed = {length: length for length in lengths if length > HOUR_NS}
         for hopping in self.hopping:
             fixed[parse_length(hopping.length)] = parse_length(hopping.every)
         number = {name: calendar for calendar, name in CALENDAR_NAMES.items()}
@@ -127,9 +124,8 @@ class EventTimeSettings(Settings):
         values = [parse_length(text) for text in lengths]
         if not values or any(b % a or b <= a for a, b in itertools.pairwise(values)):
             raise ValueError("each length must be a multiple of the one before")
-        if values[-1] > HOUR_NS:
-            message = f"{lengths[-1]} is longer than an hour; name it under longer"
-            raise ValueError(message)
+        if values[0] > HOUR_NS:
+            raise ValueError("the first length must be no longer than an hour")
         return lengths
 
     @field_validator("time_weighted")
@@ -151,22 +147,20 @@ class EventTimeSettings(Settings):
 
     @model_validator(mode="after")
     def _built_from_what_there_is(self) -> Self:
-        source = self.lengths_ns[-1]
-        side_by_side = [(text, text) for text in self.longer]
-        pairs = [*side_by_side, *((hopping.length, hopping.every) for hopping in self.hopping)]
-        lengths = [parse_length(length) for length, _ in pairs]
-        if len(set(lengths)) < len(lengths):
-            raise ValueError("a length stands twice in longer and hopping")
-        for length, step in pairs:
-            length_ns, step_ns = parse_length(length), parse_length(step)
-            if length_ns <= HOUR_NS:
-                raise ValueError(f"{length} is not longer than an hour; name it under lengths")
-            if step_ns % source or length_ns % step_ns:
-                shortest = format_length(source)
-                raise ValueError(
-                    f"{length} every {step} cannot be made of windows of {shortest}: both must be"
-                    " multiples of it, and the length of the step"
+        source, lengths = self.lengths_ns[-1], set(map(parse_length, self.lengths))
+        for hopping in self.hopping:
+            length, step = parse_length(hopping.length), parse_length(hopping.every)
+            if length in lengths:
+                message = f"{hopping.length} stands twice in lengths and hopping"
+                raise ValueError(message)
+            if length <= HOUR_NS or step % source or length % step:
+                message = (
+                    f"{hopping.length} every {hopping.every} cannot be made: the step must be a "
+                    f"multiple of {format_length(source)}, the length one of the step and longer "
+                    "than an hour"
                 )
+                raise ValueError(message)
+            lengths.add(length)
         if self.quantiles_from is not None:
             parse_length(self.quantiles_from)
         unknown = set(self.valid_hours) - {format_length(length) for length in lengths}

@@ -127,7 +127,7 @@ def raw(rows: list[tuple[int, int, int]]) -> npt.NDArray[Any]:
     """Return readings of rows of series, hours from the start, and value."""
     made = np.zeros(len(rows), RAW)
     for place, (series, hours, value) in enumerate(rows):
-        made[place] = (START + hours * HOUR_NS, value, 0, series, 1)
+        made[place] = (START + hours * HOUR_NS, value, 0, series, np.nan, 1)
     return made
 
 

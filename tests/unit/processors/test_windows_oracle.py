@@ -41,9 +41,8 @@ QUANTITIES = ("pm2_5", "wind_direction", "wind_speed", "speed", "vehicle_count",
               "vehicle_count_total", "parking_occupied")  # fmt: skip
 SETTINGS = EventTimeSettings.model_validate(
     {
-        "lengths": ["1min", "15min", "1h"],
+        "lengths": ["1min", "15min", "1h", "24h"],
         "hopping": [{"length": "8h", "every": "1h"}, {"length": "12h", "every": "4h"}],
-        "longer": ["24h"],
         "calendar": ["day", "month", "year"],
         "quantiles_from": "15min",
         "time_weighted": ["parking_occupied"],
