@@ -368,7 +368,10 @@ class Tumbling:
         """Take over a snapshot."""
         self._clocks.restore(part("clocks", snapshot))
         self._cadence.restore(part("cadence", snapshot))
-        self._memory.restore(part("memory", snapshot))
+        lost = self._memory.restore(part("memory", snapshot))
+        if lost is not None:
+            longest = self._lengths[-1]
+            self._clocks.forget((lost // longest + 1) * longest)
         for level, found in enumerate(self._pending):
             found.clear()
             found.add(snapshot[f"pending_{level}"], len(self._clocks["newest"]))
