@@ -305,6 +305,11 @@ class Settings(BaseSettings):
         return self.data.dir / "cursors.db"
 
     @property
+    def windows_path(self) -> Path:
+        """Where the windows keep what is not in memory."""
+        return self.data.dir / "windows"
+
+    @property
     def intake_status_path(self) -> Path:
         """Where the intake says what it knows of its broker."""
         return self.data.dir / "intake.json"
