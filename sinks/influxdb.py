@@ -54,7 +54,7 @@ _REFUSED_UNHEARD: Final = 16
 _DROPPED: Final = re.compile(r"\bdropped=(\d{1,9})\b")
 _CONNECTION_ERRORS: Final = (urllib3.exceptions.HTTPError, OSError, UnicodeDecodeError)
 _ANSWER_SHOWN: Final = 300
-_NO_DELETE: Final = "the server does not delete points, so fields of former revisions stay there"
+_NO_DELETE: Final = "the server does not delete points, so what a revision has withdrawn stays"
 _TAGS_OF_ANOTHER: Final = "a point with more tags of the same station and quantity would go as well"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -119,6 +119,7 @@ class InfluxdbSink(NamedSink):
         )
         self._prepared = False
         self._can_delete = True
+        self._said_stay: set[int] = set()
         self._unclear = 0
         self._settled: dict[str, dict[int, Settled]] = {}
         self._request_bytes = settings.request_bytes
@@ -215,10 +216,15 @@ class InfluxdbSink(NamedSink):
             events.warning("influxdb_fields_stay", points=self._unclear, why=_TAGS_OF_ANOTHER)
         for point in points if self._can_delete else ():
             reply = self._api.delete(bucket, point.measurement, point.tags, point.at)
-            if reply.answer != "found":
-                self._can_delete = False
+            if reply.answer == "found":
+                continue
+            # Without JSON it is no answer of this API: there is no such address.
+            self._can_delete = bool(reply.content)
+            if reply.status not in self._said_stay:
+                self._said_stay.add(reply.status)
                 why = f"{_NO_DELETE}: {reply.status} {reply.text}"
                 events.warning("influxdb_fields_stay", points=len(points), why=why)
+            if not self._can_delete:
                 return
 
     def _store(self, bucket: str, batch: LineBatch, start: int, stop: int) -> None:
