@@ -20,6 +20,7 @@ from .bounded_http import Exchange
 
 _IDENTITY: Final = re.compile(r"[0-9a-f]{16}")
 _SHOWN: Final = 300
+_NOBODYS: Final = "lamppost_self_check"
 _CONNECTION_ERRORS: Final = (urllib3.exceptions.HTTPError, OSError, UnicodeError)
 
 Answer = Literal["found", "absent", "refused", "unsupported"]
@@ -79,9 +80,9 @@ class InfluxApi:
         self._headers = {"Authorization": f"Token {token}"} if token else {}
         self._timeout_s = timeout_s
         self._exchange = Exchange()
-        self._http = urllib3.PoolManager(
-            num_pools=1, retries=False, timeout=urllib3.Timeout(total=timeout_s)
-        )
+        # Reading is ended by the exchange, which tells a time-out from a broken connection.
+        limits = urllib3.Timeout(connect=timeout_s, read=2 * timeout_s)
+        self._http = urllib3.PoolManager(num_pools=1, retries=False, timeout=limits)
         self._http.pool_classes_by_scheme = self._exchange.pools()
 
     def close(self) -> None:
@@ -114,7 +115,7 @@ class InfluxApi:
                 )
                 text = " ".join(answer.data.decode(errors="replace").split())
         except _CONNECTION_ERRORS as error:
-            late = self._exchange.timed_out
+            late = self._exchange.timed_out or isinstance(error, urllib3.exceptions.TimeoutError)
             problem = f"no whole answer within {self._timeout_s:g} s" if late else str(error)
             raise NotConnected(f"InfluxDB at {self._url} cannot be reached: {problem}") from error
         if answer.status == 429 or answer.status >= 500:
@@ -153,6 +154,13 @@ class InfluxApi:
         rules = [{"type": "expire", "everySeconds": retention_s}]
         wanted = {"orgID": organization, "name": name, "retentionRules": rules}
         return self.ask("/api/v2/buckets", body=wanted)
+
+    def may_write(self, bucket: str) -> bool:
+        """Whether a bucket is there for our token, seen or not.
+
+        Deleting what nobody writes takes the right to write, and changes nothing.
+        """
+        return self.delete(bucket, _NOBODYS, {}, 0).answer == "found"
 
     def delete(self, bucket: str, measurement: str, tags: Mapping[str, str], at: int) -> Reply:
         """Delete the points of one instant that have these tags, and possibly more."""

@@ -15,6 +15,7 @@ from .influx_api import InfluxApi, Reply
 _DAY_S: Final = 86_400
 _CLOCK_S: Final = 30.0
 _SERVERS_OWN: Final = "this server has no buckets: how long it keeps points is its own setting"
+_HIDDEN: Final = "the token may write to it and see no more, so its retention is not known here"
 
 
 class InfluxSettings(Settings):
@@ -111,6 +112,8 @@ def look(
         return Finding(what, right=True, detail=_SERVERS_OWN)
     if found.answer == "found":
         return _kept(what, found.retention_s, days)
+    if api.may_write(bucket):
+        return Finding(what, right=True, detail=_HIDDEN)
     if not create:
         return Finding(what, right=False, detail=_missing(settings, bucket, days))
     reply = api.create_bucket(bucket, round((days or 0) * _DAY_S))
@@ -131,14 +134,14 @@ def examine(settings: InfluxSettings) -> list[Finding]:
     api = open_api(settings)
     try:
         health = api.server()
-        found = [_server(settings, health), _clock(api, health)]
-        if health.content.get("name") == "influxdb":
-            found.append(_credential(api, settings))
-        found += [
+        buckets = [
             look(api, settings, bucket, days, create=False)
             for bucket, days in wanted_buckets(settings).items()
         ]
-        return found
+        found = [_server(settings, health), _clock(api, health)]
+        if health.content.get("name") == "influxdb":
+            found.append(_credential(api, settings, needed=not all(one.right for one in buckets)))
+        return found + buckets
     finally:
         api.close()
 
@@ -166,15 +169,18 @@ def _clock(api: InfluxApi, health: Reply) -> Finding:
     return Finding("InfluxDB clock", right=False, detail=problem)
 
 
-def _credential(api: InfluxApi, settings: InfluxSettings) -> Finding:
+def _credential(api: InfluxApi, settings: InfluxSettings, *, needed: bool) -> Finding:
     reply = api.ask("/api/v2/buckets", {"limit": "1"})
     if reply.status == 401:
         problem = "the token is not known there: check LAMPPOST_INFLUXDB__TOKEN"
         return Finding("InfluxDB token", right=False, detail=problem)
-    if not api.organization():
-        problem = f"organization {settings.org} does not exist, or the token may not see it"
-        return Finding("InfluxDB organization", right=False, detail=f"{problem}: set influxdb.org")
-    return Finding("InfluxDB token", right=True, detail=f"known, sees organization {settings.org}")
+    if api.organization():
+        detail = f"known, sees organization {settings.org}"
+        return Finding("InfluxDB token", right=True, detail=detail)
+    if not needed:
+        return Finding("InfluxDB token", right=True, detail="known, may write and see no more")
+    problem = f"organization {settings.org} does not exist, or the token may not see it"
+    return Finding("InfluxDB organization", right=False, detail=f"{problem}: set influxdb.org")
 
 
 def _kept(what: str, retention_s: int | None, days: float | None) -> Finding:

@@ -75,6 +75,8 @@ class InfluxFront:
             return (200, {"orgs": [{"id": ORG_ID, "name": ORG}]}) if known else _absent("org")
         if path != "/api/v2/buckets":
             return _absent("path")
+        if query.get("org", ORG) not in {ORG, ORG_ID}:
+            return _absent("organization name")
         seen = sorted(self.retention_s) if "see" in rights else []
         named = [one for one in seen if query.get("name") in {None, one}]
         if "name" in query and not named:
@@ -88,7 +90,7 @@ class InfluxFront:
         if path == "/api/v2/buckets":
             return self._create(json.loads(body), rights)
         bucket = query.get("bucket", "")
-        if path not in {"/api/v2/write", "/api/v2/delete"} or query.get("org") != ORG:
+        if path not in {"/api/v2/write", "/api/v2/delete"} or query.get("org") not in {ORG, ORG_ID}:
             return _absent("path")
         if path == "/api/v2/delete" and not self.deletes:
             return 404, None
