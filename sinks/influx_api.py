@@ -80,9 +80,8 @@ class InfluxApi:
         self._headers = {"Authorization": f"Token {token}"} if token else {}
         self._timeout_s = timeout_s
         self._exchange = Exchange()
-        # Reading is ended by the exchange, which tells a time-out from a broken connection.
-        limits = urllib3.Timeout(connect=timeout_s, read=2 * timeout_s)
-        self._http = urllib3.PoolManager(num_pools=1, retries=False, timeout=limits)
+        limit = urllib3.Timeout(total=timeout_s)
+        self._http = urllib3.PoolManager(num_pools=1, retries=False, timeout=limit)
         self._http.pool_classes_by_scheme = self._exchange.pools()
 
     def close(self) -> None:
@@ -115,7 +114,7 @@ class InfluxApi:
                 )
                 text = " ".join(answer.data.decode(errors="replace").split())
         except _CONNECTION_ERRORS as error:
-            late = self._exchange.timed_out or isinstance(error, urllib3.exceptions.TimeoutError)
+            late = self._exchange.late(error)
             problem = f"no whole answer within {self._timeout_s:g} s" if late else str(error)
             raise NotConnected(f"InfluxDB at {self._url} cannot be reached: {problem}") from error
         if answer.status == 429 or answer.status >= 500:

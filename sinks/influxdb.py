@@ -305,7 +305,7 @@ class InfluxdbSink(NamedSink):
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> NotConnected:
-        if self._exchange.timed_out or isinstance(error, urllib3.exceptions.TimeoutError):
+        if self._exchange.late(error):
             return self._too_slow()
         return NotConnected(f"InfluxDB at {self._settings.url} cannot be reached: {error}")
 
