@@ -12,6 +12,7 @@ from typing import Final
 from lamppost_app.roles import calm_collector
 
 from . import (
+    corrections,
     decoding,
     duplicates,
     engine_memory,
@@ -36,6 +37,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "duplicates": duplicates.measure,
     "line_protocol": line_protocol.measure,
     "store": store.measure,
+    "corrections": corrections.measure,
 }
 
 
