@@ -177,7 +177,7 @@ class Kinds:
 
 
 def _lift_held(rows: RowArray) -> RowArray:
-    hold = np.nan_to_num(rows["beside"].astype(np.float64)) * SECOND_NS
+    hold = rows["hold"].astype(np.float64) * SECOND_NS
     return held.lift(rows["time"], rows["value"], hold.astype(np.int64))
 
 

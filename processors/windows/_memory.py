@@ -53,7 +53,7 @@ class Memory:
         self._reduce = reduce
         self._bound = memory_bytes
         self.first_kept = sum(length < keep_from for length in lengths)
-        self.readings = Table(statistics.RAW, shelf, inherit="cover")
+        self.readings = Table(statistics.RAW, shelf, inherit=statistics.INHERITED)
         levels = range(len(lengths))
         self._states = {
             level: Table(statistics.STATE, shelf) for level in levels if level >= self.first_kept
@@ -194,10 +194,12 @@ class Memory:
             arrays.update(nested(name, table.snapshot()))
         return arrays
 
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take over a snapshot."""
-        for name, table in self._tables().items():
-            table.restore(part(name, snapshot))
+    def restore(self, snapshot: Mapping[str, Any]) -> int | None:
+        """Take over a snapshot; return the last instant of what was given up, None of nothing."""
+        tables = ((table, part(name, snapshot)) for name, table in self._tables().items())
+        # A snapshot of an earlier version lacks what there was not.
+        lost = [run for table, found in tables if found for run in table.restore(found)]
+        return max((run.last for run in lost), default=None)
 
     def _tables(self) -> dict[str, Table]:
         states = {f"states_{level}": table for level, table in self._states.items()}

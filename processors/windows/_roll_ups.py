@@ -290,11 +290,14 @@ class RollUps:
         """Return which windows are due; the tables are the caller's to store."""
         return nested("due", {level.period.name: level.due.rows() for level in self._levels})
 
-    def restore(self, snapshot: Mapping[str, Any], series_count: int) -> None:
-        """Take over a snapshot."""
+    def restore(self, snapshot: Mapping[str, Any], watermark: IntArray) -> None:
+        """Take over a snapshot; what it lacks begins with the windows under way."""
         due = part("due", snapshot)
         for level in self._levels:
-            level.due.restore(due[level.period.name], series_count)
+            if level.period.name in due:
+                level.due.restore(due[level.period.name], len(watermark))
+            else:
+                self._begin(level, len(watermark), watermark)
 
 
 def _numbers(series: npt.NDArray[Any], start: IntArray) -> IntArray:

@@ -21,14 +21,18 @@ RAW: Final = np.dtype(
         ("value", "f8"),
         ("cover", "i8"),
         ("series", "i4"),
+        ("hold", "f4"),
         ("beside", "f4"),
         ("flag", "u1"),
     ],
     align=True,
 )
-"""One reading; ``cover`` is the time it accounts for, ns. ``beside`` is what statistics of some
-quantities need beside the value: how long it may hold (s), or what the same sensor counted or felt
-at the same instant; NaN where nothing is known."""
+"""One reading; ``cover`` is the time it accounts for, ns, ``hold`` how long it may hold, s, where
+the mean is weighted by time, and ``beside`` what the same sensor counted or felt at the same
+instant, NaN where nothing is known."""
+
+INHERITED: Final = ("cover", "hold")
+"""What a later version of a reading does not say anew."""
 
 STATE: Final = np.dtype(
     [

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ NO_ROWS: Final = np.iinfo(np.int64).max
 
 _FAN_IN: Final = 64
 _FILES_TO_MERGE: Final = 8
-_LARGEST_FILE: Final = 32_000_000
+_LARGEST_FILE: Final = 16_000_000
 _SMALLEST_FILE: Final = 1_000_000
 _SHELVED: Final = np.dtype(
     [("name", "S40"), ("rows", "i8"), ("first", "i8"), ("last", "i8"), ("thinned", "u1")]
@@ -59,13 +59,13 @@ class Table:
     that their order stays that of age.
     """
 
-    def __init__(self, dtype: npt.DTypeLike, shelf: Shelf, *, inherit: str = "") -> None:
+    def __init__(self, dtype: npt.DTypeLike, shelf: Shelf, *, inherit: Sequence[str] = ()) -> None:
         """Start empty.
 
         Args:
             dtype: of a row; needs the fields series and time.
             shelf: where runs go that are not to stay in memory.
-            inherit: a column of which the largest of all versions of a row stays.
+            inherit: columns of which the largest of all versions of a row stays.
         """
         self._dtype = np.dtype(dtype)
         self._shelf = shelf
@@ -188,14 +188,17 @@ class Table:
         rows = joined([self._rows(run) for run in self._recent], self._dtype)
         return {"rows": rows, "shelved": shelved}
 
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take over a snapshot."""
+    def restore(self, snapshot: Mapping[str, Any]) -> list[Run]:
+        """Take over a snapshot; return the runs that were given up, and are not in it any more."""
         rows = snapshot["rows"].astype(self._dtype)
         self._recent = [Run.of(rows)] if len(rows) else []
-        self._shelved = [
+        runs = [
             Run(None, int(size), int(first), int(last), name.decode(), bool(thinned))
             for name, size, first, last, thinned in snapshot["shelved"].tolist()
         ]
+        lost = [run for run in runs if self._shelf.is_given_up(run.name)]
+        self._shelved = [run for run in runs if run not in lost]
+        return lost
 
     def _runs(self) -> list[Run]:
         return [*self._shelved, *self._recent]

@@ -25,6 +25,7 @@ from . import _statistics as statistics
 from ._beside import Beside
 from ._cadence import Cadence
 from ._clock import NEVER, SeriesClocks
+from ._former_snapshot import converted, is_former
 from ._kinds import Kind, Kinds
 from ._memory import Memory, Reduce, windows_of
 from ._pending import Pending
@@ -126,30 +127,24 @@ class EventTimeWindows:
         rows = np.zeros(len(judged), statistics.RAW)
         for name in ("series", "time", "value", "flag"):
             rows[name] = getattr(judged, name)
+        rows["beside"] = np.nan
         first = judged.revision == 0
         fresh = judged if first.all() else judged.take(first)
         # An amended verdict says nothing about clock or cadence.
         if len(fresh):
             self._clocks.hear(judged.series, judged.time, judged.received, count)
             rows["cover"][first], usual = self._cadence.learn(fresh.series, fresh.time, count)
-            rows["beside"][first] = usual * (_HOLD / SECOND_NS)
+            self._hold(rows, first, usual)
         self._clocks.grow(count)
-        self._hold(rows, first)
         again = self._beside.fill(rows, self._held)
         self._pending[0].add(rows, count)
         self._pending[0].add(again, count)
 
-    def _hold(self, rows: RowArray, first: npt.NDArray[np.bool_]) -> None:
-        """Leave how long a value may hold only where there is a time-weighted mean."""
-        if not self._settings.time_weighted:
-            rows["beside"] = np.nan
-            return
-        is_held = self._kinds.of(rows["series"]) == Kind.HELD
-        rows["beside"][~is_held] = np.nan
-        again = np.flatnonzero(is_held & ~first)
-        if len(again):
-            _, former = self._held(rows["series"][again], rows["time"][again])
-            rows["beside"][again] = former["beside"]
+    def _hold(self, rows: RowArray, first: npt.NDArray[np.bool_], usual: IntArray) -> None:
+        """Note how long values may hold where their mean is weighted by time."""
+        if self._settings.time_weighted:
+            is_held = self._kinds.of(rows["series"][first]) == Kind.HELD
+            rows["hold"][first] = np.where(is_held, usual * (_HOLD / SECOND_NS), 0.0)
 
     def _held(
         self, series: npt.NDArray[np.int32], time: npt.NDArray[np.int64]
@@ -184,7 +179,7 @@ class EventTimeWindows:
         rows = self._pending[0].take(clock)
         if len(rows):
             late = self._ends(0, rows) <= former[rows["series"]]
-            fresh = ordered(rows if not late.any() else rows[~late], inherit="cover")
+            fresh = ordered(rows if not late.any() else rows[~late], inherit=statistics.INHERITED)
             change = self._remember(rows, fresh, late, former)
             batches = self._close_all(fresh, change, former, clock)
         else:
@@ -204,7 +199,7 @@ class EventTimeWindows:
             return None
         series, start, end = self._reopened(rows[late], former)
         before = readings.between(series, start, end)
-        readings.insert(ordered(rows, inherit="cover"))
+        readings.insert(ordered(rows, inherit=statistics.INHERITED))
         return _Change(before, readings.between(series, start, end))
 
     def _reopened(
@@ -426,10 +421,15 @@ class EventTimeWindows:
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over a snapshot."""
+        if is_former(snapshot):
+            snapshot = converted(snapshot, self._lengths)
         self._clocks.restore(part("clocks", snapshot))
         self._cadence.restore(part("cadence", snapshot))
-        self._memory.restore(part("memory", snapshot))
-        self._roll_ups.restore(part("roll_ups", snapshot), len(self._clocks["newest"]))
+        lost = self._memory.restore(part("memory", snapshot))
+        if lost is not None:
+            longest = self._lengths[-1]
+            self._clocks.forget((lost // longest + 1) * longest)
+        self._roll_ups.restore(part("roll_ups", snapshot), self._clocks["watermark"])
         for level, found in enumerate(self._pending):
             found.clear()
             found.add(snapshot[f"pending_{level}"], len(self._clocks["newest"]))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from lamppost import log
 from lamppost.batch import AggregateBatch
@@ -24,6 +25,7 @@ from lamppost.frames import Deliveries, arrow_batch
 from lamppost.log import Entry, Record
 from lamppost.policy import Policy, Route
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, format_instant
+from lamppost_app.cli import app
 from lamppost_app.engine_role import EngineRole
 from lamppost_app.run_files import RunFiles
 from lamppost_app.sqlite_log import ENGINE, SqliteLog
@@ -218,3 +220,21 @@ def test_a_lost_file_is_named_at_the_start(tmp_path: Path, damage: str) -> None:
         role_in(tmp_path, "outbox.db", RunFiles(folder)),
     ):
         pass
+
+    (tmp_path / "lamppost.toml").write_text('[data]\ndir = "."\n[mqtt]\nenabled = false\n')
+    config = ("--config", str(tmp_path / "lamppost.toml"))
+    sick = CliRunner().invoke(app, ["doctor", *config])
+    assert f"WRONG  windows: windows/{lost.name}" in sick.output.replace(f"{tmp_path}/", "")
+    repaired = CliRunner().invoke(app, ["repair", *config])
+    assert lost.stem in repaired.output
+    assert "right  windows" in CliRunner().invoke(app, ["doctor", *config]).output
+    with closing(SqliteLog(tmp_path / "inbox.db")) as inbox:
+        at = BEGIN + 100 * 20 * MINUTE_NS
+        old, new = ("s0", BEGIN + HOUR_NS + 1, 5.0), ("s0", at, 6.0)
+        inbox.append([frame(at, [old, new])])
+    with role_in(tmp_path, "outbox.db", RunFiles(folder)) as role:
+        while role.step():
+            pass
+    said = outbox_of(tmp_path / "outbox.db")[-2:]
+    assert [entry.kind for entry in said] == [log.READINGS, log.QUARANTINE]
+    assert arrow_batch(said[1].body)["code"].to_pylist() == ["beyond_horizon"]

@@ -17,7 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamppost.batch import DAY, FIXED, MONTH, YEAR, AggregateBatch, JudgedBatch, ReadingBatch
+from lamppost.batch import (
+    AMENDED,
+    CORRECTED,
+    DAY,
+    FIXED,
+    MONTH,
+    YEAR,
+    AggregateBatch,
+    JudgedBatch,
+    ReadingBatch,
+)
 from lamppost.flags import FAIL, GOOD, SUSPECT
 from lamppost.frames import arrow_bytes
 from lamppost.series import SeriesKey, SeriesTable
@@ -92,7 +102,7 @@ def table() -> SeriesTable:
     return SeriesTable(SeriesKey("s", quantity) for quantity in QUANTITIES)
 
 
-def judged(readings: Sequence[Reading]) -> JudgedBatch:
+def judged(readings: Sequence[Reading], revision: int = 0) -> JudgedBatch:
     """Return readings as they come from quality and detection."""
     columns = [np.array(column) for column in zip(*readings, strict=True)] or [np.empty(0)] * 4
     time = columns[1].astype(np.int64)
@@ -104,7 +114,8 @@ def judged(readings: Sequence[Reading]) -> JudgedBatch:
             value=columns[2].astype(np.float64),
             flag=columns[3].astype(np.uint8),
             reasons=np.zeros(len(time), np.uint32),
-        )
+        ),
+        revision,
     )
 
 
@@ -338,12 +349,12 @@ def test_what_did_not_change_is_not_said_again(
     windows.add(judged(readings))
     windows.advance(BEGINS[-1] + 800 * DAY_NS)
     last = list({(reading.series, reading.time): reading for reading in readings}.values())
-    windows.add(judged(last[again:]))
+    windows.add(judged(last[again:], revision=AMENDED))
     assert len(windows.advance(BEGINS[-1] + 800 * DAY_NS)) == 0
     if not last:
         return
     wrong = last[at % len(last)]
-    windows.add(judged([wrong._replace(value=wrong.value + 1, flag=GOOD)]))
+    windows.add(judged([wrong._replace(value=wrong.value + 1, flag=GOOD)], CORRECTED))
 
     revised = newest([_rewound(windows.advance(BEGINS[-1] + 800 * DAY_NS))])
 
