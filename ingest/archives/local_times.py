@@ -36,6 +36,8 @@ PROBLEMS: Final = {
 }
 
 _QUARTER_S: Final = 900
+_APART_US: Final = 3 * 3_600_000_000
+_LONG_AGO: Final = -(2**62)
 _EARLIEST_US: Final = -2_208_988_800_000_000
 _LATEST_US: Final = 7_258_118_400_000_000
 _arrow: Any = pc  # typed loosely: the Arrow stubs know few of these functions
@@ -49,9 +51,9 @@ _SLASHED: Final = r"^\d{1,2}/\d{1,2}/\d{4}[ T]"
 
 @dataclass(slots=True)
 class Passes:
-    """Where each series is in an hour that comes twice: its last wall time, and which coming."""
+    """Where each series is in an hour that comes twice: first and last wall time, which coming."""
 
-    seen: dict[int, tuple[int, bool]] = field(default_factory=dict)
+    seen: dict[int, tuple[int, int, bool]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -114,16 +116,20 @@ class Clock:
         return wall_us * 1000 - offset * SECOND_NS, status
 
     def _second_pass(self, wall_us: Int64Array, series: Int64Array) -> BoolArray:
-        """Return which rows belong to the hour's second coming: their series had gone further."""
+        """Return which rows belong to the hour's second coming.
+
+        Their series had gone further in it before; or, where there is one row an hour, it had been
+        there before. A row that stands twice farther in the hour is just that.
+        """
         second = np.zeros(len(wall_us), np.bool_)
         seen = self.passes.seen
         for row, (wall, code) in enumerate(zip(wall_us.tolist(), series.tolist(), strict=True)):
-            before, again = seen.get(code, (wall, False))
-            if abs(wall - before) > 3 * 3_600_000_000:
-                again = False
-            elif wall < before:
+            entered, before, again = seen.get(code, (_LONG_AGO, _LONG_AGO, False))
+            if wall - entered > _APART_US:
+                entered, again = wall, False
+            elif wall < before or wall == before == entered:
                 again = True
-            seen[code] = (wall, again)
+            seen[code] = (entered, wall, again)
             second[row] = again
         return second
 
