@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from lamppost.batch import STATISTICS
 from lamppost.flags import FLAG_NAMES
-from lamppost.times import format_length
+from lamppost.periods import resolution_name
 from sinks.store_reader import Row
 
 from . import queries_alerts, queries_data, queries_stations
@@ -163,10 +164,10 @@ def _latest(row: Row, rules: Rulebook) -> dict[str, Any]:
 
 def _aggregate(row: Row, rules: Rulebook) -> dict[str, Any]:
     names = ("revision", "count", "expected", "coverage", "mean", "min", "max", "sd", "total",
-             "suspect", "excluded")  # fmt: skip
+             *STATISTICS, "suspect", "excluded")  # fmt: skip
     return {
         **_series(row, rules),
-        "window": format_length(row["length"]),
+        "window": resolution_name(row["length"], row["calendar"]),
         "start": instant_text(row["start"]),
         "end": instant_text(row["start"] + row["length"]),
         **{name: row[name] for name in names},

@@ -80,6 +80,18 @@ class AggregateItem(_SeriesItem):
     max: float | None
     sd: float | None
     total: float | None
+    first: float | None
+    last: float | None
+    q05: float | None
+    q25: float | None
+    q50: float | None
+    q75: float | None
+    q95: float | None
+    time_weighted: float | None
+    harmonic: float | None
+    volume_weighted: float | None
+    resultant: float | None
+    rate: float | None
     suspect: int
     excluded: int
     flag: str
