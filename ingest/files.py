@@ -25,6 +25,7 @@ __all__ = ["Archive", "BrokenFile", "FileWishes", "Part", "Wishes", "archives"]
 
 _ENDINGS: Final = (".csv", ".tsv", ".txt", ".parquet", ".csv.gz", ".tsv.gz", ".txt.gz", ".zip")
 _PARQUET_ROWS: Final = 32_768
+_TOO_FEW: Final = 10  # bad rows to say that all of a file is misunderstood
 _TO_BE_SAID: Final = {
     PROBLEMS[NO_ZONE]: "say which with --zone, such as --zone Europe/Berlin or --zone UTC",
     PROBLEMS[UNCLEAR]: "such as --time-format '%d/%m/%Y %H:%M:%S'",
@@ -207,6 +208,11 @@ def _recognised(path: Path, member: str, wishes: FileWishes) -> Archive:
             raise ConfigError(
                 f"line {line} holds {problem}: {text}", where=where, hint=_TO_BE_SAID[problem]
             )
+    if len(first.refused) >= max(first.rows - 1, _TOO_FEW) and not len(first.time):
+        line, _, problem, text = first.refused[0]
+        hint = "--time-column and --time-format, --separator or --layout say how it is to be read"
+        raise ConfigError(f"no row can be read: line {line}: {problem}: {text}", where=where,
+                          hint=hint)  # fmt: skip
     return replace(archive, first_at=int(first.time[0]) if len(first.time) else 0)
 
 

@@ -266,12 +266,12 @@ def canonical(name: str, names: Mapping[str, str]) -> str:
 def _times(header: Sequence[str], wishes: Wishes, where: str) -> tuple[str, ...]:
     if wishes.time_columns:
         return wishes.time_columns
-    found = _one_of(_TIMES, header)
+    date, time = _one_of(("date",), header), _one_of(("time",), header)
+    if date and time:
+        return (date, time)
+    found = _one_of(_TIMES, header) or date
     if found:
         return (found,)
-    parts = tuple(name for name in header if name.lower() in {"date", "time"})
-    if parts:
-        return parts
     hint = "--time-column names it; twice, for a date and a time"
     raise ConfigError(f"no column of a time among {_listed(header)}", where=where, hint=hint)
 

@@ -171,6 +171,13 @@ def test_one_column_for_each_quantity(tmp_path: Path) -> None:
     assert archives([path], wishes)[0].unread == ("Datum", "Note")
 
 
+def test_a_date_and_a_time_belong_together(tmp_path: Path) -> None:
+    """Also where a column called time stands beside."""
+    path = lay(tmp_path, "two.csv", "Date,Time,pm10\n2026-03-01,10:00:00Z,1\n")
+
+    assert read(path, wish(sensor="x"))[0][-2] == "2026-03-01T10:00:00Z"
+
+
 def test_columns_can_be_named(tmp_path: Path) -> None:
     """For files that call things as they like."""
     path = lay(tmp_path, "odd.tsv", "Tag\tUhr\tGas\n2026-03-01\t10:00:00\t5\n")
@@ -278,6 +285,7 @@ def test_day_and_month_are_not_guessed(tmp_path: Path) -> None:
         ("mute.csv", "time,happiness\n2026-03-01T00:00:00Z,1\n", "no column of a known quantity"),
         ("nobody.csv", "time,pm10\n2026-03-01T00:00:00Z,1\n", "--sensor"),
         ("twice.csv", "time,pm10,pm10\n", "two columns"),
+        ("us.csv", "time,pm10\n" + 20 * "Mar 1 2026,1\n", "no row can be read: line 2"),
         ("no.parquet", "not at all", "Parquet"),
         ("no.zip", "not at all", "unpacked"),
     ],
