@@ -25,6 +25,7 @@ __all__ = ["Archive", "BrokenFile", "FileWishes", "Part", "Wishes", "archives"]
 
 _ENDINGS: Final = (".csv", ".tsv", ".txt", ".parquet", ".csv.gz", ".tsv.gz", ".txt.gz", ".zip")
 _PARQUET_ROWS: Final = 32_768
+_MOSTLY: Final = 0.9  # of the rows go back in time, in a file that has the newest first
 _TOO_FEW: Final = 10  # bad rows to say that all of a file is misunderstood
 _TO_BE_SAID: Final = {
     PROBLEMS[NO_ZONE]: "say which with --zone, such as --zone Europe/Berlin or --zone UTC",
@@ -78,7 +79,8 @@ class Archive:
         layout: what its columns are.
         spelling: how its cells are written; None for Parquet.
         unread: columns nobody looks into.
-        first_at: instant of its first row, ns UTC; files are read in order of it.
+        first_at: instant of its first reading, ns UTC; files are read in order of it.
+        newest_first: whether its rows go back in time; they are taken from the end then.
     """
 
     path: Path
@@ -88,6 +90,7 @@ class Archive:
     unread: tuple[str, ...]
     wishes: FileWishes
     first_at: int = 0
+    newest_first: bool = False
 
     @property
     def name(self) -> str:
@@ -105,6 +108,17 @@ class Archive:
         Raises:
             BrokenFile: it is damaged from here on.
         """
+        if not self.newest_first:
+            yield from self._forward(skip)
+            return
+        # Else nearly all of it would lie behind the horizon of its own newest row.
+        turned = [_turned(part) for part in self._forward(0)][::-1]
+        whole = max((part.read for part in turned), default=0)
+        for number, part in enumerate(turned, start=1):
+            said = None if number <= skip else part.said
+            yield Part(said, whole * number // len(turned), turned[0].ambiguous)
+
+    def _forward(self, skip: int) -> Iterator[Part]:
         wishes = self.wishes
         zone = wishes.zone or self.layout.zone
         times = clock(zone, form=wishes.time_form, repeated=wishes.repeated)
@@ -213,7 +227,19 @@ def _recognised(path: Path, member: str, wishes: FileWishes) -> Archive:
         hint = "--time-column and --time-format, --separator or --layout say how it is to be read"
         raise ConfigError(f"no row can be read: line {line}: {problem}: {text}", where=where,
                           hint=hint)  # fmt: skip
-    return replace(archive, first_at=int(first.time[0]) if len(first.time) else 0)
+    if not len(first.time):
+        return archive
+    back = first.time[-1] < first.time[0] and np.mean(np.diff(first.time) <= 0) > _MOSTLY
+    return replace(archive, first_at=int(first.time.min()), newest_first=bool(back))
+
+
+def _turned(part: Part) -> Part:
+    """Return a part with its rows from last to first."""
+    said = part.said
+    if said is not None:
+        said.meaning, said.time = said.meaning[::-1], said.time[::-1]
+        said.value, said.line = said.value[::-1], said.line[::-1]
+    return part
 
 
 def _parquet(path: Path) -> Any:  # noqa: ANN401 - the Arrow stubs know no Parquet files
