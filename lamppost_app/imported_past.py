@@ -12,7 +12,10 @@ import numpy.typing as npt
 from lamppost.batch import AggregateBatch, IndexBatch, ReadingBatch
 from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
-from lamppost.times import HOUR_NS
+from lamppost.times import DAY_NS, HOUR_NS
+
+LEARNT_NS: Final = 7 * DAY_NS
+"""How far back detectors look at imported readings: enough to know what is usual at which hour."""
 
 _NEVER: Final = np.int64(-(2**62))
 
@@ -57,3 +60,13 @@ class ImportedPast:
         """Take over a snapshot; one from before there were imports has nothing to say."""
         if snapshot:
             self._state.restore(snapshot)
+
+
+def is_long_past(
+    time: npt.NDArray[np.int64], imported: npt.NDArray[np.bool_], now: int
+) -> npt.NDArray[np.bool_]:
+    """Return which readings are history that says nothing about what is usual today.
+
+    Detectors follow a series reading by reading, which takes long, and forget it within days.
+    """
+    return imported & (time < now - LEARNT_NS)

@@ -39,7 +39,7 @@ from processors.quality.stage import QualityStage
 from processors.windows.tumbling import Tumbling
 
 from .components import discover_processing
-from .imported_past import ImportedPast
+from .imported_past import ImportedPast, is_long_past
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,15 @@ class Pipeline:
     def judge(self, readings: ReadingBatch, now: int, imported: BoolArray | None = None) -> Judged:
         """Take a batch of decoded readings through quality and detection into the windows.
 
-        What was ``imported`` is judged like everything else, but nobody is alerted about it.
+        What was ``imported`` is judged like everything else, but nobody is alerted about it, and
+        detectors learn from its last days only.
         """
         arrived = self._arrival.sort_out(readings, imported)
         judgement = self._quality.judge(arrived.readings, arrived.in_order)
-        judged, amended = self._detection.score(judgement, arrived.in_order)
+        compared = arrived.in_order
+        if imported is not None and imported.any():
+            compared = compared & ~is_long_past(arrived.readings.time, imported[arrived.kept], now)
+        judged, amended = self._detection.score(judgement, compared)
         judged = _corrections_last(judged)
         both = JudgedBatch.concat([judged, amended]) if len(amended) else judged
         self._aggregator.add(both)

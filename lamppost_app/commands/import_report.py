@@ -94,7 +94,10 @@ class Meter:
         """Say once that the engine is waited for."""
         if asleep and not self._told_waiting:
             self._told_waiting = True
-            self.say("waiting for the engine: is lamppost run up? Ctrl-C stops here for now")
+            self.say(
+                "waiting for the engine, which has not moved for seconds: is lamppost run up?"
+                " Ctrl-C stops here for now"
+            )
 
     def say(self, text: str) -> None:
         """Show a line."""

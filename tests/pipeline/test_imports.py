@@ -13,7 +13,7 @@ import pytest
 
 from ingest.formats.archive_columns import archive_bytes
 from lamppost import log
-from lamppost.batch import AggregateBatch
+from lamppost.batch import AggregateBatch, JudgedBatch
 from lamppost.decoded import Measurement
 from lamppost.frames import Deliveries, arrow_batch
 from lamppost.imports import IMPORT_ROUTE, IMPORT_SOURCE
@@ -208,6 +208,20 @@ def test_what_is_measured_after_the_imported_past_is_news() -> None:
         run.tick(at)
 
     assert "pm2_5_high" in run.alerts()
+
+
+def test_detectors_learn_from_the_last_days_of_an_import() -> None:
+    """A new station starts with what is usual there; older history is not compared with itself."""
+    run = Run()
+
+    run.bring(minutes(NOW - 300 * DAY_NS, 200), [5.0, 6.0] * 100)
+    long_past = [JudgedBatch.from_arrow(arrow_batch(body)) for body in run.of(log.READINGS)]
+    run.bring(minutes(NOW - 200 * MINUTE_NS, 200), [5.0, 6.0] * 100)
+    run.hear("aq-1", NOW, 5.0)
+    (*_, last) = [JudgedBatch.from_arrow(arrow_batch(body)) for body in run.of(log.READINGS)]
+
+    assert all(np.isnan(batch.score).all() for batch in long_past)
+    assert not np.isnan(last.score[0])
 
 
 def test_an_import_is_no_sign_of_life() -> None:
