@@ -18,12 +18,13 @@ import typer
 
 from ingest.broker_check import check_broker
 from ingest.broker_findings import as_table, losses
-from lamppost.errors import ConfigError, LamppostError, NotConnected
+from lamppost.errors import ConfigError, LamppostError, NotConnected, StorageFailed
 from lamppost_app.bootstrap import check_configuration
 from lamppost_app.intake import mqtt_options
 from lamppost_app.log_examination import examine as examine_log
 from lamppost_app.log_salvage import kept
 from lamppost_app.ownership import refuse_strangers
+from lamppost_app.run_files import RunFiles, lost_files, names_by_snapshot
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
 from lamppost_app.wiring import broker, influx
@@ -78,6 +79,8 @@ def examine(settings: Settings, mosquitto_conf: Path | None = None) -> list[Find
     ]
     kept = [path for path in log_paths(settings) if path.is_file()]
     looks += [(path.name, functools.partial(_log, path)) for path in kept]
+    if settings.outbox_path.is_file():
+        looks.append(("windows", _windows))
     if settings.mqtt.enabled:
         looks.append(("broker", _broker))
     found = [_look(what, look, settings) for what, look in looks]
@@ -143,6 +146,16 @@ def _log(path: Path, _: Settings) -> str:
         raise ConfigError(damages, where=str(path.parent), hint=hint)
     put_right = "".join(f"; {aside.name} was put right after a crash" for aside in kept(path))
     return f"{found.entries} entries, all whole{put_right}"
+
+
+def _windows(settings: Settings) -> str:
+    files = RunFiles(settings.windows_path)
+    with contextlib.closing(SqliteLog(settings.outbox_path)) as outbox:
+        lost = lost_files(files, outbox)
+        count = len(set().union(*names_by_snapshot(outbox)))
+    if lost:
+        raise StorageFailed("; ".join(lost.values()))
+    return f"{count} files, all whole"
 
 
 def _broker(settings: Settings) -> str:

@@ -11,6 +11,8 @@ import typer
 from lamppost.errors import ConfigError, LamppostError
 from lamppost_app.log_examination import examine, repair
 from lamppost_app.roles import ROLES, sole
+from lamppost_app.run_files import RunFiles, lost_files
+from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
 
 from .doctor import log_paths
@@ -33,6 +35,8 @@ def repair_logs(config: ConfigOption = None) -> None:
         for path in log_paths(settings):
             if path.is_file():
                 typer.echo(f"{path}: {_repaired(path)}")
+        if settings.outbox_path.is_file():
+            typer.echo(f"{settings.windows_path}: {_without_lost_files(settings)}")
 
 
 def _repaired(path: Path) -> str:
@@ -42,6 +46,16 @@ def _repaired(path: Path) -> str:
     lost = "".join(f"\n  {damage}" for damage in found.damages)
     said = f"repaired, {found.entries - sum(one.entries for one in found.damages)} entries kept"
     return f"{said}; the damaged file is now {aside.name}{lost}"
+
+
+def _without_lost_files(settings: Settings) -> str:
+    files = RunFiles(settings.windows_path)
+    with contextlib.closing(SqliteLog(settings.outbox_path)) as outbox:
+        lost = lost_files(files, outbox)
+    for name in lost:
+        files.give_up(name)
+    told = "".join(f"\n  {name}" for name in lost)
+    return f"given up, readings of their time are too old now:{told}" if lost else "nothing lost"
 
 
 def _is_sound(path: Path) -> bool:
