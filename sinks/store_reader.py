@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 Row = dict[str, Any]
 Parameters = Sequence[object] | Mapping[str, object]
+
+
+class QueryTimedOut(Exception):
+    """A question took longer than it may."""
 
 
 class StoreReader:
@@ -41,6 +47,38 @@ class StoreReader:
         """Return the one number a query gives; 0 where it gives NULL."""
         found = self._connection().execute(sql, parameters).fetchone()
         return int(found[0]) if found and found[0] is not None else 0
+
+    def table(self, sql: str, parameters: Parameters = ()) -> pa.Table:
+        """Return the rows of a query as columns."""
+        given = parameters if isinstance(parameters, Mapping) else list(parameters)
+        found: pa.Table = self._connection().sql(sql, params=given or None).to_arrow_table()
+        return found
+
+    @contextlib.contextmanager
+    def snapshot(self, timeout_s: float) -> Iterator[int]:
+        """Let this thread's questions see one state of the store, however often it is written.
+
+        Yields:
+            The position of that state: the last entry stored.
+
+        Raises:
+            QueryTimedOut: they took longer than they may.
+        """
+        connection = self._connection()
+        timer = threading.Timer(timeout_s, connection.interrupt)
+        timer.daemon = True
+        connection.execute("BEGIN TRANSACTION READ ONLY")
+        timer.start()
+        try:
+            yield self.number("SELECT value FROM meta WHERE key = 'cursor'")
+        except duckdb.InterruptException as error:
+            raise QueryTimedOut(f"the question took longer than {timeout_s:g} s") from error
+        finally:
+            timer.cancel()
+            # Joined, so that a late interruption does not meet the next question.
+            timer.join()
+            with contextlib.suppress(duckdb.Error):  # closed, or ended by what went wrong
+                connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the connections of all threads."""
