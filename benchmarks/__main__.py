@@ -11,7 +11,7 @@ from typing import Final
 
 from lamppost_app.roles import calm_collector
 
-from . import decoding, duplicates, engine_rate, inbox, intake, line_protocol, store
+from . import corrections, decoding, duplicates, engine_rate, inbox, intake, line_protocol, store
 from .machine import describe
 from .report import write_docs, write_results
 from .rows import Row
@@ -26,6 +26,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "duplicates": duplicates.measure,
     "line_protocol": line_protocol.measure,
     "store": store.measure,
+    "corrections": corrections.measure,
 }
 
 

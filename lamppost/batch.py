@@ -26,12 +26,15 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
 }
 
 
+NAN: Final = float("nan")
+# Compared by identity; a float, because a default must be hashable.
+_LEFT_OUT: Final[Any] = np.float64("nan")
+_NAN_BITS: Final = np.array([NAN]).view(np.int64)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Equal-length, read-only numpy columns; subclasses name them.
-
-    The numpy type of a column is the default value's type in ``DTYPES``.
-    """
+    """Equal-length, read-only numpy columns; subclasses name them."""
 
     @classmethod
     def dtypes(cls) -> dict[str, str]:
@@ -42,7 +45,10 @@ class Columns:
         """Hold every column to its type and one length, and lock it."""
         length = -1
         for name, dtype in self.dtypes().items():
-            array = np.asarray(getattr(self, name), dtype=dtype)
+            given = getattr(self, name)
+            if given is _LEFT_OUT:
+                given = np.full(length, np.nan)
+            array = np.asarray(given, dtype=dtype)
             if length not in {-1, len(array)}:
                 message = f"{type(self).__name__}.{name} has {len(array)} rows, not {length}"
                 raise ValueError(message)
@@ -88,15 +94,42 @@ class Columns:
             ]
         )
 
+    @classmethod
+    def may_lack(cls) -> dict[str, float]:
+        """Return which columns a published batch may lack, and what every row then reads as.
+
+        A column of numbers (NaN here) is left out where it says nothing; any other is only missing
+        from what was published before there was such a column.
+        """
+        return {}
+
     def to_arrow(self) -> pa.RecordBatch:
-        """Return the rows as an Arrow record batch."""
-        arrays = [pa.array(getattr(self, name)) for name in self.dtypes()]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema())
+        """Return the rows as an Arrow record batch, without the columns that say nothing."""
+        schema = self.schema()
+        may_lack = self.may_lack()
+        arrays, kept = [], []
+        for name in self.dtypes():
+            column = getattr(self, name)
+            if not (may_lack.get(name) is NAN and _is_nothing(column)):
+                arrays.append(pa.array(column))
+                kept.append(schema.field(name))
+        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(kept))
 
     @classmethod
     def from_arrow(cls, batch: pa.RecordBatch) -> Self:
-        """Read rows of the published schema."""
-        columns = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in cls.dtypes()}
+        """Read rows of the published schema; columns that were left out are filled in."""
+        present = set(batch.schema.names)
+        lacking = {
+            name: np.full(batch.num_rows, fill)
+            for name, fill in cls.may_lack().items()
+            if name not in present
+        }
+        columns = {
+            name: lacking[name]
+            if name in lacking
+            else batch.column(name).to_numpy(zero_copy_only=False)
+            for name in cls.dtypes()
+        }
         return cls(**columns)
 
 
@@ -190,21 +223,59 @@ class JudgedBatch(Columns):
         )
 
 
-@dataclass(frozen=True, slots=True)
+FIXED: Final = 0
+DAY: Final = 1
+MONTH: Final = 2
+YEAR: Final = 3
+"""Calendars of a window: a fixed length in UTC, or a day, month or year in the city's time zone."""
+
+STATISTICS: Final = (
+    "first",
+    "last",
+    "q05",
+    "q25",
+    "q50",
+    "q75",
+    "q95",
+    "time_weighted",
+    "harmonic",
+    "volume_weighted",
+    "resultant",
+    "rate",
+)
+"""Columns of an aggregate that do not apply to every series: all NaN where they do not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AggregateBatch(Columns):
     """Statistics of closed windows, one row per series, window and revision.
+
+    A window is named by series, start, length and calendar. Numbers are in the quantity's canonical
+    unit and NaN where they do not apply; those marked (not for all) may be left out when a batch is
+    made, and are left out of its published form where no row has one.
 
     Attributes:
         series: series code.
         start: first instant of the half-open window, ns UTC.
-        length: length of the window, ns.
+        length: length of the window, ns; days of the city's calendar have 23 to 25 h.
+        calendar: 0 for a fixed length in UTC, 1 for a day, 2 for a month, 3 for a year in the
+            city's time zone.
         revision: 0 when first published; each correction adds one and replaces the former.
         count: readings that entered.
         expected: readings a complete window would hold at the series' own cadence.
         coverage: part of the window the readings account for, 0 to 1.
-        mean, min, max: of the readings that entered, canonical unit.
+        mean: of the readings that entered, each with the same weight; of directions the direction
+            of their mean vector, 0 up to but not including 360.
+        min, max: of the readings that entered.
         sd: sample standard deviation (n - 1); NaN below two readings.
         total: sum of the readings that entered.
+        first, last: the readings that entered earliest and latest by their own time.
+        q05, q25, q50, q75, q95: quantiles, within 1 % of the reading of that rank (not for all).
+        time_weighted: mean in which each reading counts for as long as it held (not for all).
+        harmonic: harmonic mean; of speeds the space-mean speed (not for all).
+        volume_weighted: mean weighted with the vehicles counted at the same instant (not for all).
+        resultant: length of the mean vector of directions, 0 to 1 (not for all).
+        rate: increase of a counter per hour, resets and wraps allowed for (not for all).
         suspect: readings that entered flagged suspect.
         excluded: readings kept out (failed or missing).
         flag: good, suspect (coverage below the policy's minimum), or missing (no reading entered).
@@ -213,6 +284,7 @@ class AggregateBatch(Columns):
     series: Int32Array
     start: Int64Array
     length: Int64Array
+    calendar: FlagArray
     revision: Int32Array
     count: Int64Array
     expected: FloatArray
@@ -222,6 +294,18 @@ class AggregateBatch(Columns):
     max: FloatArray
     sd: FloatArray
     total: FloatArray
+    first: FloatArray = _LEFT_OUT
+    last: FloatArray = _LEFT_OUT
+    q05: FloatArray = _LEFT_OUT
+    q25: FloatArray = _LEFT_OUT
+    q50: FloatArray = _LEFT_OUT
+    q75: FloatArray = _LEFT_OUT
+    q95: FloatArray = _LEFT_OUT
+    time_weighted: FloatArray = _LEFT_OUT
+    harmonic: FloatArray = _LEFT_OUT
+    volume_weighted: FloatArray = _LEFT_OUT
+    resultant: FloatArray = _LEFT_OUT
+    rate: FloatArray = _LEFT_OUT
     suspect: Int64Array
     excluded: Int64Array
     flag: FlagArray
@@ -233,6 +317,7 @@ class AggregateBatch(Columns):
             "series": "int32",
             "start": "int64",
             "length": "int64",
+            "calendar": "uint8",
             "revision": "int32",
             "count": "int64",
             "expected": "float64",
@@ -242,10 +327,16 @@ class AggregateBatch(Columns):
             "max": "float64",
             "sd": "float64",
             "total": "float64",
+            **dict.fromkeys(STATISTICS, "float64"),
             "suspect": "int64",
             "excluded": "int64",
             "flag": "uint8",
         }
+
+    @classmethod
+    def may_lack(cls) -> dict[str, float]:
+        """Return which columns a published batch may lack."""
+        return {"calendar": FIXED, **dict.fromkeys(STATISTICS, NAN)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,3 +379,8 @@ class IndexBatch(Columns):
             "coverage": "float64",
             "beyond": "uint8",
         }
+
+
+def _is_nothing(column: npt.NDArray[Any]) -> bool:
+    """Return whether every row is the NaN that a column left out is filled with, bit by bit."""
+    return bool((column.view(np.int64) == _NAN_BITS).all())

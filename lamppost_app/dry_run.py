@@ -18,9 +18,10 @@ from lamppost.component import reason_names
 from lamppost.errors import ConfigError
 from lamppost.frames import Deliveries, arrow_batch
 from lamppost.log import Entry, Record
+from lamppost.periods import resolution_name
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
-from lamppost.times import DAY_NS, MINUTE_NS, format_length
+from lamppost.times import DAY_NS, MINUTE_NS
 from sensor_sim.dialects import Report, encode, null_for_nan
 from sensor_sim.messages import topic_of
 from sensor_sim.recordings import Readings, Recording
@@ -130,13 +131,15 @@ def readings_table(batches: list[JudgedBatch], series: SeriesTable) -> pa.Table:
 def aggregates_table(batches: list[AggregateBatch], series: SeriesTable) -> pa.Table:
     """Return aggregates with names, the newest revision of each window."""
     batch = AggregateBatch.concat(batches)
-    batch = batch.take(newest(batch.series, batch.length, batch.start))
-    lengths = {length: format_length(length) for length in np.unique(batch.length).tolist()}
-    rest = [name for name in AggregateBatch.dtypes() if name not in {"series", "start", "length"}]
+    batch = batch.take(newest(batch.series, batch.calendar, batch.length, batch.start))
+    spans = list(zip(batch.length.tolist(), batch.calendar.tolist(), strict=True))
+    names = {span: resolution_name(*span) for span in set(spans)}
+    placed = {"series", "start", "length", "calendar"}
+    rest = [name for name in AggregateBatch.dtypes() if name not in placed]
     return pa.table(
         {
             **_names(batch.series, series),
-            "window": [lengths[length] for length in batch.length.tolist()],
+            "window": [names[span] for span in spans],
             "start": pa.array(batch.start, _UTC),
             "end": pa.array(batch.start + batch.length, _UTC),
             **{name: getattr(batch, name) for name in rest},

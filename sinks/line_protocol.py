@@ -15,11 +15,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.batch import AggregateBatch, Columns, IndexBatch, JudgedBatch
+from lamppost.batch import STATISTICS, AggregateBatch, Columns, IndexBatch, JudgedBatch
 from lamppost.frames import arrow_batch
 from lamppost.log import AGGREGATES, ALERTS, INDICES, READINGS, Entry
+from lamppost.periods import resolution_name, resolutions
 from lamppost.series import SeriesKey, qualifiers_mapping
-from lamppost.times import format_length
 
 from .series_names import SeriesNames
 from .text_columns import Part, TextColumn, join, numbers, or_empty, pick, spelled, texts
@@ -42,6 +42,7 @@ AGGREGATE_FIELDS: Final = (
     "max",
     "sd",
     "total",
+    *STATISTICS,
     "suspect",
     "excluded",
     "flag",
@@ -111,7 +112,10 @@ class LineWriter:
 
     def _aggregates(self, body: bytes) -> TextColumn:
         batch = AggregateBatch.from_arrow(arrow_batch(body))
-        windows = spelled(batch.length, lambda length: f",window={format_length(length)}")
+        windows = spelled(
+            resolutions(batch.length, batch.calendar),
+            lambda number: f",window={resolution_name(number)}",
+        )
         heads = ("aggregates", self._series(batch.series), windows)
         return _lines(heads, batch, AGGREGATE_FIELDS, batch.start)
 

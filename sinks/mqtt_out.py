@@ -18,7 +18,8 @@ from lamppost.component import register
 from lamppost.flags import FLAG_NAMES
 from lamppost.frames import arrow_batch
 from lamppost.log import AGGREGATES, ALERTS, RULES, SERIES, STATIONS, Entry
-from lamppost.times import format_instant, format_length
+from lamppost.periods import resolution_name, resolutions
+from lamppost.times import format_instant
 
 from .mqtt_client import BrokerSettings, Publisher
 from .series_names import NamedSink, policy_of, unit_of
@@ -95,8 +96,9 @@ class MqttOutSink(NamedSink):
         policy = policy_of(columns, self.names)
         batch = AggregateBatch.from_arrow(columns)
         batch = batch.take(_newest_rows(batch))
+        resolution = resolutions(batch.length, batch.calendar)
         for row in range(len(batch)):
-            key = int(batch.series[row]), int(batch.length[row])
+            key = int(batch.series[row]), int(resolution[row])
             age = int(batch.start[row]), int(batch.revision[row])
             if age >= newest.get(key, age):
                 newest[key] = age
@@ -105,7 +107,7 @@ class MqttOutSink(NamedSink):
     def _aggregate(self, batch: AggregateBatch, row: int, policy: str) -> tuple[str, bytes]:
         key = self.names.series[int(batch.series[row])]
         start, length = int(batch.start[row]), int(batch.length[row])
-        window = format_length(length)
+        window = resolution_name(length, int(batch.calendar[row]))
         fields: dict[str, Any] = {
             "station": key.sensor,
             "quantity": key.quantity,
@@ -135,11 +137,12 @@ class MqttOutSink(NamedSink):
 
 
 def _newest_rows(batch: AggregateBatch) -> npt.NDArray[np.int64]:
-    """Return the row of the newest window and revision of each series and length, ascending."""
-    order = np.lexsort((batch.revision, batch.start, batch.length, batch.series))
-    series, length = batch.series[order], batch.length[order]
+    """Return the row of the newest window and revision of each series and resolution, ascending."""
+    resolution = resolutions(batch.length, batch.calendar)
+    order = np.lexsort((batch.revision, batch.start, resolution, batch.series))
+    series, resolution = batch.series[order], resolution[order]
     last = np.ones(len(order), bool)
-    last[:-1] = (series[1:] != series[:-1]) | (length[1:] != length[:-1])
+    last[:-1] = (series[1:] != series[:-1]) | (resolution[1:] != resolution[:-1])
     return np.sort(order[last]).astype(np.int64)
 
 

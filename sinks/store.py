@@ -18,7 +18,14 @@ from lamppost.errors import ConfigError, NotConnected, StorageFailed
 from lamppost.log import OUTBOX_KINDS, Entry
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS
 
-from .store_layout import ADDED_SINCE, ALERTS_VIEW, LAYOUT_VERSION, META_DEFINITION, TABLES
+from .store_layout import (
+    ADDED_COLUMNS_SINCE,
+    ADDED_SINCE,
+    ALERTS_VIEW,
+    LAYOUT_VERSION,
+    META_DEFINITION,
+    TABLES,
+)
 from .store_reader import StoreReader
 from .store_writes import apply_entries
 
@@ -184,11 +191,15 @@ def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
 
 
 def _upgrade(connection: duckdb.DuckDBPyConnection, layout: int) -> int:
-    """Add the tables that layouts since have; what there is stays."""
+    """Add the tables and columns that layouts since have; what there is stays."""
     connection.begin()
     for older, tables in sorted(ADDED_SINCE.items()):
         for table in tables if older >= layout else ():
             connection.execute(table.definition)
+    for older, columns in sorted(ADDED_COLUMNS_SINCE.items()):
+        for name, added in columns.items() if older >= layout else ():
+            for column, kind in added.items():
+                connection.execute(f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {column} {kind}")
     connection.execute("UPDATE meta SET value = ? WHERE key = 'layout'", [LAYOUT_VERSION])
     connection.commit()
     return LAYOUT_VERSION

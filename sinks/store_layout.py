@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-LAYOUT_VERSION: Final = 2
+from lamppost.batch import STATISTICS
+
+LAYOUT_VERSION: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +129,15 @@ READINGS: Final = Table(
     pruned_by="time",
 )
 
+_STATISTICS: Final = dict.fromkeys(STATISTICS, "DOUBLE")
+
 AGGREGATES: Final = Table(
     "aggregates",
     {
         "series": "INTEGER",
         "start": "BIGINT",
         "length": "BIGINT",
+        "calendar": "UTINYINT",
         "revision": "INTEGER",
         "count": "BIGINT",
         "expected": "DOUBLE",
@@ -142,13 +147,14 @@ AGGREGATES: Final = Table(
         "max": "DOUBLE",
         "sd": "DOUBLE",
         "total": "DOUBLE",
+        **_STATISTICS,
         "suspect": "BIGINT",
         "excluded": "BIGINT",
         "flag": "UTINYINT",
         "policy": "VARCHAR",
         "entry": "BIGINT",
     },
-    key=("series", "start", "length"),
+    key=("series", "start", "length", "calendar"),
     order=("revision", "entry"),
     pruned_by="start",
 )
@@ -261,7 +267,7 @@ RULES: Final = Table(
 )
 
 LATEST_READINGS: Final = READINGS.newest(("series",), "time")
-LATEST_AGGREGATES: Final = AGGREGATES.newest(("series", "length"), "start")
+LATEST_AGGREGATES: Final = AGGREGATES.newest(("series", "length", "calendar"), "start")
 LATEST_INDICES: Final = INDICES.newest(("series", "index"), "end")
 LATEST_ALERTS: Final = Table(
     "latest_alerts", ALERT_EVENTS.columns, ("alert_id",), ("entry", "position")
@@ -285,7 +291,11 @@ TABLES: Final = (
 )
 
 # What a store of an older layout is missing, by that layout.
-ADDED_SINCE: Final = {1: (QUARANTINE_STATES,)}
+ADDED_SINCE: Final = {1: (QUARANTINE_STATES,), 2: ()}
+_NEW_STATISTICS: Final = {"calendar": "UTINYINT DEFAULT 0", **_STATISTICS}
+ADDED_COLUMNS_SINCE: Final = {
+    2: {table.name: _NEW_STATISTICS for table in (AGGREGATES, LATEST_AGGREGATES)}
+}
 
 META_DEFINITION: Final = "CREATE TABLE meta (key VARCHAR PRIMARY KEY, value BIGINT NOT NULL)"
 

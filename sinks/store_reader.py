@@ -45,8 +45,9 @@ class StoreReader:
 
     def number(self, sql: str, parameters: Parameters = ()) -> int:
         """Return the one number a query gives; 0 where it gives NULL."""
-        found = self._connection().execute(sql, parameters).fetchone()
-        return int(found[0]) if found and found[0] is not None else 0
+        # All of it: a result that is not read to its end keeps the connection busy.
+        found = self._connection().execute(sql, parameters).fetchall()
+        return int(found[0][0]) if found and found[0][0] is not None else 0
 
     def table(self, sql: str, parameters: Parameters = ()) -> pa.Table:
         """Return the rows of a query as columns."""

@@ -143,15 +143,24 @@ def _arrow_rows(entry: Entry, table: Table) -> pa.Table:
     metadata = batch.schema.metadata or {}
     constants = {"entry": entry.seq, "policy": metadata.get(b"policy", b"").decode()}
     columns: list[pa.Array[Any]] = []
+    present = set(batch.schema.names)
     for name, kind in table.columns.items():
         if name == "position":
             columns.append(pa.array(np.arange(batch.num_rows, dtype=np.int32)))
         elif name in constants:
             repeated = [constants[name]] * batch.num_rows
             columns.append(pa.array(repeated, _SQL_TO_ARROW[kind]))
-        else:
+        elif name in present:
             columns.append(batch.column(name))
+        else:  # left out: a statistic no row has, or the calendar of an entry from before it
+            columns.append(_left_out(batch.num_rows, kind))
     return pa.table(columns, schema=_schema(table))
+
+
+def _left_out(rows: int, kind: str) -> pa.Array[Any]:
+    if kind == "DOUBLE":
+        return pa.nulls(rows, pa.float64())
+    return pa.array(np.zeros(rows, _SQL_TO_ARROW[kind].to_pandas_dtype()))
 
 
 def _json_rows(entry: Entry, table: Table) -> pa.Table:

@@ -66,6 +66,7 @@ def aggregates_entry(seq: int, **columns: Any) -> Entry:
         "series": 0,
         "start": START_NS,
         "length": HOUR_NS,
+        "calendar": 0,
         "revision": 0,
         "count": 60,
         "expected": 60.0,
@@ -129,7 +130,7 @@ def alerts_entry(seq: int, **fields: Any) -> Entry:
 def _body(kind: type[Columns], ordinary: Mapping[str, Any], given: Mapping[str, Any]) -> bytes:
     rows = max((np.size(column) for column in given.values()), default=1)
     columns = {
-        name: np.resize(np.asarray(given.get(name, ordinary[name])), rows) for name in ordinary
+        name: np.resize(np.asarray(column), rows) for name, column in {**ordinary, **given}.items()
     }
     batch = kind(**columns).to_arrow().replace_schema_metadata({"policy": POLICY})
     return arrow_bytes(batch)

@@ -86,6 +86,7 @@ def windows(
         series=np.full(count, series, np.int32),
         start=START_NS + (first + np.arange(count, dtype=np.int64)) * length_ns,
         length=np.full(count, length_ns, np.int64),
+        calendar=np.zeros(count, np.uint8),
         revision=np.zeros(count, np.int32),
         count=np.where(missing, 0, 60),
         expected=np.full(count, 60.0),

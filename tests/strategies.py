@@ -189,6 +189,7 @@ def _aggregates(
         series=np.array([row[0] for row in rows], np.int32),
         start=np.array(starts, np.int64),
         length=np.array([row[4] for row in rows], np.int64),
+        calendar=np.zeros(len(rows), np.uint8),
         revision=np.array(revision, np.int32),
         count=count,
         expected=np.full(len(rows), 60.0),

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from itertools import chain, groupby
-from typing import Annotated, Any, ClassVar, Final, NotRequired
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import chain, groupby, repeat
+from operator import itemgetter
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, NotRequired
 
 import numpy as np
 from pydantic import (
@@ -114,8 +115,7 @@ class Message(TypedDict):
     ]
 
 
-_Pairs = tuple[tuple[str, str], ...]
-_Shape = tuple[str | _Pairs, ...]
+_Shape = tuple[Hashable, ...]
 
 _NAN: Final = float("nan")
 _NONE: Final[dict[str, str]] = {}
@@ -124,9 +124,12 @@ MOST_VALUES: Final = 50_000
 _TOO_DEEP: Final = "recursion limit"
 """What the validator says of anything nested more than some 200 levels deep."""
 _SHAPES_KEPT: Final = 131_072
+_TOGETHER: Final = 1024
+"""Messages validated at once: as many as the processor's cache holds with all that they say."""
 _BETWEEN: Final = b",\n"
-# Where none of these is in a frame, no message in it has units or qualifiers, however spelled.
-_NOT_PLAIN: Final = (b'"units"', b'"qualifiers"', b"\\")
+_SENSOR_OF: Final = itemgetter("sensor")
+_VALUES_OF: Final = itemgetter("values")
+_GET: Final[Callable[..., Any]] = dict.get
 _QUOTE: Final = ord('"')
 _OPEN: Final = ord("{")
 _CLOSE: Final = ord("}")
@@ -160,6 +163,10 @@ class NativeJson:
 
     def decode(self, deliveries: Deliveries, rows: Sequence[int], out: Decoded) -> None:
         """Append the readings of the messages at ``rows``."""
+        for start in range(0, len(rows), _TOGETHER):
+            self._decode_some(deliveries, rows[start : start + _TOGETHER], out)
+
+    def _decode_some(self, deliveries: Deliveries, rows: Sequence[int], out: Decoded) -> None:
         payloads = [deliveries.payloads[row] for row in rows]
         body = _joined(payloads)
         if _stand_alone(body, payloads):
@@ -189,13 +196,13 @@ class NativeJson:
                 _refuse(error, rows[0], out)
                 return
             messages = []
-        plain = not any(sign in body for sign in _NOT_PLAIN)
-        clear = len(messages) == len(rows) and _is_all_told(body, messages, plain=plain)
+        told = _told(messages)
+        clear = len(messages) == len(rows) and _is_all_told(body, told)
         if len(messages) == len(rows) == 1:
             if clear or not _refuse_doubled(body, rows[0], messages[0], out):
                 _read(rows[0], messages[0], out)
         elif clear:
-            _read_all(rows, messages, out, plain=plain)
+            _read_all(rows, told, out)
         elif len(rows) == 1:
             out.refuse(rows[0], "malformed", "more than one JSON object")
         else:
@@ -234,19 +241,44 @@ def _is_object(payload: bytes) -> bool:
     return stripped[:1] == b"{" and stripped[-1:] == b"}"
 
 
-def _is_all_told(body: bytes, messages: Sequence[Message], *, plain: bool) -> bool:
+class _Told(NamedTuple):
+    """What messages without lists say, message by message.
+
+    Attributes:
+        messages: as the validator returned them.
+        tables: their values by name.
+        stamps: their times, "" where there is none.
+        named: how many members they have together.
+        plain: whether these are all a sensor, values and a time: no units and no qualifiers.
+    """
+
+    messages: Sequence[Message]
+    tables: list[dict[str, Any]]
+    stamps: list[Any]
+    named: int
+    plain: bool
+
+
+def _told(messages: Sequence[Message]) -> _Told:
+    # In the loops of C: they run once for every message there is.
+    tables = list(map(_VALUES_OF, messages))
+    stamps: list[Any] = list(map(_GET, messages, repeat("time"), repeat("")))
+    named = sum(map(len, messages))
+    plain = named == 3 * len(messages) - stamps.count("")
+    return _Told(messages, tables, stamps, named, plain)
+
+
+def _is_all_told(body: bytes, told: _Told) -> bool:
     """Return whether every name and text of a body is in its messages: None was named twice.
 
     JSON does not say what an object means that names something twice; the reader of it takes the
     last. Then there are more quotation marks than names and texts. An escaped one looks the same.
     """
-    stamps = [message.get("time") for message in messages]
-    quoted = len(messages) + sum(map(len, messages))
-    quoted += sum([len(message["values"]) for message in messages])
-    quoted += sum([stamp.__class__ is str for stamp in stamps])
-    if not plain or len(messages) == 1:
-        for message in messages:
-            stamp = message.get("time")
+    messages, stamps = told.messages, told.stamps
+    quoted = len(messages) + told.named + sum(map(len, told.tables))
+    quoted += list(map(type, stamps)).count(str) - stamps.count("")
+    if not told.plain or len(messages) == 1:
+        for message, stamp in zip(messages, stamps, strict=True):
             quoted += 2 * len(message.get("units", _NONE)) + 2 * len(
                 message.get("qualifiers", _NONE)
             )
@@ -283,30 +315,23 @@ def _refuse(error: ValidationError, row: int, out: Decoded) -> None:
     out.refuse(row, "schema", f"{path}: {first['msg']}")
 
 
-def _read_all(
-    rows: Sequence[int], messages: Sequence[Message], out: Decoded, *, plain: bool
-) -> None:
+def _read_all(rows: Sequence[int], told: _Told, out: Decoded) -> None:
     """Read messages without lists, column by column: a call for each would cost more than it does.
 
     What a message's numbers mean follows from its sensor, the names of its values, its units and
-    its qualifiers, which repeat from message to message. ``plain`` says that none has either.
+    its qualifiers, which repeat from message to message.
     """
-    tables: list[dict[str, Any]] = [message["values"] for message in messages]
-    known = out.shapes.get
-    if plain:
-        meanings: list[Any] = [
-            known((message["sensor"], *message["values"])) for message in messages
-        ]
-    else:
-        meanings = [known(_shape(message)) for message in messages]
+    shapes: Iterable[_Shape] = map(_shape, told.messages)
+    if told.plain:
+        shapes = zip(map(_SENSOR_OF, told.messages), map(tuple, told.tables), strict=True)
+    meanings: list[Any] = list(map(out.shapes.get, shapes))
     if None in meanings:
-        meanings = [_learn(message, out) for message in messages]
-    delivery = np.array(rows, np.int64)
-    stamps: list[Any] = [message.get("time", "") for message in messages]
-    time = parse_instants(stamps)
-    value = np.array(list(chain.from_iterable(map(dict.values, tables))), np.float64)
+        meanings = [_learn(message, out) for message in told.messages]
+    delivery = np.fromiter(rows, np.int64, len(rows))
+    time = parse_instants(told.stamps)
+    value = np.array(list(chain.from_iterable(map(dict.values, told.tables))), np.float64)
     if len(value) > len(rows):
-        sizes = list(map(len, tables))
+        sizes = list(map(len, told.tables))
         delivery, time = np.repeat(delivery, sizes), np.repeat(time, sizes)
     meaning = np.array(list(chain.from_iterable(meanings)), np.int64)
     out.extend_columns(Columns(delivery, meaning, time, value))
@@ -314,10 +339,10 @@ def _read_all(
 
 def _shape(message: Message) -> _Shape:
     units, qualifiers = message.get("units"), message.get("qualifiers")
+    shape = (message["sensor"], tuple(message["values"]))
     if not units and not qualifiers:
-        return (message["sensor"], *message["values"])
-    pairs = tuple((units or _NONE).items()), tuple((qualifiers or _NONE).items())
-    return (message["sensor"], *message["values"], *pairs)
+        return shape
+    return (*shape, tuple((units or _NONE).items()), tuple((qualifiers or _NONE).items()))
 
 
 def _learn(message: Message, out: Decoded) -> tuple[int, ...]:

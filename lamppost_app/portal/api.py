@@ -11,7 +11,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from lamppost.flags import FLAG_NAMES
-from lamppost.times import HOUR_NS, MINUTE_NS, format_length
+from lamppost.periods import resolution_name
+from lamppost.times import HOUR_NS, MINUTE_NS
 from sinks.store_reader import Row
 
 from . import queries_alerts, queries_api, queries_stations
@@ -26,7 +27,7 @@ from .api_columns import (
     whole_numbers,
 )
 from .api_instants import local_text
-from .api_limits import CALENDARS, period, window_of
+from .api_limits import period, window_of
 from .api_models import (
     AggregateItem,
     AlertItem,
@@ -76,7 +77,7 @@ def get_series(request: Request, query: Annotated[SeriesQuery, Query()]) -> Resp
     def read(key: Key, rules: Rulebook) -> Found:
         reader = context_of(request).reader
         raw = queries_api.series_page(reader, query.chosen, int(key[0]), asked.page_rows)
-        page, following = asked.page(raw, _codes(raw, "series"))
+        page, following = asked.page(raw, codes(raw, "series"))
         given = {"unit": _units(page, rules), "windows": _window_names(page)}
         return Found(from_columns(SeriesItem, page, given), following)
 
@@ -91,7 +92,7 @@ def get_latest(request: Request, query: Annotated[SeriesQuery, Query()]) -> Resp
     def read(key: Key, rules: Rulebook) -> Found:
         reader = context_of(request).reader
         raw = queries_api.latest_page(reader, query.chosen, int(key[0]), asked.page_rows)
-        page, following = asked.page(raw, _codes(raw, "series"))
+        page, following = asked.page(raw, codes(raw, "series"))
         time = whole_numbers(page, "time")
         given = {
             "unit": _units(page, rules),
@@ -123,8 +124,8 @@ def get_aggregates(request: Request, query: Annotated[AggregateQuery, Query()]) 
             after=(int(key[0]), int(key[1])),
             limit=asked.page_rows,
         )
-        page, following = asked.page(raw, _codes(raw, "start", "series"))
-        name = query.window if window[0] else format_length(window[1])
+        page, following = asked.page(raw, codes(raw, "start", "series"))
+        name = resolution_name(window[1], window[0])
         return Found(windows_table(page, rules, context.rulebook, name), following)
 
     return asked.answer(read)
@@ -145,7 +146,7 @@ def get_indices(request: Request, query: Annotated[IndexQuery, Query()]) -> Resp
             after=(int(key[0]), int(key[1]), int(key[2])),
             limit=asked.page_rows,
         )
-        page, following = asked.page(raw, _codes(raw, "end", "series", "index"))
+        page, following = asked.page(raw, codes(raw, "end", "series", "index"))
         end = whole_numbers(page, "end")
         given = {
             "unit": _units(page, rules),
@@ -179,7 +180,11 @@ def get_alerts(request: Request, query: Annotated[AlertQuery, Query()]) -> Respo
 
 
 def windows_table(
-    page: pa.Table, rules: Rulebook, rules_of: Callable[[str], Rulebook], name: str
+    page: pa.Table,
+    rules: Rulebook,
+    rules_of: Callable[[str], Rulebook],
+    name: str,
+    model: type[AggregateItem] = AggregateItem,
 ) -> pa.Table:
     """Return windows of one name as they are published.
 
@@ -188,6 +193,7 @@ def windows_table(
         rules: in force, for units and time zone.
         rules_of: gives those a window was made under.
         name: resolution of the windows.
+        model: what is published of them.
     """
     start = whole_numbers(page, "start")
     end = start + whole_numbers(page, "length")
@@ -202,11 +208,11 @@ def windows_table(
         "flag": mapped(column(page, "flag"), FLAG_NAMES.__getitem__),
         "method": mapped(column(page, "policy"), lambda policy: rules_of(policy).method),
     }
-    return from_columns(AggregateItem, page, given)
+    return from_columns(model, page, given)
 
 
-def _codes(raw: pa.Table, *names: str) -> Callable[[int], Key]:
-    """Return what tells the key of a row, made of columns of whole numbers."""
+def codes(raw: pa.Table, *names: str) -> Callable[[int], Key]:
+    """Return what tells the key of a row, which is made of columns of whole numbers."""
     return lambda row: tuple(int(raw.column(name)[row].as_py()) for name in names)
 
 
@@ -218,19 +224,10 @@ def _reasons_of(rules: Rulebook) -> Callable[[int], str]:
     return lambda mask: WORD_SEPARATOR.join(reason.name for reason in rules.reasons_in(mask))
 
 
-_CALENDAR_NAMES = {number: name for name, number in CALENDARS.items()}
-
-
 def _window_names(page: pa.Table) -> Any:  # noqa: ANN401 - an Arrow array
-    return pa.array(
-        [WORD_SEPARATOR.join(map(_window_name, sorted(codes or ()))) for codes in
-         column(page, "windows").to_pylist()], pa.string()
-    )  # fmt: skip
-
-
-def _window_name(code: int) -> str:
-    calendar, length = queries_api.window_code(code)
-    return _CALENDAR_NAMES[calendar] if calendar else format_length(length)
+    codes = column(page, "windows").to_pylist()
+    names = [map(resolution_name, sorted(found or ())) for found in codes]
+    return pa.array([WORD_SEPARATOR.join(found) for found in names], pa.string())
 
 
 def _sensor(row: Row) -> str:

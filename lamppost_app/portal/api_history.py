@@ -10,10 +10,11 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from lamppost.times import format_length, is_instant, parse_instant
+from lamppost.periods import resolution_name
+from lamppost.times import is_instant, parse_instant
 
 from . import queries_api
-from .api import windows_table
+from .api import codes, windows_table
 from .api_answers import Asked, Found, Key
 from .api_columns import kind_of, schema_of
 from .api_limits import window_of
@@ -27,6 +28,7 @@ from .api_models import (
     LedgerItem,
     Page,
     QuarantineItem,
+    RevisionItem,
     SeriesItem,
     StationItem,
 )
@@ -43,7 +45,7 @@ TABLES: Final[dict[str, type[BaseModel]]] = {
     "series": SeriesItem,
     "latest": LatestItem,
     "aggregates": AggregateItem,
-    "aggregates/history": AggregateItem,
+    "aggregates/history": RevisionItem,
     "indices": IndexItem,
     "alerts": AlertItem,
     "ledger": LedgerItem,
@@ -63,7 +65,7 @@ _DATATYPES: Final = {
 
 @router.get(
     "/aggregates/history",
-    response_model=Page[AggregateItem],
+    response_model=Page[RevisionItem],
     tags=["aggregates"],
     responses=ANSWERS,
 )
@@ -74,7 +76,7 @@ def get_history(request: Request, query: Annotated[HistoryQuery, Query()]) -> Re
     start = parse_instant(query.start.replace(" ", "+"))
     if not is_instant(start):
         raise wrong_parameter("start", "the instant at which a window starts is needed, with zone")
-    asked = Asked(request, query, (-1,))
+    asked = Asked(request, query, (-1, -1))
 
     def read(key: Key, rules: Rulebook) -> Found:
         raw = queries_api.revisions(
@@ -82,12 +84,13 @@ def get_history(request: Request, query: Annotated[HistoryQuery, Query()]) -> Re
             (query.station, query.quantity, query.qualifiers),
             window=window,
             start=start,
-            after=int(key[0]),
+            after=(int(key[0]), int(key[1])),
             limit=asked.page_rows,
         )
-        page, following = asked.page(raw, lambda row: (int(raw.column("revision")[row].as_py()),))
-        name = query.window if window[0] else format_length(window[1])
-        return Found(windows_table(page, rules, context.rulebook, name), following)
+        page, following = asked.page(raw, codes(raw, "revision", "entry"))
+        name = resolution_name(window[1], window[0])
+        table = windows_table(page, rules, context.rulebook, name, RevisionItem)
+        return Found(table, following)
 
     return asked.answer(read)
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from lamppost.batch import DAY, FIXED, MONTH, YEAR
+from lamppost.periods import CALENDAR_NAMES
 from lamppost.times import (
     DAY_NS,
     HOUR_NS,
@@ -28,9 +30,8 @@ MAX_ROWS: Final = 10_000
 MAX_WINDOWS: Final = 50_000
 """Longest period of a question, in lengths of its window."""
 
-CALENDARS: Final = {"day": 1, "month": 2, "year": 3}
-"""Windows in the city's time zone, by name: their number in the store."""
-_CALENDAR_LENGTHS: Final = {1: DAY_NS, 2: 30 * DAY_NS, 3: 365 * DAY_NS}
+_CALENDARS: Final = {name: number for number, name in CALENDAR_NAMES.items()}
+_CALENDAR_LENGTHS: Final = {DAY: DAY_NS, MONTH: 30 * DAY_NS, YEAR: 365 * DAY_NS}
 _UNITS_NS: Final = {"s": SECOND_NS, "min": MINUTE_NS, "h": HOUR_NS, "d": DAY_NS}
 WINDOW_PATTERN: Final = r"^([1-9][0-9]{0,3}(s|min|h|d)|day|month|year)$"
 _DEFAULT_WINDOWS: Final = 31
@@ -44,15 +45,15 @@ def window_of(name: str) -> tuple[int, int]:
     >>> window_of("15min") == (0, 15 * MINUTE_NS)
     True
     """
-    if name in CALENDARS:
-        calendar = CALENDARS[name]
+    if name in _CALENDARS:
+        calendar = _CALENDARS[name]
         return calendar, _CALENDAR_LENGTHS[calendar]
     found = re.match(WINDOW_PATTERN, name)
     if found is None:
         detail = "1min, 15min, 1h, 8h, 24h, day, month, year, or a number with s, min, h or d"
         raise wrong_parameter("window", detail)
     unit = found[2]
-    return 0, int(name.removesuffix(unit)) * _UNITS_NS[unit]
+    return FIXED, int(name.removesuffix(unit)) * _UNITS_NS[unit]
 
 
 def period(first: str, until: str, now: int, window_ns: int = HOUR_NS) -> tuple[int, int]:

@@ -143,6 +143,13 @@ class AggregateItem(_SeriesItem):
     policy: str = Field(description="Version of the rules it was made under.")
 
 
+class RevisionItem(AggregateItem):
+    """One of the revisions of a window."""
+
+    published_at: Instant | None = Field(None, description="When it was published; null: not kept.")
+    replaced_at: Instant | None = Field(None, description="When a newer one replaced it.")
+
+
 class IndexItem(_SeriesItem):
     """A health index of one pollutant."""
 

@@ -25,13 +25,15 @@ _CHOSEN: Final = (
 _COLUMNS: Final = ", ".join(
     f'aggregates."{name}"' for name in AGGREGATES.columns if name != "entry"
 )
-# A store without calendars has windows of fixed length only.
-_CALENDAR: Final = "calendar" if "calendar" in AGGREGATES.columns else "0"
-_CALENDAR_FACTOR: Final = 2**60
+_REVISIONS: Final = "aggregates_revisions"
+_EXISTS: Final = "SELECT count(*) FROM duckdb_views() WHERE view_name = ?"
 
 
 def series_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int) -> pa.Table:
-    """Return series by their code, with the first and last instant there is something of."""
+    """Return series by their code, with the first and last instant there is something of.
+
+    Their windows are told as :func:`lamppost.periods.resolutions` does.
+    """
     return reader.table(
         f"""
         WITH page AS (
@@ -40,8 +42,8 @@ def series_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int)
             WHERE {_CHOSEN} AND series > $after ORDER BY series LIMIT $limit
         ),
         windows AS (
-            SELECT series, list(DISTINCT CASE {_CALENDAR} WHEN 0 THEN length
-                ELSE {_CALENDAR}::BIGINT * {_CALENDAR_FACTOR} END) AS windows
+            SELECT series, list(DISTINCT CASE calendar WHEN 0 THEN length
+                ELSE -calendar::BIGINT END) AS windows
             FROM latest_aggregates WHERE series IN (SELECT series FROM page) GROUP BY series
         ),
         starts AS (
@@ -60,15 +62,6 @@ def series_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int)
         """,  # noqa: S608 - fixed text
         {**chosen.values, "after": after, "limit": limit},
     )
-
-
-def window_code(code: int) -> tuple[int, int]:
-    """Return calendar and length of what :func:`series_page` says of a window.
-
-    >>> window_code(2**60)
-    (1, 0)
-    """
-    return divmod(code, _CALENDAR_FACTOR)
 
 
 def latest_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int) -> pa.Table:
@@ -102,8 +95,8 @@ def aggregate_page(
     """
     return reader.table(
         f"SELECT {_NAMES}, {_COLUMNS}"  # noqa: S608 - fixed text
-        f" FROM aggregates {_JOINS} WHERE {_CHOSEN} AND {_CALENDAR} = $calendar"
-        " AND ($calendar > 0 OR length = $length)"
+        f" FROM aggregates {_JOINS} WHERE {_CHOSEN}{_of_few(reader, chosen)}"
+        " AND calendar = $calendar AND ($calendar > 0 OR length = $length)"
         " AND start >= $first AND start < $end AND (start, series) > ($start, $series)"
         " ORDER BY start, series LIMIT $limit",
         {
@@ -117,6 +110,15 @@ def aggregate_page(
             "limit": limit,
         },
     )
+
+
+def _of_few(reader: StoreReader, chosen: DataFilter) -> str:
+    """Return a condition that names the series of a station: numbers lead to their rows."""
+    if not chosen.station:
+        return ""
+    found = reader.rows("SELECT series FROM series WHERE sensor = ?", [chosen.station])
+    codes = ", ".join(str(row["series"]) for row in found)
+    return f" AND series IN ({codes or 'NULL'})"
 
 
 def index_page(
@@ -151,7 +153,7 @@ def revisions(
     *,
     window: tuple[int, int],
     start: int,
-    after: int,
+    after: tuple[int, int],
     limit: int,
 ) -> pa.Table:
     """Return the revisions of one window, the oldest first.
@@ -161,15 +163,19 @@ def revisions(
         series: station, quantity and qualifiers.
         window: calendar and length.
         start: of the window.
-        after: revision the page begins behind.
+        after: revision and outbox entry the page begins behind.
         limit: rows.
     """
+    kept = reader.number(_EXISTS, [_REVISIONS]) > 0
+    columns = "rows.published AS published_at, rows.replaced_at" if kept else "NULL AS published_at"
     return reader.table(
-        f"SELECT {_NAMES}, {_COLUMNS}"  # noqa: S608 - fixed text
-        f" FROM aggregates {_JOINS} WHERE series.sensor = $station"
-        " AND series.quantity = $quantity AND series.qualifiers = $qualifiers"
-        f" AND start = $start AND {_CALENDAR} = $calendar AND ($calendar > 0 OR length = $length)"
-        " AND revision > $after ORDER BY revision LIMIT $limit",
+        f"SELECT {_NAMES}, rows.*, {columns}"  # noqa: S608 - fixed text
+        f" FROM {_REVISIONS if kept else 'aggregates'} AS rows {_JOINS}"
+        " WHERE series.sensor = $station AND series.quantity = $quantity"
+        " AND series.qualifiers = $qualifiers AND start = $start AND calendar = $calendar"
+        " AND ($calendar > 0 OR length = $length)"
+        " AND (revision, rows.entry) > ($revision, $entry) ORDER BY revision, rows.entry"
+        " LIMIT $limit",
         {
             "station": series[0],
             "quantity": series[1],
@@ -177,7 +183,8 @@ def revisions(
             "start": start,
             "calendar": window[0],
             "length": window[1],
-            "after": after,
+            "revision": after[0],
+            "entry": after[1],
             "limit": limit,
         },
     )

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, field_validator, model_validator
 
-from lamppost.batch import AggregateBatch, JudgedBatch
+from lamppost.batch import FIXED, AggregateBatch, JudgedBatch
 from lamppost.component import Settings, register
 from lamppost.flags import FLAG_NAMES, GOOD, MISSING, SUSPECT
 from lamppost.series import SeriesTable
@@ -234,6 +234,7 @@ class Tumbling:
             series=states["series"],
             start=states["time"],
             length=np.full(len(states), length),
+            calendar=np.full(len(states), FIXED, np.uint8),
             revision=states["revision"],
             count=count,
             expected=_expected(states, length, self._cadence.usual(states["series"])),

@@ -23,7 +23,7 @@ MESSAGES = st.fixed_dictionaries(
         "values": st.dictionaries(NAMES, st.none() | st.integers(0, 9), min_size=1),
     },
     optional={
-        "time": st.sampled_from(["2026-11-21T21:00:00Z", "yesterday", 1_795_294_800, 0.5]),
+        "time": st.sampled_from(["2026-11-21T21:00:00Z", "yesterday", "", 1_795_294_800, 0.5]),
         "units": st.dictionaries(NAMES, st.sampled_from(["ppb", "ug/m3"]), max_size=2),
         "qualifiers": PAIRS,
     },
@@ -43,14 +43,16 @@ def decode(messages: list[object], out: Decoded) -> list[Reading]:
 
 
 @settings(deadline=None)
-@given(st.lists(MESSAGES, max_size=6))
-def test_a_frame_means_what_its_messages_mean_alone(messages: list[object]) -> None:
+@given(st.lists(MESSAGES, max_size=6), st.sampled_from([2, 1024]))
+def test_a_frame_means_what_its_messages_mean_alone(messages: list[object], together: int) -> None:
     """In the same order, and again when every shape of message is known."""
     interned: dict[Key, int] = {}
     shapes: Shapes = {}
 
-    first = decode(messages, Decoded(interned, shapes))
-    second = decode(messages, Decoded(interned, shapes))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native_json, "_TOGETHER", together)
+        first = decode(messages, Decoded(interned, shapes))
+        second = decode(messages, Decoded(interned, shapes))
 
     alone = [
         (row, *reading[1:])

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamppost.batch import AggregateBatch, Columns, IndexBatch, JudgedBatch, ReadingBatch
+from lamppost.batch import (
+    FIXED,
+    STATISTICS,
+    AggregateBatch,
+    Columns,
+    IndexBatch,
+    JudgedBatch,
+    ReadingBatch,
+)
 from lamppost.frames import arrow_batch, arrow_bytes
 
 from .strategies import LAW, columns, same
@@ -94,6 +102,31 @@ def test_the_empty_batch_has_every_column(kind: type[Columns]) -> None:
     assert len(empty) == 0
     assert {name: str(getattr(empty, name).dtype) for name in kind.dtypes()} == kind.dtypes()
     assert equal(kind.from_arrow(arrow_batch(arrow_bytes(empty.to_arrow()))), empty)
+
+
+def windows(**columns: np.ndarray) -> AggregateBatch:
+    """Return two windows of which only what every series has is given."""
+    needed = [name for name in AggregateBatch.dtypes() if name not in STATISTICS]
+    return AggregateBatch(**{**dict.fromkeys(needed, np.zeros(2)), **columns})
+
+
+def test_statistics_that_are_not_given_are_nan_and_left_out_of_the_bytes() -> None:
+    """A column that says nothing costs nothing, and is there again when the batch is read."""
+    batch = windows(q50=np.array([1.0, np.nan]))
+
+    published = batch.to_arrow()
+    again = AggregateBatch.from_arrow(published)
+
+    assert set(AggregateBatch.dtypes()) - set(published.schema.names) == set(STATISTICS) - {"q50"}
+    assert np.isnan(again.first).all()
+    assert equal(again, batch)
+
+
+def test_windows_published_before_there_were_calendars_are_of_fixed_length() -> None:
+    """An outbox of an earlier version is read."""
+    published = windows().to_arrow().drop_columns(["calendar"])
+
+    assert AggregateBatch.from_arrow(published).calendar.tolist() == [FIXED, FIXED]
 
 
 @pytest.mark.parametrize("name", ReadingBatch.dtypes())

@@ -91,6 +91,7 @@ def aggregates(series: int, starts: np.ndarray, length: int, level: float) -> Ag
         series=np.full(size, series, np.int32),
         start=starts,
         length=np.full(size, length),
+        calendar=np.zeros(size, np.uint8),
         revision=np.zeros(size, np.int32),
         count=np.full(size, length // MINUTE_NS),
         expected=np.full(size, length / MINUTE_NS),

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamppost.batch import STATISTICS
 from lamppost.log import Entry
 from lamppost.series import SeriesKey, qualifiers_text
 from lamppost.times import HOUR_NS, MINUTE_NS
@@ -161,9 +162,26 @@ def test_aggregates_carry_the_length_of_their_window() -> None:
     lines = lines_of(aggregates_entry(3, length=[15 * MINUTE_NS, HOUR_NS], sd=[1.0, NAN]))
     short, long = map(parse, lines)
     assert (short.tags["window"], long.tags["window"]) == ("15min", "1h")
-    assert set(short.fields) == set(AGGREGATE_FIELDS)
+    assert set(short.fields) == set(AGGREGATE_FIELDS) - set(STATISTICS)
     assert set(short.fields) - set(long.fields) == {"sd"}
     assert short.time == long.time == START_NS
+
+
+def test_days_of_the_city_are_named_as_days() -> None:
+    """A day of 24 hours is not the same window as 24 hours in UTC."""
+    entry = aggregates_entry(3, length=[24 * HOUR_NS, 24 * HOUR_NS], calendar=[0, 1])
+
+    windows = [parse(line).tags["window"] for line in lines_of(entry)]
+
+    assert windows == ["24h", "day"]
+
+
+def test_a_statistic_is_a_field_only_where_it_applies() -> None:
+    """A column that no row of the entry has is left out of the entry and of every line."""
+    points = [parse(line) for line in lines_of(aggregates_entry(3, q50=[12.0, NAN]))]
+
+    assert [point.fields.get("q50") for point in points] == [12.0, None]
+    assert "harmonic" not in points[0].fields
 
 
 def test_indices_are_named_by_the_rules() -> None:

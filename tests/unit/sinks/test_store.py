@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lamppost import log
-from lamppost.batch import JudgedBatch
+from lamppost.batch import STATISTICS, JudgedBatch
 from lamppost.errors import ConfigError
 from lamppost.frames import arrow_bytes
 from lamppost.log import Entry
@@ -320,6 +320,28 @@ def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> No
 
     assert found["quarantine_states"] == []
     assert found["readings"]
+
+
+def test_a_store_from_before_calendars_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Its windows are of fixed length, without the new statistics, and can be revised."""
+    path = tmp_path / "old.duckdb"
+    first = Store(StoreSettings(path=path))
+    first.write(city_entries(NOW), 9)
+    windows = first.reader.row("SELECT count(*) AS held FROM aggregates")
+    first.close()
+    with duckdb.connect(str(path)) as database:
+        for table in ("aggregates", "latest_aggregates"):
+            for column in ("calendar", *STATISTICS):
+                database.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        database.execute("UPDATE meta SET value = 2 WHERE key = 'layout'")
+
+    again = Store(StoreSettings(path=path))
+    again.write(city_entries(NOW), 18)
+    found = again.reader.rows("SELECT calendar, q50 FROM aggregates")
+    again.close()
+
+    assert windows == {"held": len(found)}
+    assert {(row["calendar"], row["q50"]) for row in found} == {(0, None)}
 
 
 def test_dropped_messages_lose_their_bytes_and_keep_their_row(store: Store) -> None:
