@@ -167,12 +167,14 @@ def revisions(
         limit: rows.
     """
     kept = reader.number(_EXISTS, [_REVISIONS]) > 0
-    columns = "rows.published AS published_at, rows.replaced_at" if kept else "NULL AS published_at"
+    published = ", rows.published AS published_at" if kept else ""
+    of_few = _of_few(reader, DataFilter(series[0]))
     return reader.table(
-        f"SELECT {_NAMES}, rows.*, {columns}"  # noqa: S608 - fixed text
+        f"SELECT {_NAMES}, rows.*{published}"  # noqa: S608 - fixed text
         f" FROM {_REVISIONS if kept else 'aggregates'} AS rows {_JOINS}"
         " WHERE series.sensor = $station AND series.quantity = $quantity"
-        " AND series.qualifiers = $qualifiers AND start = $start AND calendar = $calendar"
+        f" AND series.qualifiers = $qualifiers{of_few}"
+        " AND start = $start AND calendar = $calendar"
         " AND ($calendar > 0 OR length = $length)"
         " AND (revision, rows.entry) > ($revision, $entry) ORDER BY revision, rows.entry"
         " LIMIT $limit",

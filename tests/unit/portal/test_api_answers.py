@@ -490,6 +490,28 @@ def test_the_history_of_a_window_is_told(portal: Portal) -> None:
     assert portal.get(path.replace(start, "yesterday")).status_code == 422
 
 
+def test_revisions_come_the_oldest_first_on_pages(portal: Portal) -> None:
+    """The newest is the one in force; those before it where the store keeps them."""
+    start = HOUR - HOUR_NS
+    seq = portal.context.store.cursor()
+    for revision in (1, 2):
+        entry = aggregates_entry(seq + revision, 0, start, revision)
+        portal.context.store.write([entry], seq + revision)
+    views = portal.context.reader.rows("SELECT view_name FROM duckdb_views()")
+    kept = {"view_name": "aggregates_revisions"} in views
+
+    question = f"station=aq-001&quantity=pm2_5&start={format_instant(start)}&limit=1"
+    rows, address = [], f"/api/v1/aggregates/history?{question}"
+    while address:
+        page = portal.get(address).json()
+        rows += page["items"]
+        address = page["next"]
+
+    assert [row["revision"] for row in rows] == ([0, 1, 2] if kept else [2])
+    assert rows[-1]["replaced_at"] is None
+    assert kept == all(row["published_at"] for row in rows)
+
+
 def test_series_tell_from_when_to_when(portal: Portal) -> None:
     """With unit and resolutions."""
     rows = portal.get("/api/v1/series?station=aq-001&quantity=pm2_5").json()["items"]
