@@ -23,6 +23,7 @@ from lamppost.errors import ConfigError, LamppostError
 from lamppost_app.bootstrap import check_configuration
 from lamppost_app.intake import mqtt_options
 from lamppost_app.log_examination import examine as examine_log
+from lamppost_app.log_salvage import kept
 from lamppost_app.ownership import refuse_strangers
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
@@ -141,7 +142,8 @@ def _log(path: Path, _: Settings) -> str:
     if damages:
         hint = "all others are read; what this means stands in docs/delivery.md; look at the disk"
         raise ConfigError(damages, where=str(path.parent), hint=hint)
-    return f"{found.entries} entries, all whole"
+    put_right = "".join(f"; {aside.name} was put right after a crash" for aside in kept(path))
+    return f"{found.entries} entries, all whole{put_right}"
 
 
 def _broker(settings: Settings) -> str:
