@@ -6,13 +6,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
 
 Row = dict[str, Any]
 Parameters = Sequence[object] | Mapping[str, object]
+_INTERRUPT_EVERY_S: Final = 0.05
 
 
 class QueryTimedOut(Exception):
@@ -65,19 +66,20 @@ class StoreReader:
         Raises:
             QueryTimedOut: they took longer than they may.
         """
-        connection = self._connection()
-        timer = threading.Timer(timeout_s, connection.interrupt)
-        timer.daemon = True
+        connection, done = self._connection(), threading.Event()
+        watch = threading.Thread(
+            target=_interrupt, args=(connection, timeout_s, done), name="query-limit", daemon=True
+        )
         connection.execute("BEGIN TRANSACTION READ ONLY")
-        timer.start()
+        watch.start()
         try:
             yield self.number("SELECT value FROM meta WHERE key = 'cursor'")
         except duckdb.InterruptException as error:
             raise QueryTimedOut(f"the question took longer than {timeout_s:g} s") from error
         finally:
-            timer.cancel()
+            done.set()
             # Joined, so that a late interruption does not meet the next question.
-            timer.join()
+            watch.join()
             with contextlib.suppress(duckdb.Error):  # closed, or ended by what went wrong
                 connection.execute("ROLLBACK")
 
@@ -96,3 +98,14 @@ class StoreReader:
                 self._open.append(connection)
             self._local.connection = connection
         return connection
+
+
+def _interrupt(
+    connection: duckdb.DuckDBPyConnection, timeout_s: float, done: threading.Event
+) -> None:
+    """Interrupt whatever a connection does from some time on, until it is done."""
+    if not done.wait(timeout_s):
+        connection.interrupt()
+        # Again and again: one that comes between two queries is forgotten.
+        while not done.wait(_INTERRUPT_EVERY_S):
+            connection.interrupt()

@@ -10,9 +10,10 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
@@ -140,6 +141,17 @@ class Asked:
     def _timeout_s(self) -> float:
         return self._context.settings.http.query_timeout_s
 
+    @cached_property
+    def _limits(self) -> Limits:
+        http = self._context.settings.http
+        return Limits(
+            rows=MAX_ROWS,
+            windows=MAX_WINDOWS,
+            timeout_s=http.query_timeout_s,
+            requests_per_s=http.reads_per_s,
+            requests_at_once=http.reads_at_once,
+        )
+
     def _check_names(self) -> None:
         counts = Counter(name for name, _ in self.request.query_params.multi_items())
         repeated = [name for name, count in counts.items() if count > 1]
@@ -162,8 +174,9 @@ class Asked:
 
     def _etag(self, position: int) -> str:
         """Return a strong tag: the same bytes are answered as long as none of this changes."""
-        page = f"{self.query.limit} {self.query.after} {self.form.value}"
-        return f'"{_digest(f"{_VERSION} {position} {self.state} {self._question} {page}")}"'
+        store = f"{_VERSION} {_identity(self._context.settings.store_path)} {position}"
+        page = f"{self.query.limit} {self.query.after} {self.form.value} {self._limits}"
+        return f'"{_digest(f"{store} {self.state} {self._question} {page}")}"'
 
     def _key(self) -> Key:
         """Return the key the page begins behind.
@@ -215,21 +228,13 @@ class Asked:
         return ", ".join(links)
 
     def _document(self, found: Found, rules: Rulebook, following: str | None) -> bytes:
-        http = self._context.settings.http
-        limits = Limits(
-            rows=MAX_ROWS,
-            windows=MAX_WINDOWS,
-            timeout_s=http.query_timeout_s,
-            requests_per_s=http.reads_per_s,
-            requests_at_once=http.reads_at_once,
-        )
         rest = {
             "next": following,
             "licence": rules.publication.licence_url,
             "publisher": rules.publication.publisher,
             "time_zone": zone_of(rules),
             "policy": rules.policy,
-            "limits": limits.model_dump(),
+            "limits": self._limits.model_dump(),
         }
         return b'{"items":[' + json_rows(found.table) + b"]," + to_json(rest)[1:]
 
@@ -254,6 +259,13 @@ _LATER: Final = {"Retry-After": _RETRY_AFTER_S}
 def zone_of(rules: Rulebook) -> str:
     """Return the city's time zone, UTC where the policy names none."""
     return known_zone(rules.content.get("time", {}).get("zone"))
+
+
+@lru_cache(maxsize=64)
+def _identity(path: Path) -> str:
+    """Return what tells a store from one that was built anew in its place."""
+    facts = path.stat()
+    return f"{facts.st_dev} {facts.st_ino}"
 
 
 def _freshness(etag: str) -> dict[str, str]:

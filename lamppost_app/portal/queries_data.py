@@ -40,16 +40,6 @@ class DataFilter:
         return {"station": self.station, "quantity": self.quantity, "area": self.area}
 
 
-def latest_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int) -> list[Row]:
-    """Return the newest reading of each series, by series code."""
-    return reader.rows(
-        f"SELECT {_NAMES}, latest_readings.* EXCLUDE (entry)"  # noqa: S608 - fixed text
-        f" FROM latest_readings {_JOINS} WHERE {_CHOSEN} AND series > $after"
-        " ORDER BY series LIMIT $limit",
-        {**chosen.values, "after": after, "limit": limit},
-    )
-
-
 def aggregate_page(
     reader: StoreReader,
     chosen: DataFilter,
@@ -72,32 +62,6 @@ def aggregate_page(
             "end": between[1],
             "start": after[0],
             "series": after[1],
-            "limit": limit,
-        },
-    )
-
-
-def index_page(
-    reader: StoreReader,
-    chosen: DataFilter,
-    *,
-    between: tuple[int, int],
-    after: tuple[int, int, int],
-    limit: int,
-) -> list[Row]:
-    """Return index values whose averaging ends in a half-open range, by end, series and index."""
-    return reader.rows(
-        f"SELECT {_NAMES}, indices.* EXCLUDE (entry)"  # noqa: S608 - fixed text
-        f' FROM indices {_JOINS} WHERE {_CHOSEN} AND "end" >= $first AND "end" < $last'
-        ' AND ("end", series, "index") > ($end, $series, $index)'
-        ' ORDER BY "end", series, "index" LIMIT $limit',
-        {
-            **chosen.values,
-            "first": between[0],
-            "last": between[1],
-            "end": after[0],
-            "series": after[1],
-            "index": after[2],
             "limit": limit,
         },
     )
