@@ -67,6 +67,32 @@ def aggregate_page(
     )
 
 
+def index_page(
+    reader: StoreReader,
+    chosen: DataFilter,
+    *,
+    between: tuple[int, int],
+    after: tuple[int, int, int],
+    limit: int,
+) -> list[Row]:
+    """Return index values whose averaging ends in a half-open range, by end, series and index."""
+    return reader.rows(
+        f"SELECT {_NAMES}, indices.* EXCLUDE (entry)"  # noqa: S608 - fixed text
+        f' FROM indices {_JOINS} WHERE {_CHOSEN} AND "end" >= $first AND "end" < $last'
+        ' AND ("end", series, "index") > ($end, $series, $index)'
+        ' ORDER BY "end", series, "index" LIMIT $limit',
+        {
+            **chosen.values,
+            "first": between[0],
+            "last": between[1],
+            "end": after[0],
+            "series": after[1],
+            "index": after[2],
+            "limit": limit,
+        },
+    )
+
+
 def ledger_page(
     reader: StoreReader,
     station: str,
