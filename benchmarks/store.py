@@ -12,15 +12,11 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-import numpy as np
 
 from lamppost import log
-from lamppost.batch import FIXED, AggregateBatch
 from lamppost.clock import ManualClock
-from lamppost.flags import GOOD
-from lamppost.frames import Deliveries, arrow_bytes
+from lamppost.frames import Deliveries
 from lamppost.log import Entry
-from lamppost.times import HOUR_NS, format_instant
 from lamppost_app.engine import Engine
 from lamppost_app.portal.app import create_app
 from lamppost_app.portal.context import PortalContext
@@ -36,27 +32,13 @@ from .timing import Plan, Spread
 GROUP: Final = "store"
 _STATIONS: Final = 5_000
 _BUDGET_MS: Final = 50.0
-_HOURS: Final = 8_760
-_YEARS: Final = 50
-_YEAR_BUDGET_MS: Final = 100.0
 _UPSERT_ROWS: Final = 25_000
 _ADDRESS: Final = "http://127.0.0.1:8642"
-_LATEST: Final = ("/api/v1/latest", {"quantity": "pm2_5"})
-_YEAR: Final = (
-    "/api/v1/aggregates",
-    {
-        "station": "load-000000",
-        "quantity": "pm2_5",
-        "from": format_instant(FIRST_AT_NS // HOUR_NS * HOUR_NS - _HOURS * HOUR_NS),
-        "to": format_instant(FIRST_AT_NS // HOUR_NS * HOUR_NS),
-        "limit": "10000",
-    },
-)
 _HOW: Final = f"DuckDB with two quantities of {_STATIONS:,} stations, {{rounds}} rounds of readings"
 
 
 def measure(plan: Plan) -> list[Row]:
-    """Measure the newest values and a year through the programming interface, and an upsert."""
+    """Measure the newest values through the programming interface, and an upsert."""
     rounds = plan.pick(40, 5)
     how = _HOW.format(rounds=rounds)
     with tempfile.TemporaryDirectory() as folder:
@@ -67,18 +49,11 @@ def measure(plan: Plan) -> list[Row]:
         for entry in entries:
             store.write([entry], entry.seq)
         upserts = Spread([_wall_ms(store, [entry]) for entry in readings[-plan.pick(10, 4) :]])
-        hours = _hours_of_a_year(entries[-1].seq + 1)
-        store.write([hours], hours.seq)
-        now, count = entries[-1].at, plan.pick(20, 5)
-        answers = asyncio.run(_answers(settings, store, now, count, _LATEST, _STATIONS))
-        years = asyncio.run(_answers(settings, store, now, count, _YEAR, _HOURS))
+        answers = asyncio.run(_latest(settings, store, entries[-1].at, plan.pick(20, 5)))
         store.close()
     return [
         _row("latest value of 5,000 stations by API", answers, f"{how}; GET /api/v1/latest of one"
              " quantity through the application without a network, wall clock.", _BUDGET_MS),
-        _row("a year of hourly values by API", years, f"{how}, and {_HOURS:,} hours of each of"
-             f" {_YEARS} series; GET /api/v1/aggregates of one through the application without"
-             " a network, wall clock.", _YEAR_BUDGET_MS),
         _row("upsert of 25,000 readings already there", upserts, f"{how}; one transaction of"
              f" {_UPSERT_ROWS:,} rows that replace themselves, wall clock with its fsync.", None),
     ]  # fmt: skip
@@ -118,62 +93,21 @@ def _registration() -> Entry:
     return Entry(0, log.REGISTRATION, FIRST_AT_NS, json.dumps(stations).encode())
 
 
-def _hours_of_a_year(seq: int) -> Entry:
-    """Return a year of hours of the first series, as an entry of an outbox."""
-    starts = FIRST_AT_NS // HOUR_NS * HOUR_NS - HOUR_NS * np.arange(_HOURS, 0, -1)
-    rows = _HOURS * _YEARS
-    mean = 12.0 + np.sin(np.arange(rows) / 9.0)
-    batch = AggregateBatch(
-        series=np.repeat(np.arange(_YEARS, dtype=np.int32), _HOURS),
-        start=np.tile(starts, _YEARS),
-        length=np.full(rows, HOUR_NS),
-        calendar=np.full(rows, FIXED, np.uint8),
-        revision=np.zeros(rows, np.int32),
-        count=np.full(rows, 60),
-        expected=np.full(rows, 60.0),
-        coverage=np.full(rows, 1.0),
-        mean=mean,
-        min=mean - 1.5,
-        max=mean + 1.7,
-        sd=np.abs(np.sin(mean)),
-        total=mean * 60,
-        first=mean + 0.1,
-        last=mean - 0.1,
-        q05=mean - 1.3,
-        q25=mean - 0.6,
-        q50=mean,
-        q75=mean + 0.7,
-        q95=mean + 1.4,
-        suspect=np.zeros(rows, np.int64),
-        excluded=np.zeros(rows, np.int64),
-        flag=np.full(rows, GOOD, np.uint8),
-    )
-    return Entry(seq, log.AGGREGATES, FIRST_AT_NS, arrow_bytes(batch.to_arrow()))
-
-
-async def _answers(
-    settings: Settings,
-    store: Store,
-    now: int,
-    count: int,
-    question: tuple[str, dict[str, str]],
-    rows: int,
-) -> Spread:
+async def _latest(settings: Settings, store: Store, now: int, count: int) -> Spread:
     inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
     context = PortalContext(
         settings=settings, inbox=inbox, outbox=outbox, store=store, clock=ManualClock(now)
     )
     taken = []
-    path, parameters = question
     transport = httpx.ASGITransport(create_app(context))
     async with httpx.AsyncClient(transport=transport, base_url=_ADDRESS) as session:
         for _ in range(count + 1):
             began = time.perf_counter()
-            answer = await session.get(path, params=parameters)
+            answer = await session.get("/api/v1/latest", params={"quantity": "pm2_5"})
             taken.append((time.perf_counter() - began) * 1e3)
             found = len(answer.raise_for_status().json()["items"])
-            if found != rows:
-                raise ValueError(f"{found} rows answered, not {rows}")
+            if found != _STATIONS:
+                raise ValueError(f"{found} stations answered, not {_STATIONS}")
     inbox.close()
     outbox.close()
     return Spread(taken[1:])
