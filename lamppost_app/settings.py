@@ -211,6 +211,10 @@ class HttpSettings(_Section):
             is cut off, at the latest after twice the time.
         max_connections: connections at a time; past it the one that is idle longest goes.
         max_live_pages: pages at a time that are told what is new; further ones get 503.
+        reads_per_s: requests a client may send to the programming interface in the long run; 0 lets
+            it send any number. Clients behind one address count as one.
+        reads_at_once: requests of a client in a burst; beyond both it gets 429.
+        query_timeout_s: a question to the programming interface that takes longer is given up.
     """
 
     enabled: bool = True
@@ -223,6 +227,9 @@ class HttpSettings(_Section):
     client_patience_s: float = Field(default=20.0, gt=0)
     max_connections: int = Field(default=500, ge=1)
     max_live_pages: int = Field(default=200, ge=0)
+    reads_per_s: float = Field(default=20.0, ge=0)
+    reads_at_once: int = Field(default=200, ge=1)
+    query_timeout_s: float = Field(default=10.0, gt=0)
 
 
 class InfluxSettings(_Section):

@@ -40,16 +40,6 @@ class DataFilter:
         return {"station": self.station, "quantity": self.quantity, "area": self.area}
 
 
-def latest_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int) -> list[Row]:
-    """Return the newest reading of each series, by series code."""
-    return reader.rows(
-        f"SELECT {_NAMES}, latest_readings.* EXCLUDE (entry)"  # noqa: S608 - fixed text
-        f" FROM latest_readings {_JOINS} WHERE {_CHOSEN} AND series > $after"
-        " ORDER BY series LIMIT $limit",
-        {**chosen.values, "after": after, "limit": limit},
-    )
-
-
 def aggregate_page(
     reader: StoreReader,
     chosen: DataFilter,
