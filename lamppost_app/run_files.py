@@ -24,7 +24,8 @@ _SUFFIX: Final = ".npy"
 _UNFINISHED: Final = ".part"
 _GIVEN_UP: Final = ".lost"
 _DAMAGED: Final = ".damaged"
-_MOST_OPEN: Final = 128
+# Pages of a map count as the process's memory as long as it is open.
+_MOST_OPEN: Final = 8
 _ADVICE: Final = (
     "without it late readings of its time cannot be told from new ones, nor correct what was"
     " published; bring the file back from a back-up, or stop Lamppost and run lamppost repair to go"
@@ -86,13 +87,12 @@ class RunFiles:
     def _mapped(self, name: str) -> RowArray:
         path = self._path(name)
         try:
-            rows: RowArray = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-        except (OSError, ValueError, EOFError) as error:
-            raise _lost(path, error) from error
-        if name not in self._verified:
-            if content_name(rows) != name:
+            if name not in self._verified and content_name(np.load(path)) != name:
                 raise _lost(path, "its content has changed")
-            self._verified.add(name)
+            rows: RowArray = np.asarray(np.load(path, mmap_mode="r"))
+        except (OSError, ValueError, EOFError) as error:
+            raise error if isinstance(error, StorageFailed) else _lost(path, error) from error
+        self._verified.add(name)
         return rows
 
     def examine(self, names: Collection[str], *, thoroughly: bool) -> list[str]:

@@ -20,7 +20,7 @@ NO_ROWS: Final = np.iinfo(np.int64).max
 
 _FAN_IN: Final = 64
 _FILES_TO_MERGE: Final = 8
-_LARGEST_FILE: Final = 32_000_000
+_LARGEST_FILE: Final = 16_000_000
 _SMALLEST_FILE: Final = 1_000_000
 _SHELVED: Final = np.dtype(
     [("name", "S40"), ("rows", "i8"), ("first", "i8"), ("last", "i8"), ("thinned", "u1")]
