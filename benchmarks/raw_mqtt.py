@@ -9,8 +9,6 @@ import threading
 from collections.abc import Sequence
 from typing import Final, Self
 
-from ingest.mqtt_wire import packet, text
-
 _CONNECT: Final = 0x10
 _PUBLISH: Final = 0x30
 _PUBACK: Final = b"\x40\x02"
@@ -31,8 +29,8 @@ class RawClient:
             ConnectionError: it does not.
         """
         self._socket = socket.create_connection(("127.0.0.1", port))
-        body = b"\x00\x04MQTT\x04" + bytes([2 if clean else 0]) + b"\x00\x00" + text(client_id)
-        self._socket.sendall(packet(_CONNECT, body))
+        body = b"\x00\x04MQTT\x04" + bytes([2 if clean else 0]) + b"\x00\x00" + _text(client_id)
+        self._socket.sendall(_packet(_CONNECT, body))
         answer = self._socket.recv(4, socket.MSG_WAITALL)
         if answer[:1] != b"\x20" or answer[3:] != b"\x00":
             raise ConnectionError(f"the broker answered {answer!r}")
@@ -46,7 +44,7 @@ class RawClient:
 
     def subscribe(self, topic: str, qos: int) -> None:
         """Subscribe and wait for the answer."""
-        self._socket.sendall(packet(_SUBSCRIBE, b"\x00\x01" + text(topic) + bytes([qos])))
+        self._socket.sendall(_packet(_SUBSCRIBE, b"\x00\x01" + _text(topic) + bytes([qos])))
         self._socket.recv(5, socket.MSG_WAITALL)
 
     def publish(self, messages: Sequence[tuple[str, bytes]], qos: int) -> None:
@@ -81,5 +79,19 @@ class RawClient:
 
 
 def _publication(topic: str, payload: bytes, qos: int, mid: int) -> bytes:
-    head = text(topic) + (struct.pack("!H", mid) if qos else b"")
-    return packet(_PUBLISH | qos << 1, head + payload)
+    head = _text(topic) + (struct.pack("!H", mid) if qos else b"")
+    return _packet(_PUBLISH | qos << 1, head + payload)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("!H", len(data)) + data
+
+
+def _packet(kind: int, body: bytes) -> bytes:
+    length, size = bytearray(), len(body)
+    while True:
+        size, low = divmod(size, 128)
+        length.append(low | (0x80 if size else 0))
+        if not size:
+            return bytes([kind]) + bytes(length) + body

@@ -191,22 +191,6 @@ def pubacks(mids: Sequence[int]) -> bytes:
     return struct.pack(f"!{len(words)}H", *words)
 
 
-def packet(first: int, body: bytes) -> bytes:
-    """Return a packet with its type and flags in ``first``."""
-    length, rest = bytearray(), len(body)
-    while True:
-        rest, low = divmod(rest, 128)
-        length.append(low | (128 if rest else 0))
-        if not rest:
-            return bytes([first]) + bytes(length) + body
-
-
-def text(value: str) -> bytes:
-    """Return a text as packets hold it, behind its length."""
-    raw = value.encode()
-    return struct.pack("!H", len(raw)) + raw
-
-
 def variable_integer(data: bytes, at: int) -> tuple[int, int]:
     """Return a variable byte integer and the position behind it, which is 0 if bytes are missing.
 

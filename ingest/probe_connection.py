@@ -16,15 +16,7 @@ from typing import Final, NamedTuple, Self
 from lamppost.tls import expires_at, secured
 
 from .mqtt import MqttOptions
-from .mqtt_wire import (
-    Peeler,
-    Received,
-    ViolationError,
-    packet,
-    pubacks,
-    text,
-    variable_integer,
-)
+from .mqtt_wire import Peeler, Received, ViolationError, pubacks, variable_integer
 
 CONNECTION_REFUSED_VERSION: Final = frozenset({0x01, 0x84})
 NOT_AUTHORIZED: Final = frozenset({0x05, 0x87})
@@ -55,7 +47,6 @@ _NUMBERS: Final = {
 _TEXTS: Final = {0x12: 1, 0x15: 1, 0x16: 1, 0x1A: 1, 0x1C: 1, 0x1F: 1, 0x26: 2}
 
 _CONNACK, _PUBACK, _SUBACK, _DISCONNECT = 2, 4, 9, 14
-_GOODBYE_S: Final = 1.0
 _SLICE_S: Final = 0.2
 _KEEPALIVE_S: Final = 600
 _LONGEST_SEND_S: Final = 10.0
@@ -148,7 +139,7 @@ class ProbeConnection:
         """Subscribe at QoS 1."""
         mid = self._next_mid()
         properties = b"\0" if self._speaks_5 else b""
-        self._send(packet(0x82, struct.pack("!H", mid) + properties + text(topic) + b"\x01"))
+        self._send(_packet(0x82, struct.pack("!H", mid) + properties + _text(topic) + b"\x01"))
         self.granted = (self._wait_for(_SUBACK) or b"\x80")[-1]
 
     def publish(
@@ -202,15 +193,9 @@ class ProbeConnection:
         self._send(pubacks([one.mid for one in messages if one.qos]))
 
     def close(self) -> None:
-        """Say goodbye, as far as that is possible, and let the broker hang up.
-
-        Once it has, it has also dropped what was kept for this connection.
-        """
-        until = time.monotonic() + _GOODBYE_S
+        """Say goodbye, as far as that is possible."""
         with contextlib.suppress(OSError, ProbeError):
             self._send(b"\xe0\x00")
-            while time.monotonic() < until:
-                self._read_some()
         self._socket.close()
 
     def _connected(self) -> socket.socket:
@@ -229,19 +214,19 @@ class ProbeConnection:
     def _connect(self, name: str, *, clean: bool, expiry_s: int) -> bytes:
         options = self._options
         flags = 0x02 if clean else 0
-        fields = [text(name)]
+        fields = [_text(name)]
         if options.username:
             flags |= 0x80
-            fields.append(text(options.username))
+            fields.append(_text(options.username))
             if options.password:
                 flags |= 0x40
-                fields.append(text(options.password))
-        head = text("MQTT") + bytes([5 if self._speaks_5 else 4, flags])
+                fields.append(_text(options.password))
+        head = _text("MQTT") + bytes([5 if self._speaks_5 else 4, flags])
         head += struct.pack("!H", _KEEPALIVE_S)
         if self._speaks_5:
             properties = struct.pack("!BIBH", 0x11, expiry_s, 0x21, options.receive_maximum)
             head += bytes([len(properties)]) + properties
-        return packet(0x10, head + b"".join(fields))
+        return _packet(0x10, head + b"".join(fields))
 
     def _greeted(self) -> Greeting:
         body = self._wait_for(_CONNACK)
@@ -255,7 +240,7 @@ class ProbeConnection:
 
     def _publish(self, first: int, topic: str, payload: bytes, qos: int) -> bytes:
         mid = struct.pack("!H", self._next_mid()) if qos else b""
-        return packet(first, text(topic) + mid + (b"\0" if self._speaks_5 else b"") + payload)
+        return _packet(first, _text(topic) + mid + (b"\0" if self._speaks_5 else b"") + payload)
 
     def _next_mid(self) -> int:
         self._mid = self._mid % 65_535 + 1
@@ -302,6 +287,20 @@ class ProbeConnection:
             length, start = variable_integer(left, 1)
             self._packets.append((left[0] >> 4, left[start : start + length]))
             left = left[start + length :]
+
+
+def _packet(first: int, body: bytes) -> bytes:
+    length, rest = bytearray(), len(body)
+    while True:
+        rest, low = divmod(rest, 128)
+        length.append(low | (128 if rest else 0))
+        if not rest:
+            return bytes([first]) + bytes(length) + body
+
+
+def _text(value: str) -> bytes:
+    raw = value.encode()
+    return struct.pack("!H", len(raw)) + raw
 
 
 def _properties(data: bytes) -> dict[int, int]:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,6 @@ from typing import Any
 
 import yaml
 
-from benchmarks.services import free_port
 from lamppost import log
 from lamppost.log import Record
 from lamppost.times import DAY_NS
@@ -286,3 +286,10 @@ class _changed:  # noqa: N801 - reads like what it does
     def save(self) -> None:
         """Write the file back."""
         self._path.write_text(yaml.safe_dump(self._whole, sort_keys=False))
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

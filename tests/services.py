@@ -17,12 +17,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.services import (
-    MissingProgramError,
-    Mosquitto,
-    Service,
-    find_program,
-)
+from benchmarks.services import MissingProgramError, Mosquitto, Service, find_program
 
 
 class VictoriaMetrics(Service):

@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
+from lamppost.errors import ConfigError
 from lamppost_app.cursors import Cursors
 from lamppost_app.delivery import SinkRunner
 from lamppost_app.sqlite_log import SqliteLog
 from sinks.open_data.sink import OpenDataSettings, OpenDataSink
 
-from .options import ConfigOption, settings_with_outbox
+from .options import ConfigOption, load_settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,7 +28,10 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write everything the outbox holds as CSV and Parquet with a datapackage.json."""
-    settings = settings_with_outbox(config)
+    settings = load_settings(config)
+    if not settings.outbox_path.is_file():
+        hint = "run lamppost first, or name its settings with --config"
+        raise ConfigError("there is no outbox", where=str(settings.outbox_path), hint=hint)
     sink = OpenDataSink(OpenDataSettings(dir=out))
     outbox = SqliteLog(settings.outbox_path)
     runner = SinkRunner(sink, outbox, Cursors(out / ".cursors.db"), threading.Event())

@@ -26,7 +26,7 @@ from lamppost_app.ledger_reading import (
 )
 from lamppost_app.sqlite_log import SqliteLog
 
-from .options import ConfigOption, printable, settings_with_outbox, wide_console
+from .options import ConfigOption, load_settings, printable, wide_console
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,7 +44,10 @@ def ledger(
     config: ConfigOption = None,
 ) -> None:
     """Print the ledger, and compare it with what each sink stored; exit code 1 if they differ."""
-    settings = settings_with_outbox(config)
+    settings = load_settings(config)
+    if not settings.outbox_path.is_file():
+        hint = "run lamppost first, or name its settings with --config"
+        raise ConfigError("there is no outbox", where=str(settings.outbox_path), hint=hint)
     books = read_books(
         SqliteLog(settings.outbox_path),
         Cursors(settings.cursors_path),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lamppost.errors import ConfigError
 from lamppost_app import settings
 
 if TYPE_CHECKING:
@@ -26,19 +25,6 @@ PolicyOption = Annotated[
 def load_settings(config: Path | None) -> settings.Settings:
     """Read the settings file that was named, or the one in this folder, or none."""
     return settings.load(config_path(config))
-
-
-def settings_with_outbox(config: Path | None) -> settings.Settings:
-    """Read the settings of an installation that has run.
-
-    Raises:
-        ConfigError: it has not: there is no outbox.
-    """
-    found = load_settings(config)
-    if not found.outbox_path.is_file():
-        hint = "run lamppost first, or name its settings with --config"
-        raise ConfigError("there is no outbox", where=str(found.outbox_path), hint=hint)
-    return found
 
 
 def config_path(config: Path | None) -> Path | None:

@@ -36,7 +36,7 @@ from lamppost_app.quarantine_room import (
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import ENGINE, SqliteLog
 
-from .options import ConfigOption, printable, settings_with_outbox, wide_console
+from .options import ConfigOption, load_settings, printable, wide_console
 
 _WAIT_S: Final = 5.0
 _LOOK_S: Final = 0.05
@@ -219,7 +219,10 @@ def dump(payload: bytes) -> str:
 
 
 def _open(config: Path | None) -> _Place:
-    settings = settings_with_outbox(config)
+    settings = load_settings(config)
+    if not settings.outbox_path.is_file():
+        hint = "run lamppost first, or name its settings with --config"
+        raise ConfigError("there is no outbox", where=str(settings.outbox_path), hint=hint)
     return _Place(
         settings,
         SqliteLog(settings.inbox_path),

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from benchmarks.services import free_port
+from tests.installation import free_port
 
 SECONDS = 120.0
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.raw_mqtt import RawClient
-from benchmarks.services import free_port
 from ingest.broker_check import check_broker
 from ingest.broker_findings import Finding, Severity, as_table, losses
 from ingest.mqtt import MqttOptions
 from lamppost.errors import NotConnected
 from tests.certificates import Authority
+from tests.installation import free_port
 from tests.services import Mosquitto, binary
 
 pytestmark = pytest.mark.integration

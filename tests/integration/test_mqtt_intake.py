@@ -18,7 +18,6 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
-from benchmarks.services import free_port
 from ingest.mqtt import MqttOptions, PeeledPaho
 from ingest.mqtt_source import MqttSource
 from ingest.mqtt_wire import Received
@@ -29,6 +28,7 @@ from lamppost_app.intake import FrameWriter
 from lamppost_app.settings import IntakeSettings
 from lamppost_app.sqlite_log import SqliteLog
 from sinks.mqtt_client import BrokerSettings, Publisher
+from tests.installation import free_port
 from tests.services import Mosquitto
 
 TOPIC = "v1/sensor/readings"

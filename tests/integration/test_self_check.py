@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.services import free_port
 from lamppost_app.intake_status import read_status
+from tests.installation import free_port
 from tests.services import Mosquitto, binary
 
 pytestmark = pytest.mark.integration

@@ -8,11 +8,11 @@ import logging
 
 import pytest
 
-from benchmarks.services import free_port
 from ingest import mqtt_source
 from ingest.mqtt import MqttOptions
 from ingest.mqtt_source import MqttSource
 from lamppost.clock import SystemClock
+from tests.installation import free_port
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.services import free_port
 from lamppost import log
 from lamppost.frames import arrow_bytes
 from lamppost.log import Record
@@ -92,6 +91,13 @@ def assert_refused(ran: Ran, *parts: str) -> None:
     assert line.startswith("lamppost: ")
     for part in parts:
         assert part in line
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 # ---- check
