@@ -25,6 +25,8 @@ COMMANDS: Final = (
     "export",
     "doctor",
     "repair",
+    "backup",
+    "restore",
 )
 
 

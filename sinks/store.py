@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
@@ -19,7 +19,16 @@ from lamppost.log import OUTBOX_KINDS, Entry
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS
 
 from . import store_layout as layout
-from .store_file import DAMAGED_ADVICE, first_line, is_damage, opened, prepare
+from .store_file import (
+    DAMAGED_ADVICE,
+    copy_parts,
+    examine,
+    first_line,
+    is_damage,
+    opened,
+    prepare,
+    sized,
+)
 from .store_order import sort_a_week
 from .store_reader import StoreReader
 from .store_retention import checked_days, window_limits
@@ -27,6 +36,7 @@ from .store_writes import apply_entries, forget_superseded
 
 _RETENTION_EVERY_NS: Final = HOUR_NS
 _SORTING_EVERY_NS: Final = 5 * MINUTE_NS
+_NEVER: Final = "1000 TB"
 _WINDOWS: Final = (layout.AGGREGATES.name, layout.AGGREGATES_HISTORY.name)
 
 
@@ -128,6 +138,37 @@ class Store:
     def _roll_back(self) -> None:
         with contextlib.suppress(duckdb.TransactionException):  # a failed commit has ended it
             self._writer.rollback()
+
+    def copy(self, target: Path, tell: Callable[[int, int], object]) -> int:
+        """Copy the file as of now to ``target``, and return the cursor in the copy.
+
+        Between two checkpoints DuckDB writes only to its write-ahead log, and to blocks of the file
+        that nothing refers to yet. So what is copied does not change, while writing goes on.
+
+        Args:
+            target: the file to write; what there is of a write-ahead log goes beside it.
+            tell: is told now and then how many bytes of how many are done.
+
+        Raises:
+            OSError: the copy cannot be written.
+        """
+        with self._writing:
+            self._writer.execute(f"SET checkpoint_threshold = '{_NEVER}'")
+            with contextlib.suppress(duckdb.TransactionException):  # somebody reads: the log has it
+                self._writer.execute("CHECKPOINT")
+            parts = sized(self._settings.path)
+            cursor = self._cursor
+        try:
+            copy_parts(parts, target, tell)
+        finally:
+            with self._writing:
+                self._writer.execute("RESET checkpoint_threshold")
+        return cursor
+
+    def examine(self) -> list[str]:
+        """Read everything, and return what is damaged, by table; writing goes on meanwhile."""
+        with self._root.cursor() as connection:
+            return examine(connection)
 
     def close(self) -> None:
         """Close the file; readers still at work get an error."""

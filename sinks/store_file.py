@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ DAMAGED_ADVICE: Final = (
     "stop Lamppost and run lamppost repair: it moves the file away, and the portal builds a new one"
     " from what the outbox still holds; docs/store.md says how to keep what is older"
 )
+_CHUNK: Final = 8_388_608
 _IN_USE: Final = "is another portal running on this data folder?"
 _DAMAGED: Final = ("corrupt", "not a valid duckdb", "checksum", "deserialize", "wal file")
 
@@ -121,3 +124,44 @@ def examine(connection: duckdb.DuckDBPyConnection) -> list[str]:
                 raise
             damages.append(f"table {name}: {first_line(error)}")
     return damages
+
+
+def sized(path: Path) -> dict[Path, int]:
+    """Return the sizes of a store's file and of its write-ahead log, as far as they are there."""
+    parts = (path, wal_of(path))
+    return {part: part.stat().st_size for part in parts if part.is_file()}
+
+
+def wal_of(path: Path) -> Path:
+    """Return where DuckDB keeps what is not in the file yet."""
+    return path.with_name(f"{path.name}.wal")
+
+
+def copy_parts(parts: Mapping[Path, int], target: Path, tell: Callable[[int, int], object]) -> None:
+    """Copy the beginnings of a store's file and write-ahead log, up to their sizes, to the disk.
+
+    Raises:
+        OSError: the copy cannot be written.
+    """
+    done, total = 0, sum(parts.values())
+    for part, size in parts.items():
+        copied = target if part.suffix != ".wal" else wal_of(target)
+        with part.open("rb") as source, copied.open("wb") as copy:
+            while (left := size - source.tell()) > 0:
+                copy.write(source.read(min(left, _CHUNK)))
+                tell(done + source.tell(), total)
+            copy.flush()
+            os.fsync(copy.fileno())
+        done += size
+
+
+def settle(path: Path) -> tuple[int, list[str]]:
+    """Bring the write-ahead log of a copy into its file; return its cursor and what is damaged.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    with opened(path) as connection:
+        connection.execute("CHECKPOINT")
+        found = connection.execute("SELECT value FROM meta WHERE key = 'cursor'").fetchone()
+        return (int(found[0]) if found else 0), examine(connection)

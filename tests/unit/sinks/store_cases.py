@@ -37,9 +37,11 @@ def without(batch: pa.RecordBatch, *names: str) -> pa.RecordBatch:
     return batch.drop_columns([name for name in names if name in batch.schema.names])
 
 
-def many_readings(seq: int, count: int, series: int = 0, value: float | None = None) -> Entry:
-    """Return an entry with a reading a second up to now, of values that hardly compress."""
-    times = NOW - SECOND_NS * np.arange(count, 0, -1)
+def many_readings(
+    seq: int, count: int, series: int = 0, value: float | None = None, at: int = NOW
+) -> Entry:
+    """Return an entry with a reading a second up to an instant, of values that hardly compress."""
+    times = at - SECOND_NS * np.arange(count, 0, -1)
     random = np.random.default_rng(seq)
     values = random.normal(12, 1, count) if value is None else np.full(count, value)
-    return Entry(seq, log.READINGS, NOW, columns_body(judged(series, times, values).to_arrow()))
+    return Entry(seq, log.READINGS, at, columns_body(judged(series, times, values).to_arrow()))
