@@ -16,6 +16,7 @@ import pytest
 from lamppost import log
 from lamppost.errors import ConfigError, LamppostError
 from lamppost.log import Entry, Record
+from lamppost.times import SECOND_NS
 from lamppost_app.backup import MANIFEST, back_up, restore
 from lamppost_app.cursors import Cursors
 from lamppost_app.roles import sole
@@ -85,13 +86,11 @@ def load(settings: Settings) -> Iterator[None]:
     def go_on() -> None:
         number = 100
         with closing(SqliteLog(settings.outbox_path)) as outbox:
-            while not stop.wait(0.01):
+            while not stop.wait(0.05):
                 number += 1
-                for entry in (
-                    many_readings(number, 500, series=number),
-                    hourly(1, revision=number),
-                ):
-                    outbox.append([Record(entry.kind, entry.at, entry.body)])
+                later = NOW + number * SECOND_NS
+                said = many_readings(number, 500, at=later), hourly(1, revision=number)
+                outbox.append([Record(entry.kind, entry.at, entry.body) for entry in said])
 
     thread = threading.Thread(target=go_on)
     thread.start()
@@ -234,7 +233,7 @@ def test_a_damaged_store_gives_no_backup(settings: Settings, tmp_path: Path) -> 
         store.write([*city_entries(NOW), many_readings(50, 150_000)], 50)
     damage(settings.store_path)
 
-    with pytest.raises(LamppostError, match=r"damaged.*readings"):
+    with pytest.raises(LamppostError, match=r"damaged: table \w+: Corrupt"):
         back_up(settings, tmp_path / "backup", nothing)
 
     assert not (tmp_path / "backup" / MANIFEST).exists()
@@ -266,5 +265,4 @@ def test_a_portal_says_at_its_start_that_its_store_is_damaged(settings: Settings
     with portal(settings):
         damages = look_through(settings)
 
-    assert damages
-    assert "readings" in damages[0]
+    assert "Corrupt database file" in damages[0]
