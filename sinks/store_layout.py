@@ -91,6 +91,15 @@ class Table:
         )
 
     @property
+    def clear(self) -> str:
+        """The statement that takes out rows which ``staged`` replaces."""
+        old, new = self._names("old", self.order), self._names("staged", self.order)
+        return (
+            f"DELETE FROM {self.name} AS old USING staged"  # noqa: S608 - names of this module only
+            f" WHERE {self._match('staged')} AND ({old}) < ({new})"
+        )
+
+    @property
     def absent(self) -> str:
         """The query for the rows of ``staged`` that the table does not hold."""
         order = " AND ".join(f'old."{name}" = staged."{name}"' for name in self.order)

@@ -18,16 +18,17 @@ from lamppost.times import DAY_NS, HOUR_NS
 
 WEEK_NS: Final = 7 * DAY_NS
 _AFTER_NS: Final = DAY_NS
-# So many windows of a past week at once are an import; fewer are late and stay where they are.
-_IMPORTED: Final = 500
+
+MANY: Final = 2000
+"""So many windows at once, new or revised, are an import; fewer of a past week are merely late."""
 
 UNSORTED_DEFINITION: Final = "CREATE TABLE unsorted (resolution BIGINT, week BIGINT)"
 
 _FOUND: Final = f"""
 INSERT INTO unsorted
 SELECT length, start // {WEEK_NS} AS week FROM staged
-WHERE calendar = 0 AND length >= {HOUR_NS} AND revision = 0 GROUP BY ALL
-HAVING count(*) >= {_IMPORTED} OR (week + 1) * {WEEK_NS} + {_AFTER_NS} > ?
+WHERE calendar = 0 AND length >= {HOUR_NS} GROUP BY ALL
+HAVING count(*) >= {MANY} OR (min(revision) = 0 AND (week + 1) * {WEEK_NS} + {_AFTER_NS} > ?)
 EXCEPT FROM unsorted
 """  # noqa: S608 - numbers of this module only
 _OLDEST: Final = f"""

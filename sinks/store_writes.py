@@ -22,7 +22,7 @@ from lamppost.periods import resolutions
 
 from . import store_layout as layout
 from .store_layout import Table
-from .store_order import note_unsorted
+from .store_order import MANY, note_unsorted
 
 _SQL_TO_ARROW: Final[dict[str, pa.DataType]] = {
     "VARCHAR": pa.string(),
@@ -105,6 +105,10 @@ def _merge_revisions(
     newest = newest_of_each_key(revisions, table)
     met = _ask(connection, table, table.met, newest)
     stays = met.column("stays")
+    if len(met) >= MANY:
+        # One by one, DuckDB changes 25,000 rows of 30 columns ten times slower.
+        with _named(connection, staged=newest):
+            connection.execute(table.clear, _bounds(table, newest))
     _merge(connection, table, newest)
     if table is layout.AGGREGATES:
         with _named(connection, staged=newest):

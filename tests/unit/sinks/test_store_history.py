@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -194,3 +195,19 @@ def test_a_week_that_is_over_lies_in_order_of_series(make_store: MakeStore) -> N
     keys = "SELECT count(DISTINCT (series, start)) FROM aggregates"
     assert store.reader.number(keys) == 3 * hours
     assert store.reader.rows("SELECT mean FROM aggregates WHERE revision = 1") == [{"mean": 50.0}]
+
+
+def test_many_windows_revised_at_once_are_all_replaced_and_kept(make_store: MakeStore) -> None:
+    """An import is written in another way than single corrections, with the same outcome."""
+    store = make_store()
+    starts = NOW - HOUR_NS * np.arange(3000, 0, -1)
+    for revision in (1, 0, 2):
+        batch = aggregates(0, starts, HOUR_NS, float(revision))
+        body = columns_body(replace(batch, revision=np.full(3000, revision)).to_arrow())
+        store.write([Entry(10 + revision, log.AGGREGATES, NOW, body)], 10 + revision)
+
+    counts = "SELECT revision, count(*) AS windows FROM {} GROUP BY ALL ORDER BY ALL"
+    held = store.reader.rows(counts.format("aggregates"))
+    former = store.reader.rows(counts.format("aggregates_history"))
+    assert held == [{"revision": 2, "windows": 3000}]
+    assert former == [{"revision": 0, "windows": 3000}, {"revision": 1, "windows": 3000}]
