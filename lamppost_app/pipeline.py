@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
 from lamppost.batch import CORRECTED, AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
@@ -26,6 +27,7 @@ from lamppost.errors import ConfigError
 from lamppost.flags import CORRECTION
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
+from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
 from lamppost.system_rules import SYSTEM_RULES
@@ -79,13 +81,18 @@ class Pipeline:
     """
 
     def __init__(
-        self, policy: Policy, series: SeriesTable, stations: Mapping[str, Station]
+        self,
+        policy: Policy,
+        series: SeriesTable,
+        stations: Mapping[str, Station],
+        shelf: Shelf | None = None,
     ) -> None:
-        """Build every component the policy names."""
+        """Build every component the policy names; what memory does not hold goes on the shelf."""
         discover_processing()
         self._policy = policy
         self._version = policy.version
         self._series = series
+        self._shelf = shelf or MemoryShelf()
         self.formats: dict[str, Format] = {
             route.format: find("format", route.format, f"routes.{number}.format").cls()
             for number, route in enumerate(policy.routes)
@@ -152,8 +159,11 @@ class Pipeline:
             raise ConfigError(
                 "must name exactly one aggregator", where=where, hint=f"known: {known}"
             )
-        (aggregator,) = self._build("aggregator", self._policy.windows, where)
-        return aggregator  # type: ignore[no-any-return] # the registry knows classes, not their types
+        ((name, raw),) = self._policy.windows.items()
+        component = find("aggregator", name, f"{where}.{name}")
+        settings = component.parse(raw, f"{where}.{name}")
+        made: Tumbling = component.cls(settings, self._series, self._shelf)
+        return made
 
     def _build(
         self,
@@ -219,6 +229,14 @@ class Pipeline:
             **alerts,
             "book": (self._book, ""),
         }
+
+    def clock_skew_ns(self) -> npt.NDArray[np.float64]:
+        """How far receipt usually lies behind device time, by series; NaN where never heard."""
+        return self._aggregator.clock_skew_ns
+
+    def shelved(self) -> set[str]:
+        """Return the names of what lies on the shelf."""
+        return self._aggregator.shelved()
 
     def snapshot(self) -> Snapshot:
         """Return the state of every part under its name."""

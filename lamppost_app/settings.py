@@ -231,6 +231,13 @@ class InfluxSettings(_Section):
     Attributes:
         enabled: whether to write there.
         url, org, bucket: where.
+        retention_days: days the bucket is to keep points, 0 for ever; used when it is created, and
+            compared with what it has. Not set: whatever the bucket has, for ever if it is created.
+        readings_bucket: a bucket of its own for single readings.
+        readings_days: the same for that bucket.
+        minutes_bucket: a bucket of its own for aggregates of less than an hour.
+        minutes_days: the same for that bucket.
+        create_buckets: create a bucket that is not there, if the token may.
         token: keep it in LAMPPOST_INFLUXDB__TOKEN.
         readings: write every judged reading too, not only aggregates, indices and alerts.
         timeout_s: longest time a request may take, from connecting to the end of the answer.
@@ -240,6 +247,12 @@ class InfluxSettings(_Section):
     url: str = "http://127.0.0.1:8086"
     org: str = "city"
     bucket: str = "lamppost"
+    retention_days: float | None = Field(default=None, ge=0)
+    readings_bucket: str = ""
+    readings_days: float | None = Field(default=None, ge=0)
+    minutes_bucket: str = ""
+    minutes_days: float | None = Field(default=None, ge=0)
+    create_buckets: bool = True
     token: SecretStr = SecretStr("")
     readings: bool = True
     timeout_s: float = Field(default=30.0, gt=0)
@@ -316,6 +329,11 @@ class Settings(BaseSettings):
     def cursors_path(self) -> Path:
         """Where the cursors of sinks without a store of their own are."""
         return self.data.dir / "cursors.db"
+
+    @property
+    def windows_path(self) -> Path:
+        """Where the windows keep what is not in memory."""
+        return self.data.dir / "windows"
 
     @property
     def intake_status_path(self) -> Path:

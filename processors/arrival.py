@@ -29,7 +29,9 @@ class Memory(Protocol):
         """Return which instants are held, and the value of each."""
         ...
 
-    def oldest(self, newest: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def oldest(
+        self, series: npt.NDArray[np.int32], newest: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
         """Return the oldest instant at which a series may still change, by its newest one."""
         ...
 
@@ -75,7 +77,7 @@ class Arrival:
         np.maximum.at(self._state["received"], batch.series, batch.received)
         before = self._newest_before(batch)
         in_order = batch.time > before
-        too_old = batch.time < self._memory.oldest(before)
+        too_old = batch.time < self._memory.oldest(batch.series, before)
         duplicate = np.zeros(len(batch), np.bool_)
         corrected = np.zeros(len(batch), np.bool_)
         if not in_order.all():
