@@ -45,7 +45,7 @@ def opened(
         return duckdb.connect(str(path), read_only=read_only, config=config)
     except (OSError, duckdb.Error) as error:
         line = first_line(error)
-        hint = _IN_USE if "lock" in line else DAMAGED_ADVICE if is_damage(error) else ""
+        hint = DAMAGED_ADVICE if is_damage(error) else _IN_USE if "lock on file" in line else ""
         raise ConfigError(f"cannot open the store: {line}", where=str(path), hint=hint) from error
 
 

@@ -12,15 +12,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from lamppost import log
 from lamppost.errors import ConfigError, LamppostError
 from lamppost.log import Entry, Record
 from lamppost.times import SECOND_NS
 from lamppost_app.backup import MANIFEST, back_up, restore
+from lamppost_app.cli import command_line
+from lamppost_app.commands.doctor import examine as doctor
 from lamppost_app.cursors import Cursors
 from lamppost_app.roles import sole
-from lamppost_app.settings import DataSettings, Settings
+from lamppost_app.settings import DataSettings, MqttSettings, Settings
 from lamppost_app.sqlite_log import SqliteLog
 from lamppost_app.store_care import look_through
 from sinks.store import Store, StoreSettings
@@ -266,3 +269,59 @@ def test_a_portal_says_at_its_start_that_its_store_is_damaged(settings: Settings
         damages = look_through(settings)
 
     assert "Corrupt database file" in damages[0]
+
+
+def test_the_doctor_names_what_is_damaged_and_what_a_new_store_would_hold(
+    settings: Settings,
+) -> None:
+    """With the way back, and how much history it costs."""
+    with closing(Store(StoreSettings(path=settings.store_path))) as store:
+        store.write([*city_entries(NOW), many_readings(50, 150_000)], 10)
+    quiet = settings.model_copy(update={"mqtt": MqttSettings(enabled=False)})
+    (sound,) = (found for found in doctor(quiet) if found.what == "store.duckdb")
+    damage(settings.store_path)
+
+    (wrong,) = (found for found in doctor(quiet) if found.what == "store.duckdb")
+
+    assert sound.right
+    assert not wrong.right
+    assert re.search(r"damaged: table \w+: Corrupt database file", wrong.detail)
+    assert "entries 1 to 10, since 2025-11-21T22:00:00Z: that is all" in wrong.detail
+
+
+def test_a_damaged_store_is_moved_away_and_built_anew(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After lamppost repair the portal fills a new one from the outbox."""
+    with closing(Store(StoreSettings(path=settings.store_path))) as store:
+        store.write(city_entries(NOW), 10)
+    before = content(settings.store_path)
+    with settings.store_path.open("r+b") as file:
+        file.seek(12_300)
+        file.write(b"\xff" * 64)
+    monkeypatch.setenv("LAMPPOST_DATA__DIR", str(settings.data.dir))
+
+    first = CliRunner().invoke(command_line(["repair"]), ["repair"])
+    again = CliRunner().invoke(command_line(["repair"]), ["repair"])
+
+    assert re.search(r"store\.duckdb: damaged, and now store\.duckdb\.damaged-", first.output)
+    assert "and now store" not in again.output
+    with portal(settings):
+        wait_until_fed(settings, 10)
+    assert content(settings.store_path) == before
+
+
+def test_backup_and_restore_are_commands(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They say what they do."""
+    with closing(Store(StoreSettings(path=settings.store_path))) as store:
+        store.write(city_entries(NOW), 10)
+    monkeypatch.setenv("LAMPPOST_DATA__DIR", str(settings.data.dir))
+    target = str(tmp_path / "backup")
+
+    made = CliRunner().invoke(command_line(["backup"]), ["backup", target])
+    put_back = CliRunner().invoke(command_line(["restore"]), ["restore", "--store", target])
+
+    assert "all checked" in made.output
+    assert "the store is at entry 10" in put_back.output
