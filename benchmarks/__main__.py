@@ -11,7 +11,18 @@ from typing import Final
 
 from lamppost_app.roles import calm_collector
 
-from . import corrections, decoding, duplicates, engine_rate, inbox, intake, line_protocol, store
+from . import (
+    backfill,
+    corrections,
+    decoding,
+    duplicates,
+    engine_memory,
+    engine_rate,
+    inbox,
+    intake,
+    line_protocol,
+    store,
+)
 from .machine import describe
 from .report import write_docs, write_results
 from .rows import Row
@@ -23,10 +34,12 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "inbox": inbox.measure,
     "decoding": decoding.measure,
     "engine": engine_rate.measure,
+    "engine_memory": engine_memory.measure,
     "duplicates": duplicates.measure,
     "line_protocol": line_protocol.measure,
     "store": store.measure,
     "corrections": corrections.measure,
+    "backfill": backfill.measure,
 }
 
 

@@ -31,6 +31,10 @@ class Shelf(Protocol):
         """
         ...
 
+    def is_given_up(self, name: str) -> bool:
+        """Tell whether somebody has decided to go on without rows that were lost."""
+        ...
+
 
 class MemoryShelf:
     """A shelf that only lasts as long as its process: for tests and dry runs."""
@@ -50,6 +54,10 @@ class MemoryShelf:
     def open(self, name: str) -> RowArray:
         """Return rows."""
         return self._rows[name]
+
+    def is_given_up(self, name: str) -> bool:
+        """Nothing is ever lost here."""
+        return name not in self._rows
 
 
 def content_name(rows: RowArray) -> str:

@@ -25,6 +25,7 @@ from lamppost.times import format_instant
 from sinks.store_file import copy_parts, settle, sized
 
 from .roles import ROLES, sole
+from .run_files import RunFiles, lost_files
 from .settings import Settings
 from .sqlite_log import SqliteLog
 from .store_care import portal_runs
@@ -75,9 +76,13 @@ def back_up(settings: Settings, target: Path, tell: Tell, config: Path | None = 
     _copy_log(settings.cursors_path, draft, tell)
     _copy_open_data(settings.open_data_path, draft)
     cursor = _copy_store(settings, draft, tell)
+    # Before and after: files the outbox's snapshots name come and go while it is copied.
+    _copy_windows(settings.windows_path, draft)
     _copy_log(settings.outbox_path, draft, tell)
+    _copy_windows(settings.windows_path, draft)
     _copy_log(settings.inbox_path, draft, tell)
     _copy_configuration(settings, draft / CONFIGURATION, config)
+    _check_windows(settings, draft)
     manifest = Manifest(at=begun, store_cursor=cursor, files=dict(_digests(draft, tell)))
     (draft / MANIFEST).write_text(manifest.model_dump_json(indent=1))
     _sync(draft)
@@ -180,6 +185,27 @@ def _copy_open_data(source: Path, folder: Path) -> None:
                 shutil.copyfile(path, copy)
 
 
+def _copy_windows(source: Path, folder: Path) -> None:
+    """Copy what the engine's windows keep on the disk; its files never change."""
+    for path in source.iterdir() if source.is_dir() else ():
+        copy = folder / source.name / path.name
+        copy.parent.mkdir(exist_ok=True)
+        if path.is_file() and not copy.exists():
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(path, copy)
+
+
+def _check_windows(settings: Settings, folder: Path) -> None:
+    outbox = folder / settings.outbox_path.name
+    if not outbox.is_file():
+        return
+    with contextlib.closing(SqliteLog(outbox)) as copied:
+        lost = lost_files(RunFiles(folder / settings.windows_path.name), copied)
+    if lost:
+        problems = "; ".join(lost.values())
+        raise LamppostError(f"windows changed too fast to be copied, try again: {problems}")
+
+
 def _copy_configuration(settings: Settings, folder: Path, config: Path | None) -> None:
     folder.mkdir()
     for path in (config, settings.stations):
@@ -223,6 +249,7 @@ def _restored(source: Path, settings: Settings, *, store_only: bool) -> list[tup
     pairs = [(source / target.name, target) for target in targets]
     if not store_only:
         pairs.append((source / _OPEN_DATA, settings.open_data_path))
+        pairs.append((source / settings.windows_path.name, settings.windows_path))
     return [(copy, target) for copy, target in pairs if copy.exists()]
 
 

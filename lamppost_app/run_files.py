@@ -22,10 +22,13 @@ from .sqlite_log import SqliteLog
 
 _SUFFIX: Final = ".npy"
 _UNFINISHED: Final = ".part"
+_GIVEN_UP: Final = ".lost"
+_DAMAGED: Final = ".damaged"
 _MOST_OPEN: Final = 128
 _ADVICE: Final = (
-    "without it late readings of that time cannot be checked and corrected; bring the file back"
-    " from a back-up, or start with the windows' memory empty: lamppost repair says how"
+    "without it late readings of its time cannot be told from new ones, nor correct what was"
+    " published; bring the file back from a back-up, or stop Lamppost and run lamppost repair to go"
+    " on without it: readings up to its end will be too old then"
 )
 
 
@@ -110,11 +113,24 @@ class RunFiles:
                 problems.append(str(_lost(self._path(name), "its content has changed")))
         return problems
 
+    def is_given_up(self, name: str) -> bool:
+        """Tell whether ``lamppost repair`` has noted that a file is lost for good."""
+        return self._path(name).with_suffix(_GIVEN_UP).exists()
+
+    def give_up(self, name: str) -> None:
+        """Note that a file is lost for good; what is left of it is kept under another name."""
+        path = self._path(name)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.rename(path.with_suffix(_DAMAGED))
+        path.with_suffix(_GIVEN_UP).touch()
+        _sync_folder(self._folder)
+
     def keep_only(self, names: Collection[str]) -> int:
         """Delete every file but some; return how many went."""
         gone = 0
         for path in self._folder.glob("*") if self._folder.is_dir() else ():
-            if path.suffix not in {_SUFFIX, _UNFINISHED}:
+            if path.suffix not in {_SUFFIX, _UNFINISHED, _GIVEN_UP}:
                 continue
             if path.suffix == _UNFINISHED or path.stem not in names:
                 self._open.pop(path.stem, None)
@@ -138,6 +154,23 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def lost_files(files: RunFiles, outbox: SqliteLog) -> dict[str, str]:
+    """Return what is wrong with each file that a kept snapshot stands on, by name."""
+
+    def named() -> set[str]:
+        return set().union(*names_by_snapshot(outbox))
+
+    found = {
+        name: problem
+        for name in sorted(named())
+        if not files.is_given_up(name)
+        for problem in files.examine([name], thoroughly=True)
+    }
+    # A running engine may have let one go meanwhile.
+    still = named() if found else set()
+    return {name: problem for name, problem in found.items() if name in still}
 
 
 def names_by_snapshot(outbox: SqliteLog) -> list[set[str]]:

@@ -155,6 +155,19 @@ class LimitsSettings(_Section):
     kept_mb_per_h: float = Field(default=64.0, ge=0)
 
 
+class ImportSettings(_Section):
+    """How far ``lamppost import`` may run ahead of the engine.
+
+    Attributes:
+        ahead_mb: megabytes of imported rows the engine has not read, while it runs: what devices
+            send meanwhile waits behind them.
+        waiting_mb: the same while the engine does not run; then the import waits for it.
+    """
+
+    ahead_mb: float = Field(default=4.0, gt=0)
+    waiting_mb: float = Field(default=256.0, gt=0)
+
+
 class StoreSettings(_Section):
     """The portal's embedded store.
 
@@ -308,6 +321,7 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     engine: EngineSettings = EngineSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
+    imports: ImportSettings = ImportSettings()
     store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()
     influxdb: InfluxSettings = InfluxSettings()

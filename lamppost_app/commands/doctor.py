@@ -18,12 +18,13 @@ import typer
 
 from ingest.broker_check import check_broker
 from ingest.broker_findings import as_table, losses
-from lamppost.errors import ConfigError, LamppostError, NotConnected
+from lamppost.errors import ConfigError, LamppostError, NotConnected, StorageFailed
 from lamppost_app.bootstrap import check_configuration
 from lamppost_app.intake import mqtt_options
 from lamppost_app.log_examination import examine as examine_log
 from lamppost_app.log_salvage import kept
 from lamppost_app.ownership import refuse_strangers
+from lamppost_app.run_files import RunFiles, lost_files, names_by_snapshot
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
 from lamppost_app.store_care import look_through, rebuilt_from
@@ -81,6 +82,8 @@ def examine(settings: Settings, mosquitto_conf: Path | None = None) -> list[Find
     looks += [(path.name, functools.partial(_log, path)) for path in kept]
     if settings.store_path.is_file():
         looks.append((settings.store_path.name, _store))
+    if settings.outbox_path.is_file():
+        looks.append(("windows", _windows))
     if settings.mqtt.enabled:
         looks.append(("broker", _broker))
     found = [_look(what, look, settings) for what, look in looks]
@@ -163,6 +166,16 @@ def _store(settings: Settings) -> str:
 def _store_advice(settings: Settings) -> str:
     advice = "stop Lamppost; lamppost restore --store, with a back-up, or lamppost repair"
     return f"{advice}; {rebuilt_from(settings)}"
+
+
+def _windows(settings: Settings) -> str:
+    files = RunFiles(settings.windows_path)
+    with contextlib.closing(SqliteLog(settings.outbox_path)) as outbox:
+        lost = lost_files(files, outbox)
+        count = len(set().union(*names_by_snapshot(outbox)))
+    if lost:
+        raise StorageFailed("; ".join(lost.values()))
+    return f"{count} files, all whole"
 
 
 def _broker(settings: Settings) -> str:

@@ -14,6 +14,7 @@ import typer
 from lamppost.errors import ConfigError, LamppostError
 from lamppost_app.log_examination import examine, repair
 from lamppost_app.roles import ROLES, sole
+from lamppost_app.run_files import RunFiles, lost_files
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
 from lamppost_app.store_care import move_aside, rebuilt_from
@@ -43,6 +44,8 @@ def repair_logs(config: ConfigOption = None) -> None:
         path = settings.store_path
         if path.is_file():
             typer.echo(f"{path}: {_replaced(settings)}")
+        if settings.outbox_path.is_file():
+            typer.echo(f"{settings.windows_path}: {_without_lost_files(settings)}")
 
 
 def _repaired(path: Path) -> str:
@@ -68,6 +71,16 @@ def _replaced(settings: Settings) -> str:
     aside = move_aside(settings.store_path)
     found = "".join(f"\n  {damage}" for damage in damages)
     return f"damaged, and now {aside.name}; {rebuilt_from(settings)}{found}"
+
+
+def _without_lost_files(settings: Settings) -> str:
+    files = RunFiles(settings.windows_path)
+    with contextlib.closing(SqliteLog(settings.outbox_path)) as outbox:
+        lost = lost_files(files, outbox)
+    for name in lost:
+        files.give_up(name)
+    told = "".join(f"\n  {name}" for name in lost)
+    return f"given up, readings of their time are too old now:{told}" if lost else "nothing lost"
 
 
 def _is_sound(path: Path) -> bool:

@@ -88,6 +88,11 @@ class SeriesClocks:
         middle = lags[np.arange(len(lags)), np.maximum(known - 1, 0) // 2]
         return np.where(known > 0, middle.astype(np.float64), np.nan)
 
+    def forget(self, before: int) -> None:
+        """Note that readings before an instant are gone; no newer one is too old for that."""
+        forgotten = np.minimum(self._state["newest"] + 1, before)
+        self._state["forgotten"][:] = np.maximum(self._state["forgotten"], forgotten)
+
     def adopt(self, former: SeriesClocks, forgotten: IntArray, grid_ns: int) -> None:
         """Go on from clocks under other settings.
 

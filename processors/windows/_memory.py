@@ -155,10 +155,11 @@ class Memory:
             arrays.update(nested(name, table.snapshot()))
         return arrays
 
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take over a snapshot."""
-        for name, table in self._tables().items():
-            table.restore(part(name, snapshot))
+    def restore(self, snapshot: Mapping[str, Any]) -> int | None:
+        """Take over a snapshot; return the last instant of what was given up, None of nothing."""
+        tables = self._tables().items()
+        lost = [run for name, table in tables for run in table.restore(part(name, snapshot))]
+        return max((run.last for run in lost), default=None)
 
     def _tables(self) -> dict[str, Table]:
         states = {f"states_{level}": table for level, table in self._states.items()}

@@ -188,14 +188,17 @@ class Table:
         rows = joined([self._rows(run) for run in self._recent], self._dtype)
         return {"rows": rows, "shelved": shelved}
 
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take over a snapshot."""
+    def restore(self, snapshot: Mapping[str, Any]) -> list[Run]:
+        """Take over a snapshot; return the runs that were given up, and are not in it any more."""
         rows = snapshot["rows"].astype(self._dtype)
         self._recent = [Run.of(rows)] if len(rows) else []
-        self._shelved = [
+        runs = [
             Run(None, int(size), int(first), int(last), name.decode(), bool(thinned))
             for name, size, first, last, thinned in snapshot["shelved"].tolist()
         ]
+        lost = [run for run in runs if self._shelf.is_given_up(run.name)]
+        self._shelved = [run for run in runs if run not in lost]
+        return lost
 
     def _runs(self) -> list[Run]:
         return [*self._shelved, *self._recent]

@@ -23,6 +23,7 @@ from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
 from . import _statistics as statistics
 from ._cadence import Cadence
 from ._clock import NEVER, SeriesClocks
+from ._former_snapshot import converted, is_former
 from ._memory import Memory, Reduce, windows_of
 from ._pending import Pending
 from ._rows import IntArray, RowArray, ordered
@@ -367,9 +368,14 @@ class Tumbling:
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over a snapshot."""
+        if is_former(snapshot):
+            snapshot = converted(snapshot, self._lengths)
         self._clocks.restore(part("clocks", snapshot))
         self._cadence.restore(part("cadence", snapshot))
-        self._memory.restore(part("memory", snapshot))
+        lost = self._memory.restore(part("memory", snapshot))
+        if lost is not None:
+            longest = self._lengths[-1]
+            self._clocks.forget((lost // longest + 1) * longest)
         for level, found in enumerate(self._pending):
             found.clear()
             found.add(snapshot[f"pending_{level}"], len(self._clocks["newest"]))

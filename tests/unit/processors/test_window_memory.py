@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from processors.windows.tumbling import Tumbling, TumblingSettings
 
 from .test_tumbling import START, Reading, assert_same, batch, brute_force, newest, table
 
+FORMER_SNAPSHOT = Path(__file__).parents[2] / "data/former_window_snapshot.npz"
 NEXT_TO_NOTHING_MB = 1e-4
 DAYS = 5
 
@@ -209,3 +211,20 @@ def test_a_reading_beyond_what_was_forgotten_is_too_old_whatever_the_horizon_is_
     oldest = long.oldest(series, np.array([START + 50_000 * SECOND_NS, START]))
 
     assert oldest.tolist() == [START + 36_400 * SECOND_NS, START - DAY_NS]
+
+
+def test_a_snapshot_of_the_version_before_is_understood() -> None:
+    """An upgrade goes on with every revision and every reading that was held, and no more."""
+    windows = Tumbling(TumblingSettings(), table())
+    with np.load(FORMER_SNAPSHOT) as former:
+        windows.restore(dict(former))
+
+    said = windows.advance(START + 2 * DAY_NS)
+
+    revised = (said.revision == 2).nonzero()[0]
+    assert said.length[revised].tolist() == [60 * SECOND_NS, 900 * SECOND_NS, HOUR_NS]
+    assert said.count[revised].tolist() == [3, 4, 4]
+    assert len(said) == 7
+    newest_at = START + 4000 * SECOND_NS
+    oldest = windows.oldest(np.zeros(1, np.int32), np.array([newest_at]))
+    assert oldest.tolist() == [newest_at - 6 * HOUR_NS]
