@@ -26,6 +26,8 @@ COMMANDS: Final = (
     "export",
     "doctor",
     "repair",
+    "backup",
+    "restore",
 )
 
 

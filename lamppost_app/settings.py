@@ -8,7 +8,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +27,7 @@ from pydantic_settings import (
 
 from lamppost.errors import ConfigError
 from lamppost.validation import first_problem
+from sinks.store_retention import checked_days
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -164,12 +173,16 @@ class StoreSettings(_Section):
 
     Attributes:
         readings_days: days single readings are kept, by their time.
-        minute_aggregates_days: days aggregates of up to a minute are kept; longer ones stay.
+        aggregates_days: days windows are kept, by resolution (1min, 15min, 1h, 8h, 24h, day, month,
+            year), 0 for ever; by default 30 for 1min, 366 for 15min, for ever what is left out.
+        history_days: days a superseded revision of a window or an index is kept after it was
+            replaced; 0 for ever.
         quarantine_days: days quarantined messages are kept, by their receipt.
     """
 
     readings_days: float = Field(default=7.0, gt=0)
-    minute_aggregates_days: float = Field(default=30.0, gt=0)
+    aggregates_days: Annotated[dict[str, float], AfterValidator(checked_days)] = {}
+    history_days: float = Field(default=366.0, ge=0)
     quarantine_days: float = Field(default=30.0, gt=0)
 
 
