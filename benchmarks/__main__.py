@@ -12,6 +12,7 @@ from typing import Final
 from lamppost_app.roles import calm_collector
 
 from . import (
+    backfill,
     corrections,
     decoding,
     duplicates,
@@ -38,6 +39,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "line_protocol": line_protocol.measure,
     "store": store.measure,
     "corrections": corrections.measure,
+    "backfill": backfill.measure,
 }
 
 

@@ -130,7 +130,7 @@ class Engine:
 
     def _frame(self, deliveries: Deliveries, door: str = "") -> list[Record]:
         decoded = self._decoder.decode(deliveries, self._now)
-        judged = self._pipeline.judge(decoded.readings, self._now)
+        judged = self._pipeline.judge(decoded.readings, self._now, decoded.imported)
         too_old = self._too_old(decoded, judged)
         doors = [door] * len(deliveries) if door else deliveries.sources
         self._book_readings(doors, decoded, judged)

@@ -25,6 +25,8 @@ from lamppost.component import (
 )
 from lamppost.errors import ConfigError
 from lamppost.flags import CORRECTION
+from lamppost.grouping import BoolArray
+from lamppost.imports import IMPORT_FORMAT
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
 from lamppost.shelf import MemoryShelf, Shelf
@@ -40,6 +42,7 @@ from processors.quality.stage import QualityStage
 from processors.windows.event_time import EventTimeWindows
 
 from .components import discover_processing
+from .imported_past import ImportedPast, is_long_past
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,9 @@ class Pipeline:
             route.format: find("format", route.format, f"routes.{number}.format").cls()
             for number, route in enumerate(policy.routes)
         }
+        if policy.routes:
+            self.formats.setdefault(IMPORT_FORMAT, find("format", IMPORT_FORMAT, "import").cls())
+        self._past = ImportedPast(series)
         self._aggregator = self._one_aggregator()
         self._arrival = Arrival(series, self._aggregator)
         self._quality = QualityStage(self._build("check", policy.quality, "quality"), series)
@@ -114,22 +120,35 @@ class Pipeline:
         }
         self._book = AlertBook()
 
-    def judge(self, readings: ReadingBatch, now: int) -> Judged:
-        """Take a batch of decoded readings through quality and detection into the windows."""
-        arrived = self._arrival.sort_out(readings)
+    def judge(self, readings: ReadingBatch, now: int, imported: BoolArray | None = None) -> Judged:
+        """Take a batch of decoded readings through quality and detection into the windows.
+
+        What was ``imported`` is judged like everything else, but nobody is alerted about it, and
+        detectors learn from its last days only.
+        """
+        arrived = self._arrival.sort_out(readings, imported)
         judgement = self._quality.judge(arrived.readings, arrived.in_order)
-        judged, amended = self._detection.score(judgement, arrived.in_order)
+        compared = arrived.in_order
+        if imported is not None and imported.any():
+            compared = compared & ~is_long_past(arrived.readings.time, imported[arrived.kept], now)
+        judged, amended = self._detection.score(judgement, compared)
         judged = _corrections_last(judged)
         both = JudgedBatch.concat([judged, amended]) if len(amended) else judged
         self._aggregator.add(both)
-        alerts = self._alert(now, both, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
+        news = both
+        if imported is not None and imported.any():
+            old = imported[arrived.kept]
+            self._past.note(arrived.readings.take(old))
+            news = both.take(~np.append(old, np.zeros(len(amended), np.bool_)))
+        alerts = self._alert(now, news, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
         return Judged(arrived, both, alerts)
 
     def advance(self, now: int) -> Advanced:
         """Let time pass: close windows, publish indices, look for silence."""
         aggregates = self._aggregator.advance(now)
         indices = IndexBatch.concat([index.update(aggregates) for index in self._indices])
-        alerts = self._alert(now, JudgedBatch.empty(), aggregates, indices, ticked=True)
+        news = self._past.newer_windows(aggregates), self._past.newer_indices(indices)
+        alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True)
         return Advanced(aggregates, indices, alerts)
 
     def acknowledge(self, command: AcknowledgeCommand, now: int) -> AlertEvent | None:
@@ -230,6 +249,7 @@ class Pipeline:
         return {
             **formats,
             "arrival": (self._arrival, ""),
+            "imported": (self._past, ""),
             "quality": (self._quality, repr(policy.quality)),
             "detection": (self._detection, repr(policy.detection)),
             "windows": (self._aggregator, repr((policy.windows, policy.time.zone))),

@@ -79,8 +79,11 @@ LAYOUT: Final = {
 }
 """What is written, for whoever reads it: docs and dashboards are checked against it."""
 
-# Tag names of ours; a qualifier of the same name is stored as q_<name>.
-_RESERVED: Final = frozenset({tag for found in LAYOUT.values() for tag in found.tags} | {"time"})
+# Names of ours; a qualifier of the same name is stored as q_<name>. No tag may be named like a
+# field: some servers refuse it, the others then delete by neither.
+_RESERVED: Final = frozenset(
+    {"time", *(name for kind in LAYOUT.values() for name in (*kind.tags, *kind.fields))}
+)
 # Servers disagree about backslashes, and none takes control characters.
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\\%]")
 _SPECIAL: Final = re.compile(r"[ ,=]")

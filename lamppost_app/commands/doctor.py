@@ -27,6 +27,7 @@ from lamppost_app.ownership import refuse_strangers
 from lamppost_app.run_files import RunFiles, lost_files, names_by_snapshot
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
+from lamppost_app.store_care import look_through, rebuilt_from
 from lamppost_app.wiring import broker, influx
 from sinks.mqtt_client import Publisher
 
@@ -79,6 +80,8 @@ def examine(settings: Settings, mosquitto_conf: Path | None = None) -> list[Find
     ]
     kept = [path for path in log_paths(settings) if path.is_file()]
     looks += [(path.name, functools.partial(_log, path)) for path in kept]
+    if settings.store_path.is_file():
+        looks.append((settings.store_path.name, _store))
     if settings.outbox_path.is_file():
         looks.append(("windows", _windows))
     if settings.mqtt.enabled:
@@ -146,6 +149,23 @@ def _log(path: Path, _: Settings) -> str:
         raise ConfigError(damages, where=str(path.parent), hint=hint)
     put_right = "".join(f"; {aside.name} was put right after a crash" for aside in kept(path))
     return f"{found.entries} entries, all whole{put_right}"
+
+
+def _store(settings: Settings) -> str:
+    where = str(settings.store_path)
+    try:
+        damages = look_through(settings)
+    except ConfigError as error:
+        raise ConfigError(error.problem, where=where, hint=_store_advice(settings)) from error
+    if damages:
+        problem = f"damaged: {'; '.join(damages)}"
+        raise ConfigError(problem, where=where, hint=_store_advice(settings))
+    return f"{settings.store_path.stat().st_size / 1e6:.1f} MB, all read"
+
+
+def _store_advice(settings: Settings) -> str:
+    advice = "stop Lamppost; lamppost restore --store, with a back-up, or lamppost repair"
+    return f"{advice}; {rebuilt_from(settings)}"
 
 
 def _windows(settings: Settings) -> str:
