@@ -15,7 +15,9 @@ from lamppost import log
 from lamppost.clock import ManualClock
 from lamppost.errors import ConfigError
 from lamppost.policy import Policy
+from lamppost.series import SeriesTable
 from lamppost_app.bootstrap import announce, check_configuration
+from lamppost_app.pipeline import Pipeline
 from lamppost_app.settings import HttpSettings, MqttSettings, Settings
 from lamppost_app.sqlite_log import SqliteLog
 
@@ -219,3 +221,10 @@ def test_only_what_changed_is_said_anew(tmp_path: Path, inbox: SqliteLog) -> Non
     kinds = [entry.kind for entry in inbox.read(0, 9)]
 
     assert kinds == [log.POLICY, log.REGISTRATION, log.POLICY, log.POLICY]
+
+
+def test_windows_are_still_found_by_their_former_name() -> None:
+    """A policy of an earlier version may stand in an inbox."""
+    policy = Policy.model_validate({"windows": {"tumbling": {"lengths": ["1min", "1h", "24h"]}}})
+
+    assert len(Pipeline(policy, SeriesTable(), {}).advance(0).aggregates) == 0
