@@ -39,7 +39,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     city = City(10, BEGIN_S)
     messages = [city(number) for number in range(MESSAGES)]
     messages += [*messages[100:150], ("v1/s0000/readings", POISON)]
-    messages.append(City(10, BEGIN_S - 90_000)(0))
+    messages.append(City(10, BEGIN_S - 31 * 86_400)(0))
     fill(folder, messages)
     run_engine(folder)
     inbox, outbox = SqliteLog(folder / "inbox.db"), SqliteLog(folder / "outbox.db")

@@ -107,7 +107,7 @@ def test_readings_and_aggregates_are_written_with_their_names(tmp_path: Path) ->
 
 def test_the_ledger_balances(tmp_path: Path) -> None:
     """Duplicates and what is too old are counted, not lost."""
-    rows = [*minutes(600), "2026-01-31T09:59:00Z,599", "2026-01-31T00:00:00Z,7"]
+    rows = [*minutes(600), "2026-01-31T09:59:00Z,599", "2025-12-31T00:00:00Z,7"]
     run = replay(make_recording(tmp_path, *rows), BARE)
 
     run.write(tmp_path / "out")

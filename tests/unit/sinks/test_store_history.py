@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lamppost import log
 from lamppost.batch import DAY, MONTH
@@ -58,6 +61,29 @@ def test_every_revision_of_an_hour_can_be_asked_for(make_store: MakeStore) -> No
 
     assert found == [(0, NOW, NOW + 5), (1, NOW + 5, NOW + 9), (2, NOW + 9, None)]
     assert store.reader.rows("SELECT revision FROM aggregates") == [{"revision": 2}]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 6)), max_size=4))
+def test_telling_entries_again_in_other_batches_changes_nothing(
+    spans: list[tuple[int, int]],
+) -> None:
+    """After a crash or a restore a store is told again what it has, beside what it has not."""
+    entries = [hourly(seq, at=NOW + seq, revision=seq - 4) for seq in range(4, 10)]
+    said = [(row.seq - 4, row.at, row.at + 1) for row in entries]
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(StoreSettings(path=Path(folder) / "store.duckdb"))
+        store.write(city_entries(NOW)[:3], 3)
+        end = 0
+        for start, size in [*spans, (0, 6)]:
+            # Entries come in order, and none is left out.
+            part = entries[min(start, end) : min(start, end) + size]
+            store.write(part, part[-1].seq)
+            end = max(end, part[-1].seq - 3)
+        found = revisions(store)
+        store.close()
+
+    assert found == [*said[:-1], (*said[-1][:2], None)]
 
 
 @pytest.mark.parametrize(("at", "revision"), [(0, 0), (4, 0), (5, 1), (8, 1), (9, 2), (99, 2)])
