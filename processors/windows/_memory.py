@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lamppost.shelf import Shelf
 from lamppost.state import Snapshot, nested, part
-from lamppost.times import HOUR_NS
+from lamppost.times import DAY_NS, HOUR_NS
 
 from . import _statistics as statistics
 from ._rows import IntArray, RowArray, locate, ordered
@@ -198,8 +198,15 @@ class Memory:
         """Take over a snapshot; return the last instant of what was given up, None of nothing."""
         tables = ((table, part(name, snapshot)) for name, table in self._tables().items())
         # A snapshot of an earlier version lacks what there was not.
-        lost = [run for table, found in tables if found for run in table.restore(found)]
-        return max((run.last for run in lost), default=None)
+        found = [(table, run) for table, parts in tables if parts for run in table.restore(parts)]
+        return max((run.last + self._made_from(table) for table, run in found), default=None)
+
+    def _made_from(self, table: Table) -> int:
+        """Return how long windows made from rows of a table are, days at most: they lack them.
+
+        Months and years go on with what is left, and their coverage says so.
+        """
+        return 0 if table is self.readings else 2 * DAY_NS
 
     def _tables(self) -> dict[str, Table]:
         states = {f"states_{level}": table for level, table in self._states.items()}
