@@ -17,6 +17,7 @@ from lamppost.component import (
     Component,
     Format,
     Kind,
+    LooksBack,
     Observed,
     Settings,
     Stateful,
@@ -115,6 +116,9 @@ class Pipeline:
             self._build("detector", policy.detection, "detection"), series
         )
         self._indices = self._build("index", policy.indices, "indices")
+        for index in self._indices:
+            if isinstance(index, LooksBack):
+                index.look_back(self._aggregator.hours)
         self._rules: dict[str, Alert] = {
             rule_id: self._rule(rule_id, stations) for rule_id in policy.alerts
         }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from lamppost.batch import AggregateBatch, FloatArray, IndexBatch, Int64Array
-from lamppost.component import Settings, register
+from lamppost.component import Hours, Settings, register
 from lamppost.flags import GOOD, SUSPECT
 from lamppost.grouping import Groups
 from lamppost.series import SeriesTable
@@ -22,7 +22,9 @@ from processors._per_series import PerSeries
 from ._breakpoints import Table, Values
 
 DAY_HOURS: Final = 24
+RECENT_HOURS: Final = 2 * DAY_HOURS
 _NEVER: Final = -(2**40)
+_LATEST: Final = 2**40
 
 _CATEGORIES_LOW: Final = (0, 51, 101, 151, 201, 301)
 _CATEGORIES_HIGH: Final = (50, 100, 150, 200, 300, 500)
@@ -104,6 +106,11 @@ class UsAqi:
         self._pollutant = PerSeries(series, numbers, width=1)
         self._kept = (settings.corrected_days + 2) * DAY_HOURS
         self._places, self._state = self._empty()
+        self._hours: Hours | None = None
+
+    def look_back(self, hours: Hours) -> None:
+        """Ask for hours further back than two days here; without it they correct nothing."""
+        self._hours = hours
 
     def update(self, aggregates: AggregateBatch) -> IndexBatch:
         """Take hourly aggregates in and return the index values they lead to."""
@@ -129,19 +136,19 @@ class UsAqi:
         self._places, self._state = self._empty()
         places = self._placed(np.asarray(known, np.int32))
         newest = snapshot["newest"][rows]
-        back = np.arange(min(self._kept, snapshot["mean"].shape[1]))
-        hours = newest[:, None] - back
         self._state["newest"][places] = newest
         for name in ("mean", "revision"):
-            former = snapshot[name][rows[:, None], hours % snapshot[name].shape[1]]
-            self._state[name][places[:, None], hours % self._kept] = former
+            size, former_size = self._state[name].shape[1], snapshot[name].shape[1]
+            hours = newest[:, None] - np.arange(min(size, former_size))
+            former = snapshot[name][rows[:, None], hours % former_size]
+            self._state[name][places[:, None], hours % size] = former
 
     def _empty(self) -> tuple[SeriesState, SeriesState]:
-        """Return where each series has its place, and a ring of hours for each that has one."""
+        """Return where each series has its place, and rings of hours for each that has one."""
         return SeriesState(place=np.int32(-1)), SeriesState(
             series=np.int32(-1),
-            mean=np.full(self._kept, np.nan),
-            revision=np.full(self._kept, -1, np.int32),
+            mean=np.full(RECENT_HOURS, np.nan),
+            revision=np.full(self._kept, -1, np.int16),
             newest=np.int64(_NEVER),
         )
 
@@ -163,6 +170,23 @@ class UsAqi:
         usable &= (hourly.count > 0) & (hourly.coverage >= self._settings.hour_coverage)
         return np.where(usable, hourly.mean, np.nan)
 
+    def _held_means(self, codes: npt.NDArray[np.int32], hours: Int64Array) -> FloatArray:
+        """Return the valid means of hours that are held elsewhere, NaN where there is none."""
+        series, at = np.unique(codes, return_inverse=True)
+        first, end = np.full(len(series), _LATEST), np.full(len(series), _NEVER)
+        np.minimum.at(first, at, hours.min(axis=1))
+        np.maximum.at(end, at, hours.max(axis=1) + 1)
+        held = self._hours(series, first * HOUR_NS, end * HOUR_NS) if self._hours else None
+        if held is None or not len(held):
+            return np.full(hours.shape, np.nan)
+        means = self._valid_means(held)
+        spread = int((end - first).max()) + 1
+        keys = np.searchsorted(series, held.series) * spread + held.start // HOUR_NS
+        keys -= first[np.searchsorted(series, held.series)]
+        wanted = at[:, None] * spread + hours - first[at][:, None]
+        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        return np.where(keys[place] == wanted, means[place], np.nan)
+
     def _take_in(
         self, places: npt.NDArray[np.int32], hour: Int64Array, mean: FloatArray
     ) -> IndexBatch:
@@ -171,17 +195,18 @@ class UsAqi:
         newest = self._state["newest"][places]
         kept = hour > newest - self._kept
         places, hour, mean, newest = places[kept], hour[kept], mean[kept], newest[kept]
-        slot = hour % self._kept
+        slot, recent = hour % RECENT_HOURS, hour > newest - RECENT_HOURS
         former = self._state["mean"][places, slot]
-        self._state["mean"][places, slot] = mean
-        same = (former == mean) | (np.isnan(former) & np.isnan(mean))
+        self._state["mean"][places[recent], slot[recent]] = mean[recent]
+        same = recent & ((former == mean) | (np.isnan(former) & np.isnan(mean)))
         last = hour[:, None] + np.arange(DAY_HOURS)
         published = self._state["revision"][places[:, None], last % self._kept] >= 0
         own = last == hour[:, None]
         # An unchanged mean changes nothing; hours never closed have no value to revise.
         concerned = np.where(published, ~same[:, None], own) & (last <= newest[:, None])
-        # The last day of the memory needs hours that are forgotten.
-        concerned &= last > newest[:, None] - (self._kept - DAY_HOURS)
+        # The mean of an hour further back than a day needs hours that are not held here.
+        known = DAY_HOURS if self._hours is None else self._kept - DAY_HOURS
+        concerned &= last > newest[:, None] - known
         row, step = np.nonzero(concerned)
         return self._values(places[row], last[row, step])
 
@@ -192,16 +217,20 @@ class UsAqi:
         gone = np.minimum(hour - self._state["newest"][places], self._kept)
         row = np.repeat(np.arange(len(hour)), gone)
         back = np.arange(len(row)) - np.repeat(np.cumsum(gone) - gone, gone)
-        slot = (hour[row] - back) % self._kept
-        self._state["mean"][places[row], slot] = np.nan
-        self._state["revision"][places[row], slot] = -1
+        self._state["revision"][places[row], (hour[row] - back) % self._kept] = -1
+        near = back < RECENT_HOURS
+        row, back = row[near], back[near]
+        self._state["mean"][places[row], (hour[row] - back) % RECENT_HOURS] = np.nan
         self._state["newest"][places] = hour
 
     def _values(self, places: npt.NDArray[np.int32], last: Int64Array) -> IndexBatch:
         """Return the index of the days that end with some hours."""
         codes = self._state["series"][places]
         hours = last[:, None] - np.arange(DAY_HOURS)
-        means = self._state["mean"][places[:, None], hours % self._kept]
+        means = self._state["mean"][places[:, None], hours % RECENT_HOURS]
+        far = np.flatnonzero(last <= self._state["newest"][places] - DAY_HOURS)
+        if len(far):
+            means[far] = self._held_means(codes[far], hours[far])
         counted = np.isfinite(means)
         valid = counted.sum(axis=1)
         total = np.where(counted, means, 0.0).sum(axis=1)

@@ -162,6 +162,18 @@ class EventTimeWindows:
         held, rows = self._held(series, time)
         return held, rows["value"].copy()
 
+    def hours(
+        self, series: npt.NDArray[np.int32], start: IntArray, end: IntArray
+    ) -> AggregateBatch:
+        """Return the newest revision of the hours that begin in a span of each series, sorted."""
+        level = len(self._lengths) - 1
+        if self._lengths[level] != HOUR_NS:
+            return AggregateBatch.empty()
+        states = self._memory.states(level).between(series, start, end)
+        period = FixedPeriod(HOUR_NS, HOUR_NS)
+        length = np.full(len(states), HOUR_NS)
+        return self._published(period, states, length, np.empty(0, sketch.ROW))
+
     def oldest(
         self, series: npt.NDArray[np.int32], newest: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:

@@ -85,7 +85,8 @@ def test_a_late_reading_goes_up_to_the_year_and_into_the_index_in_one_step() -> 
     """Every window it is part of is revised once, and so is every value of the index."""
     made = windows()
     index = UsAqi(UsAqiSettings(), SeriesTable([SeriesKey("s", "pm2_5")]))
-    made.add(judged([10.0] * 60 * 24 * 2))
+    index.look_back(made.hours)
+    made.add(judged([10.0] * 60 * 24 * 20))
     index.update(made.advance(BEGIN + 400 * DAY_NS))
     late = BEGIN + 5 * HOUR_NS + 30 * SECOND_NS
     made.add(judged([1000.0], first=late, revision=AMENDED))

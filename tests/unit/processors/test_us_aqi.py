@@ -148,8 +148,10 @@ def test_hours_beyond_memory_are_ignored() -> None:
 
 def test_an_hour_of_last_month_corrects_the_values_of_its_day() -> None:
     """As far back as the windows can be corrected."""
-    us_aqi = index()
-    us_aqi.update(hours([10.0] * 24 * 30))
+    us_aqi, means = index(), [10.0] * 24 * 30
+    us_aqi.look_back(lambda *_: hours(means))
+    us_aqi.update(hours(means))
+    means[30] = 34.0
 
     revised = us_aqi.update(hours([34.0], first=30))
 
