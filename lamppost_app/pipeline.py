@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,11 +34,12 @@ from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
 from lamppost.system_rules import SYSTEM_RULES
 from lamppost.times import format_length
+from lamppost.zones import CityCalendar
 from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
 from processors.detection.stage import DetectionStage
 from processors.quality.stage import QualityStage
-from processors.windows.tumbling import Tumbling
+from processors.windows.event_time import EventTimeWindows
 
 from .components import discover_processing
 from .imported_past import ImportedPast, is_long_past
@@ -74,6 +75,10 @@ def _corrections_last(judged: JudgedBatch) -> JudgedBatch:
     if not corrected.any():
         return judged
     return replace(judged, revision=np.where(corrected, CORRECTED, judged.revision))
+
+
+# Names that policies of an earlier version use; they may still stand in an inbox.
+_RENAMED: Final = {"tumbling": "event_time"}
 
 
 class Pipeline:
@@ -171,17 +176,20 @@ class Pipeline:
             events += self._book.apply(rule_id, spec, self._version, signals, now)
         return events + (self._book.tick(now) if ticked else [])
 
-    def _one_aggregator(self) -> Tumbling:
+    def _one_aggregator(self) -> EventTimeWindows:
         where = "windows"
-        if set(self._policy.windows) != {"tumbling"}:
+        named = {_RENAMED.get(name, name): raw for name, raw in self._policy.windows.items()}
+        if set(named) != {"event_time"}:
             known = ", ".join(registered("aggregator"))
             raise ConfigError(
                 "must name exactly one aggregator", where=where, hint=f"known: {known}"
             )
-        ((name, raw),) = self._policy.windows.items()
+        ((name, raw),) = named.items()
         component = find("aggregator", name, f"{where}.{name}")
         settings = component.parse(raw, f"{where}.{name}")
-        made: Tumbling = component.cls(settings, self._series, self._shelf)
+        made: EventTimeWindows = component.cls(
+            settings, self._series, self._shelf, CityCalendar(self._policy.time.zone)
+        )
         return made
 
     def _build(
@@ -217,7 +225,7 @@ class Pipeline:
             if length not in self._aggregator.lengths:
                 known = ", ".join(map(format_length, self._aggregator.lengths))
                 problem = f"there is no window of {format_length(length)}"
-                hint = f"known: {known} (windows.tumbling.lengths)"
+                hint = f"known: {known} (windows.event_time)"
                 raise ConfigError(problem, where=f"{where}.{key}", hint=hint)
         for key, name in settings.indices_needed().items():
             find("index", name, f"{where}.{key}")
@@ -244,7 +252,7 @@ class Pipeline:
             "imported": (self._past, ""),
             "quality": (self._quality, repr(policy.quality)),
             "detection": (self._detection, repr(policy.detection)),
-            "windows": (self._aggregator, repr(policy.windows)),
+            "windows": (self._aggregator, repr((policy.windows, policy.time.zone))),
             **indices,
             **alerts,
             "book": (self._book, ""),
