@@ -17,7 +17,7 @@ from lamppost import log
 from lamppost.batch import AggregateBatch, JudgedBatch
 from lamppost.frames import arrow_batch, arrow_bytes
 from lamppost.log import Entry
-from lamppost.times import SECOND_NS
+from lamppost.periods import resolution_name
 from lamppost_app.cursors import Cursors
 from lamppost_app.delivery import SinkRunner
 from lamppost_app.sqlite_log import SqliteLog
@@ -263,8 +263,7 @@ def test_the_database_is_compared_point_by_point(
             key = names[row["series"]]
             metric = {"__name__": selector, "station": key.sensor, "quantity": key.quantity}
             if selector == "aggregates_count":
-                lengths = {60: "1min", 900: "15min", 3600: "1h"}
-                metric["window"] = lengths[row["length"] // SECOND_NS]
+                metric["window"] = resolution_name(row["length"], row["calendar"])
             point = {"timestamps": [row[at] // 1_000_000], "values": [row[value]]}
             blocks[selector].append({"metric": metric, **point})
     block = blocks["readings_value"][-1]
