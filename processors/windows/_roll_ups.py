@@ -23,13 +23,14 @@ from lamppost.times import DAY_NS, HOUR_NS
 from . import _sketch as sketch
 from . import _statistics as statistics
 from . import _validity as validity
-from ._due import DueWindows
+from ._due import WINDOW, DueWindows
 from ._frames import Frames
 from ._kinds import Kinds
-from ._rows import IntArray, RowArray, ordered
+from ._rows import IntArray, RowArray, blocks, joined, ordered
 from ._sketches import Sketches
 from ._table import NO_ROWS, Table
 
+_BLOCK: Final = 1_000
 _LONGEST: Final = {MONTH: 32 * DAY_NS, YEAR: 367 * DAY_NS}
 
 
@@ -156,12 +157,17 @@ class RollUp:
 
     def _merged(self, states: RowArray, length: IntArray) -> RowArray:
         """Return the sketches of windows, from those of the shorter ones."""
-        source = self._source.sketches
-        if source is None or not len(states):
+        if self._source.sketches is None:
             return np.empty(0, sketch.ROW)
-        windows = np.zeros(len(states), [("time", "i8"), ("length", "i8"), ("series", "i4")])
+        windows = np.zeros(len(states), WINDOW)
         windows["series"], windows["time"] = states["series"], states["time"]
         windows["length"] = length
+        parts = [
+            self._merged_block(self._source.sketches, part) for part in blocks(windows, _BLOCK)
+        ]
+        return joined(parts, sketch.ROW)
+
+    def _merged_block(self, source: Sketches, windows: RowArray) -> RowArray:
         made = []
         for apart, offset in self._apart(windows):
             rows = source.between(apart["series"], apart["time"], apart["time"] + apart["length"])

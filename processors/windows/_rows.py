@@ -77,6 +77,11 @@ def spread_ranges(starts: IntArray, ends: IntArray) -> IntArray:
     return offsets + np.arange(int(lengths.sum()))
 
 
+def blocks(rows: RowArray, size: int) -> list[RowArray]:
+    """Return rows in pieces, so that what is worked out of each does not fill the memory."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
 def joined(parts: list[RowArray], dtype: np.dtype[Any]) -> RowArray:
     """Return rows in order, an empty array of none."""
     if len(parts) == 1:

@@ -31,12 +31,13 @@ from ._memory import Memory, Reduce, windows_of
 from ._pending import Pending
 from ._publication import Rule, aggregates
 from ._roll_ups import RollUps, Source
-from ._rows import IntArray, RowArray, ordered
+from ._rows import IntArray, RowArray, blocks, joined, ordered
 from ._settings import EventTimeSettings
 from ._sketches import Sketches, quantile_columns
 from ._table import NO_ROWS
 
 _HOLD: Final = 2
+_BLOCK: Final = 1_000
 _SPAN: Final = np.dtype([("time", "i8"), ("length", "i8"), ("series", "i4")])
 
 
@@ -330,6 +331,10 @@ class EventTimeWindows:
 
     def _bins(self, level: int, states: RowArray) -> RowArray:
         """Return the sketches of windows, straight from their readings."""
+        parts = [self._bins_of(level, part) for part in blocks(states, _BLOCK)]
+        return joined(parts, sketch.ROW)
+
+    def _bins_of(self, level: int, states: RowArray) -> RowArray:
         series, start = states["series"], states["time"]
         length = self._lengths[level]
         rows = self._memory.readings.between(series, start, start + length)
