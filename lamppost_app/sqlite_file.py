@@ -288,7 +288,6 @@ class SqliteFile:
                     raise refusal from error
                 raise
 
-
     def _checkpoint(self) -> None:
         """Now and then bring the write-ahead log into the file, so that it begins anew."""
         self._grown += _COMMIT_BYTES

@@ -50,7 +50,7 @@ class EventTimeSettings(Settings):
         description="How far behind its series' newest reading a late one may lie, seconds.",
     )
     memory_mb: float = Field(
-        default=32.0,
+        default=16.0,
         gt=0,
         description="How much of the readings and statistics that can still be corrected stays in "
         "memory, megabytes; the rest lies in files.",
