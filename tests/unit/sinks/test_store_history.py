@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamppost import log
-from lamppost.batch import DAY, MONTH
+from lamppost.batch import DAY, FIXED, MONTH
 from lamppost.log import Entry
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS
-from lamppost_app.portal.queries_data import DataFilter, aggregate_page, window_revisions
+from lamppost_app.portal import queries_api
+from lamppost_app.portal.queries_data import DataFilter
 from sinks.store import Store, StoreSettings
 from sinks.store_retention import RESOLUTIONS, checked_days
 from tests.unit.portal.seeded_city import aggregates, city_entries, columns_body
@@ -44,11 +45,25 @@ def make_store(tmp_path: Path) -> Iterator[MakeStore]:
         store.close()
 
 
-def revisions(store: Store, **changes: int | None) -> list[tuple[int, int, int | None]]:
-    """Return revision, publication and replacement of an hour of the first series."""
-    question: dict[str, int | None] = {"length": HOUR_NS, "start": HOUR, **changes}
-    rows = window_revisions(store.reader, "aq-001", "pm2_5", **question)  # type: ignore[arg-type] # as given
-    return [(row["revision"], row["published"], row["replaced_at"]) for row in rows]
+def revisions(
+    store: Store, *, length: int = HOUR_NS, calendar: int = FIXED, at: int | None = None
+) -> list[tuple[int, int, int | None]]:
+    """Return revision, publication and replacement of a window of the first series.
+
+    With ``at``, only of what was published at that instant and not yet replaced.
+    """
+    rows = queries_api.revisions(
+        store.reader,
+        ("aq-001", "pm2_5", ""),
+        window=(calendar, length),
+        start=HOUR,
+        after=(-1, -1),
+        limit=99,
+    ).to_pylist()
+    found = [(row["revision"], row["published"], row["replaced_at"]) for row in rows]
+    if at is None:
+        return found
+    return [row for row in found if row[1] <= at and (row[2] is None or row[2] > at)]
 
 
 def test_every_revision_of_an_hour_can_be_asked_for(make_store: MakeStore) -> None:
@@ -109,10 +124,15 @@ def test_an_hour_of_the_clock_and_a_day_of_the_city_are_two_windows(make_store: 
 
     assert store.reader.number("SELECT count(*) FROM aggregates") == 2
     assert len(revisions(store, length=DAY_NS)) == 1
-    assert len(revisions(store, length=-DAY)) == 1
-    (row,) = aggregate_page(
-        store.reader, DataFilter("aq-001"), length=-DAY, between=(0, NOW), after=(-1, -1), limit=9
-    )
+    assert len(revisions(store, length=DAY_NS, calendar=DAY)) == 1
+    (row,) = queries_api.aggregate_page(
+        store.reader,
+        DataFilter("aq-001"),
+        window=(DAY, DAY_NS),
+        between=(0, NOW),
+        after=(-1, -1),
+        limit=9,
+    ).to_pylist()
     assert row["mean"] == 99.0
 
 
