@@ -11,7 +11,7 @@ import numpy as np
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.times import HOUR_NS
 
-from ._frames import Frames, RowArray
+from ._frames import Frames, RowArray, ratio
 
 STATE: Final = np.dtype(
     [
@@ -62,6 +62,4 @@ def rises(before: FloatArray, after: FloatArray, wraps_at: Sequence[float]) -> F
 def rates(states: RowArray) -> FloatArray:
     """Return the increase per hour between the first and the last reading; NaN for one reading."""
     elapsed = states["last_at"] - states["first_at"]
-    found = np.full(len(states), np.nan)
-    np.divide(states["increase"], elapsed / HOUR_NS, out=found, where=elapsed > 0)
-    return found
+    return ratio(states["increase"], elapsed / HOUR_NS)

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import FloatArray
 
-from ._frames import Frames, RowArray
+from ._frames import Frames, RowArray, ratio
 
 STATE: Final = np.dtype([("vectors", "i8"), ("sine", "f8"), ("cosine", "f8")])
 """Sums of the unit vectors of directions; calm leaves all of it 0."""
@@ -31,16 +31,13 @@ def lift(degrees: FloatArray, calm: npt.NDArray[np.bool_]) -> RowArray:
 
 def merge(frames: Frames, states: RowArray) -> RowArray:
     """Return the state of each group of states."""
-    merged = np.empty(len(frames.begins), STATE)
-    for name in STATE.names or ():
-        merged[name] = frames.sums(states[name])
-    return merged
+    return frames.totals(states)
 
 
 def resultants(states: RowArray) -> FloatArray:
     """Return the length of the mean vector, 0 to 1: 1 when all directions are the same."""
     length = np.hypot(states["sine"], states["cosine"])
-    return np.minimum(_per_count(length, states), 1.0)
+    return np.minimum(ratio(length, states["vectors"]), 1.0)
 
 
 def means(states: RowArray, min_resultant: float) -> FloatArray:
@@ -59,9 +56,3 @@ def deviations(states: RowArray) -> FloatArray:
     spread = np.sqrt(1.0 - resultants(states) ** 2)
     sigma = np.degrees(np.arcsin(spread) * (1.0 + _YAMARTINO * spread**3))
     return np.where(states["vectors"] > 1, sigma, np.nan)
-
-
-def _per_count(total: npt.NDArray[Any], states: RowArray) -> FloatArray:
-    found = np.full(len(states), np.nan)
-    np.divide(total, states["vectors"], out=found, where=states["vectors"] > 0)
-    return found

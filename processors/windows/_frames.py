@@ -49,6 +49,13 @@ class Frames(NamedTuple):
         summed: npt.NDArray[Any] = np.add.reduceat(column, self.begins)
         return summed
 
+    def totals(self, states: RowArray) -> RowArray:
+        """Return the state of each group of states whose fields are all sums."""
+        totals = np.empty(len(self.begins), states.dtype)
+        for name in states.dtype.names or ():
+            totals[name] = self.sums(states[name])
+        return totals
+
     def between(self, pairs: npt.NDArray[Any]) -> FloatArray:
         """Return the sum over each group of what lies between each row and the next of the group.
 
@@ -58,3 +65,10 @@ class Frames(NamedTuple):
         inside = np.zeros(len(self.group))
         inside[1:] = np.where(self.group[1:] == self.group[:-1], pairs, 0.0)
         return self.sums(inside)
+
+
+def ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> FloatArray:
+    """Return quotients, NaN where there is nothing to divide by."""
+    found = np.full(len(above), np.nan)
+    np.divide(above, below, out=found, where=below > 0)
+    return found

@@ -15,6 +15,7 @@ from lamppost.periods import FixedPeriod, Period
 from lamppost.times import HOUR_NS
 
 from . import _validity as validity
+from ._frames import ratio
 from ._kinds import Kind, Kinds
 from ._rows import IntArray, RowArray
 
@@ -100,10 +101,7 @@ def aggregates(
 
 
 def _deviation(states: RowArray) -> FloatArray:
-    squared = np.full(len(states), np.nan)
-    count = states["count"]
-    np.divide(states["squares"], count - 1, out=squared, where=count > 1)
-    deviation: FloatArray = np.sqrt(squared)
+    deviation: FloatArray = np.sqrt(ratio(states["squares"], states["count"] - 1))
     return deviation
 
 

@@ -7,14 +7,13 @@ passed and enters neither.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lamppost.batch import FloatArray
 
-from ._frames import Frames, RowArray
+from ._frames import Frames, RowArray, ratio
 
 STATE: Final = np.dtype(
     [("passed", "i8"), ("slowness", "f8"), ("volume", "f8"), ("distance", "f8")]
@@ -36,23 +35,14 @@ def lift(speed: FloatArray, volume: FloatArray) -> RowArray:
 
 def merge(frames: Frames, states: RowArray) -> RowArray:
     """Return the state of each group of states."""
-    merged = np.empty(len(frames.begins), STATE)
-    for name in STATE.names or ():
-        merged[name] = frames.sums(states[name])
-    return merged
+    return frames.totals(states)
 
 
 def harmonic(states: RowArray) -> FloatArray:
     """Return the space-mean speed: as many speeds over the sum of their reciprocals."""
-    return _ratio(states["passed"], states["slowness"])
+    return ratio(states["passed"], states["slowness"])
 
 
 def volume_weighted(states: RowArray) -> FloatArray:
     """Return the mean in which each speed counts as often as vehicles had it."""
-    return _ratio(states["distance"], states["volume"])
-
-
-def _ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> FloatArray:
-    found = np.full(len(above), np.nan)
-    np.divide(above, below, out=found, where=below > 0)
-    return found
+    return ratio(states["distance"], states["volume"])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lamppost.batch import Int64Array
 from lamppost.flags import SUSPECT
 
-from ._frames import BoolArray, Frames, RowArray
+from ._frames import BoolArray, Frames, RowArray, ratio
 from ._kinds import EXTRA, Kinds
 
 # Aligned: numpy reads a field across rows several times as fast.
@@ -93,7 +93,7 @@ def of_readings(rows: RowArray, length_ns: int, included: BoolArray, kinds: Kind
     begins = frames.begins
     states["count"] = np.add.reduceat(enters.astype(np.int64), begins)
     states["total"] = np.add.reduceat(value, begins)
-    states["mean"] = _divide(states["total"], states["count"])
+    states["mean"] = ratio(states["total"], states["count"])
     spread = np.where(enters, value - states["mean"][frames.group], 0.0)
     states["squares"] = np.add.reduceat(spread * spread, begins)
     states["low"] = np.minimum.reduceat(np.where(enters, value, np.inf), begins)
@@ -131,7 +131,7 @@ def merged(rows: RowArray, start: Int64Array, kinds: Kinds) -> RowArray:
     begins = frames.begins
     for name in ("count", "total", "cover", "suspect", "excluded", "hours", "values"):
         states[name] = np.add.reduceat(rows[name], begins)
-    states["mean"] = _divide(states["total"], states["count"])
+    states["mean"] = ratio(states["total"], states["count"])
     enters = rows["count"] > 0
     mean = np.where(enters, rows["mean"], 0.0)
     shift = mean - np.where(enters, states["mean"][frames.group], 0.0)
@@ -172,9 +172,3 @@ def _frames(series: npt.NDArray[Any], start: Int64Array) -> tuple[Frames, RowArr
     states["series"], states["time"] = series[begins], start[begins]
     states["first"] = states["last"] = np.nan
     return Frames(np.cumsum(new) - 1, begins), states
-
-
-def _divide(total: npt.NDArray[Any], count: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    mean = np.full(len(total), np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
-    return mean
