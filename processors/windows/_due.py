@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ._rows import IntArray, RowArray, joined, ordered
+from ._rows import IntArray, RowArray, joined, ordered, picked
 
 WINDOW: Final = np.dtype([("time", "i8"), ("length", "i8"), ("series", "i4")], align=True)
 """A window of a series, by its start and length."""
@@ -50,12 +50,11 @@ class DueWindows:
             return np.empty(0, WINDOW)
         rows = self.rows()
         is_due = rows["time"] + rows["length"] <= clock[rows["series"]]
-        stay = rows[~is_due]
+        stay = picked(rows, ~is_due)
         self._parts, self._size = [], 0
         self._earliest[:] = _NOTHING
         self._take_in(stay, known)
-        taken: RowArray = rows[is_due]
-        return taken
+        return picked(rows, is_due)
 
     def rows(self) -> RowArray:
         """Return all windows, sorted, each once."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ._rows import IntArray, RowArray, locate, ordered
+from ._rows import IntArray, RowArray, locate, ordered, picked, whole
 
 _NOTHING: Final = np.iinfo(np.int64).max
 _GONE: Final = -1
@@ -25,7 +25,7 @@ class Pending:
         """Start empty, with the length of the windows."""
         self._length = length_ns
         self._rows = np.empty(0, dtype)
-        self._codes = np.empty(0, np.int64)
+        self._codes = np.empty(0, np.int32)
         self._size = 0
         self._left = 0
         self._earliest = np.empty(0, np.int64)
@@ -34,7 +34,7 @@ class Pending:
         """Take in rows; a later version of an instant replaces the former."""
         self._grow(len(rows), series_count)
         end = self._size + len(rows)
-        self._rows[self._size : end] = rows
+        whole(self._rows)[self._size : end] = whole(rows)
         self._codes[self._size : end] = rows["series"]
         self._size = end
         self._left += len(rows)
@@ -48,14 +48,16 @@ class Pending:
         due[:known] = self._earliest[:known] <= latest[:known]
         if not due.any():
             return self._rows[:0]
-        near = np.flatnonzero(due[self._codes[: self._size]])
-        series, starts = self._codes[near], self._starts(self._rows["time"][near])
-        is_due = starts <= latest[series]
+        near = np.flatnonzero(due.take(self._codes[: self._size]))
+        series, starts = self._codes.take(near), self._starts(self._rows["time"].take(near))
+        is_due = starts <= latest.take(series)
         self._earliest[:known][due[:known]] = _NOTHING
-        stay = ~is_due
-        np.minimum.at(self._earliest, series[stay], starts[stay])
-        taken = near[is_due]
-        rows: RowArray = self._rows[taken]
+        taken = near
+        if not is_due.all():
+            stay = ~is_due
+            np.minimum.at(self._earliest, series[stay], starts[stay])
+            taken = near[is_due]
+        rows = self._rows.take(taken)
         self._codes[taken] = _GONE
         self._left -= len(taken)
         if not self._left:
@@ -74,9 +76,9 @@ class Pending:
         near = np.flatnonzero(asked[self._codes[: self._size]])
         instants = self._rows["time"][near]
         near = near[(instants >= time.min()) & (instants <= time.max())]
-        rows = ordered(self._rows[near])
+        rows = ordered(self._rows.take(near))
         there, at = locate(rows, series, time)
-        found[there] = rows[at[there]]
+        whole(found)[there] = whole(rows)[at[there]]
         return there, found
 
     def clear(self) -> None:
@@ -86,8 +88,7 @@ class Pending:
 
     def rows(self) -> RowArray:
         """Return all rows in order of arrival."""
-        rows: RowArray = self._rows[: self._size][self._codes[: self._size] != _GONE]
-        return rows
+        return picked(self._rows[: self._size], self._codes[: self._size] != _GONE)
 
     def _starts(self, time: IntArray) -> IntArray:
         return time // self._length * self._length
@@ -104,7 +105,7 @@ class Pending:
         # Twice to four times what is needed: moved seldom, and given back after a flood.
         if not 2 * needed <= len(self._rows) <= 8 * needed:
             self._rows = np.empty(max(4 * needed, 64), self._rows.dtype)
-            self._codes = np.empty(len(self._rows), np.int64)
-        self._rows[: len(rows)] = rows
+            self._codes = np.empty(len(self._rows), np.int32)
+        whole(self._rows)[: len(rows)] = whole(rows)
         self._codes[: len(rows)] = rows["series"]
         self._size = len(rows)

@@ -26,7 +26,7 @@ from . import _validity as validity
 from ._due import WINDOW, DueWindows
 from ._frames import Frames
 from ._kinds import Kinds
-from ._rows import IntArray, RowArray, blocks, joined, ordered
+from ._rows import IntArray, RowArray, blocks, joined, ordered, picked
 from ._sketches import Sketches
 from ._table import NO_ROWS, Table
 
@@ -114,15 +114,15 @@ class RollUp:
                 self.period, np.empty(0, statistics.STATE), nothing, np.empty(0, sketch.ROW)
             )
         made = [self._made(part, step, at_least) for part, step in self._apart(due)]
-        states = ordered(np.concatenate([np.empty(0, statistics.STATE), *made]))
+        states = ordered(joined(made, statistics.STATE))
         held, former = self.states.find(states["series"], states["time"])
         states["revision"] = np.where(held, former["revision"] + 1, 0)
         new = ~held | statistics.differs(states, former)
-        states, held = states[new], held[new]
+        states, held = picked(states, new), held[new]
         length = self.period.lengths(states["time"])
         bins = self._merged(states, length)
         self.states.insert(states)
-        self.sketches.insert(bins, states[held])
+        self.sketches.insert(bins, picked(states, held))
         return Closed(self.period, states, length, bins)
 
     def _apart(self, due: RowArray) -> Iterator[tuple[RowArray, int]]:
@@ -133,7 +133,7 @@ class RollUp:
         step = self.period.step_ns
         place = due["time"] // step % self.period.hops
         for number in range(self.period.hops):
-            yield due[place == number], number * step
+            yield picked(due, place == number), number * step
 
     def _starts(self, time: IntArray, offset: int) -> IntArray:
         if isinstance(self.period, CalendarPeriod):
@@ -173,10 +173,11 @@ class RollUp:
             rows = source.between(apart["series"], apart["time"], apart["time"] + apart["length"])
             rows["time"] = self._starts(rows["time"], offset)
             made.append(sketch.merged(rows))
-        together = np.concatenate(made)
+        together = joined(made, sketch.ROW)
         if len(made) == 1:
             return together
-        return together[np.lexsort((together["code"], together["time"], together["series"]))]
+        order = np.lexsort((together["code"], together["time"], together["series"]))
+        return together.take(order)
 
     def expire(self, oldest: IntArray, reach_ns: int) -> None:
         """Forget what no correction can need any more.

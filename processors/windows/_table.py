@@ -14,7 +14,17 @@ from lamppost.shelf import Shelf
 from lamppost.state import Snapshot
 from lamppost.times import DAY_NS
 
-from ._rows import IntArray, RowArray, joined, locate, lower_bound, ordered, spread_ranges
+from ._rows import (
+    IntArray,
+    RowArray,
+    joined,
+    locate,
+    lower_bound,
+    ordered,
+    picked,
+    spread_ranges,
+    whole,
+)
 
 NO_ROWS: Final = np.iinfo(np.int64).max
 
@@ -108,8 +118,7 @@ class Table:
     def _cut(self, run: Run, series: npt.NDArray[Any], start: IntArray, end: IntArray) -> RowArray:
         rows = self._rows(run)
         low, high = lower_bound(rows, series, start), lower_bound(rows, series, end)
-        cut: RowArray = rows[spread_ranges(low, high)]
-        return cut
+        return rows.take(spread_ranges(low, high))
 
     def find(
         self, series: npt.NDArray[Any], time: IntArray
@@ -125,7 +134,7 @@ class Table:
                 rows = self._rows(run)
                 there, at = locate(rows, series[asked], time[asked])
                 held[asked[there]] = True
-                found[asked[there]] = rows[at[there]]
+                whole(found)[asked[there]] = whole(rows)[at[there]]
         return held, found
 
     def expire(self, reach: IntArray) -> None:
@@ -149,7 +158,7 @@ class Table:
         kept = rows["time"] >= reach[rows["series"]]
         if kept.all():
             return run
-        return Run.of(rows[kept]) if kept.any() else None
+        return Run.of(picked(rows, kept)) if kept.any() else None
 
     def _thinned(self, run: Run, reach: IntArray, first: int, usual: int) -> Run | None:
         if run.last < first:
@@ -254,7 +263,7 @@ def _by_day(rows: RowArray) -> Iterator[Run]:
         yield Run.of(rows)
         return
     for first, last in itertools.pairwise(edges):
-        yield Run.of(rows[(day >= first) & (day < last)])
+        yield Run.of(picked(rows, (day >= first) & (day < last)))
 
 
 def _small_neighbours(runs: list[Run], row_bytes: int) -> Iterator[tuple[int, int]]:
