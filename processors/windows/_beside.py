@@ -13,7 +13,8 @@ from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState
 
 from ._frames import BoolArray, RowArray
-from ._rows import IntArray, locate, ordered, picked, whole
+from ._places import Places
+from ._rows import IntArray, ordered, picked, whole
 
 PARTNERS: Final = {"speed": ("vehicle_count", "flow"), "wind_direction": ("wind_speed",)}
 """Quantities of the same sensor, qualifiers and instant that a reading is seen beside; of several
@@ -65,7 +66,7 @@ class Beside:
         """Return the rows held that partners in a batch change, with what they are beside now."""
         series = self._state["owner"][partners["series"]]
         held, former = find(series, partners["time"])
-        in_batch, _ = locate(batch, series, partners["time"])
+        in_batch, _ = Places.of(batch).locate(batch, series, partners["time"])
         former = picked(former, held & ~in_batch)
         beside = self._values(former, batch, find).astype(np.float32)
         same = (beside == former["beside"]) | (np.isnan(beside) & np.isnan(former["beside"]))
@@ -85,7 +86,7 @@ class Beside:
     def _look_up(
         self, series: npt.NDArray[np.int32], time: IntArray, batch: RowArray, find: Find
     ) -> npt.NDArray[np.float64]:
-        there, at = locate(batch, series, time)
+        there, at = Places.of(batch).locate(batch, series, time)
         found = batch.take(at) if len(batch) else np.zeros(len(series), batch.dtype)
         elsewhere = np.flatnonzero(~there)
         held, rows = find(series[elsewhere], time[elsewhere])

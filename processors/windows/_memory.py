@@ -14,7 +14,8 @@ from lamppost.state import Snapshot, nested, part
 from lamppost.times import DAY_NS, HOUR_NS
 
 from . import _statistics as statistics
-from ._rows import IntArray, RowArray, locate, ordered, picked, whole
+from ._places import Places
+from ._rows import IntArray, RowArray, ordered, picked, whole
 from ._table import NO_ROWS, Table
 
 _REVISION: Final = np.dtype([("time", "i8"), ("series", "i4"), ("revision", "i4")])
@@ -115,7 +116,7 @@ class Memory:
         series, start = states["series"], states["time"]
         if self.is_kept(level):
             return self._states[level].find(series, start)
-        held, at = locate(before, series, start)
+        held, at = Places.of(before).locate(before, series, start)
         rows = np.zeros(len(states), statistics.STATE)
         whole(rows)[held] = whole(before)[at[held]]
         rows["revision"] = self._revisions[level].find(series, start)[1]["revision"]

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ._rows import IntArray, RowArray, locate, ordered, picked, whole
+from ._places import Places
+from ._rows import IntArray, RowArray, ordered, picked, whole
 
 _NOTHING: Final = np.iinfo(np.int64).max
 _GONE: Final = -1
@@ -49,7 +50,7 @@ class Pending:
         if not due.any():
             return self._rows[:0]
         near = np.flatnonzero(due.take(self._codes[: self._size]))
-        series, starts = self._codes.take(near), self._starts(self._rows["time"].take(near))
+        series, starts = self._codes.take(near), self._starts(self._rows["time"][near])
         is_due = starts <= latest.take(series)
         self._earliest[:known][due[:known]] = _NOTHING
         taken = near
@@ -77,7 +78,7 @@ class Pending:
         instants = self._rows["time"][near]
         near = near[(instants >= time.min()) & (instants <= time.max())]
         rows = ordered(self._rows.take(near))
-        there, at = locate(rows, series, time)
+        there, at = Places.of(rows).locate(rows, series, time)
         whole(found)[there] = whole(rows)[at[there]]
         return there, found
 

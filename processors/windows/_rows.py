@@ -57,36 +57,6 @@ def ordered(rows: RowArray, *, inherit: Sequence[str] = ()) -> RowArray:
     return newest
 
 
-def lower_bound(rows: RowArray, series: npt.NDArray[Any], time: IntArray) -> IntArray:
-    """Return the first position in sorted rows at or after each pair of series and instant."""
-    low = np.zeros(len(series), np.int64)
-    if not len(rows):
-        return low
-    high = np.full(len(series), len(rows))
-    codes, instants = rows["series"], rows["time"]
-    for _ in range(len(rows).bit_length()):
-        middle = (low + high) >> 1
-        at = np.minimum(middle, len(rows) - 1)
-        code = codes[at]
-        before = (code < series) | ((code == series) & (instants[at] < time))
-        before &= low < high
-        low = np.where(before, middle + 1, low)
-        high = np.where(before, high, middle)
-    return low
-
-
-def locate(
-    rows: RowArray, series: npt.NDArray[Any], time: IntArray
-) -> tuple[npt.NDArray[np.bool_], IntArray]:
-    """Return which pairs of series and instant are in sorted rows, and where (0 if not)."""
-    at = lower_bound(rows, series, time)
-    inside = np.flatnonzero(at < len(rows))
-    hit = at[inside]
-    found = np.zeros(len(series), np.bool_)
-    found[inside] = (rows["series"][hit] == series[inside]) & (rows["time"][hit] == time[inside])
-    return found, np.where(found, at, 0)
-
-
 def spread_ranges(starts: IntArray, ends: IntArray) -> IntArray:
     """Return every position of half-open ranges, range after range."""
     lengths = ends - starts

@@ -14,7 +14,8 @@ from lamppost.shelf import Shelf
 
 from . import _sketch as sketch
 from ._frames import Frames
-from ._rows import IntArray, RowArray, joined, locate, ordered, picked
+from ._places import Places
+from ._rows import IntArray, RowArray, joined, ordered, picked
 from ._table import Table
 
 _KEPT: Final = np.dtype([("time", "i8"), ("series", "i4"), ("count", "i4")])
@@ -87,7 +88,7 @@ def positions(windows: RowArray, rows: RowArray) -> IntArray:
     new = np.ones(len(rows), np.bool_)
     new[1:] = (rows["series"][1:] != rows["series"][:-1]) | (rows["time"][1:] != rows["time"][:-1])
     keys = picked(rows, new)
-    _, at = locate(windows, keys["series"], keys["time"])
+    _, at = Places.of(windows).locate(windows, keys["series"], keys["time"])
     found: IntArray = at[np.cumsum(new) - 1]
     return found
 
