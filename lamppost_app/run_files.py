@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections import OrderedDict
 from collections.abc import Collection
@@ -103,7 +104,9 @@ class RunFiles:
             self._layouts[name] = (found.dtype, int(found.offset), len(found))
             return np.asarray(found)
         dtype, offset, count = self._layouts[name]
-        return np.asarray(np.memmap(path, dtype, "r", offset, (count,)))
+        with path.open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return np.frombuffer(content, dtype, count, offset)
 
     def examine(self, names: Collection[str], *, thoroughly: bool) -> list[str]:
         """Return what is wrong with files, one sentence each.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -22,41 +23,48 @@ class Pending:
     the rows of those that are due; the others are passed over by their code alone.
     """
 
-    def __init__(self, dtype: np.dtype[Any], length_ns: int) -> None:
-        """Start empty, with the length of the windows."""
-        self._length = length_ns
+    def __init__(self, dtype: np.dtype[Any], ends_of: Callable[[RowArray], IntArray]) -> None:
+        """Start empty, with what tells the end of the window of each row."""
+        self._ends_of = ends_of
         self._rows = np.empty(0, dtype)
         self._codes = np.empty(0, np.int32)
+        self._ends = np.empty(0, np.int64)
         self._size = 0
         self._left = 0
         self._earliest = np.empty(0, np.int64)
 
+    def __len__(self) -> int:
+        """Return how many rows wait."""
+        return self._left
+
     def add(self, rows: RowArray, series_count: int) -> None:
         """Take in rows; a later version of an instant replaces the former."""
+        if not len(rows):
+            return
         self._grow(len(rows), series_count)
         end = self._size + len(rows)
         whole(self._rows)[self._size : end] = whole(rows)
-        self._codes[self._size : end] = rows["series"]
+        codes, ends = self._codes[self._size : end], self._ends[self._size : end]
+        codes[:], ends[:] = rows["series"], self._ends_of(rows)
         self._size = end
         self._left += len(rows)
-        np.minimum.at(self._earliest, rows["series"], self._starts(rows["time"]))
+        np.minimum.at(self._earliest, codes, ends)
 
     def take(self, clock: IntArray) -> RowArray:
         """Take out, in order of arrival, the rows of windows that end by their series' clock."""
         known = min(len(self._earliest), len(clock))
-        latest = clock - self._length
         due = np.zeros(known + 1, np.bool_)  # the last one answers for rows that are gone
-        due[:known] = self._earliest[:known] <= latest[:known]
+        np.less_equal(self._earliest[:known], clock[:known], out=due[:known])
         if not due.any():
             return self._rows[:0]
         near = np.flatnonzero(due.take(self._codes[: self._size]))
-        series, starts = self._codes.take(near), self._starts(self._rows["time"][near])
-        is_due = starts <= latest.take(series)
+        series, ends = self._codes.take(near), self._ends.take(near)
+        is_due = ends <= clock.take(series)
         self._earliest[:known][due[:known]] = _NOTHING
         taken = near
         if not is_due.all():
             stay = ~is_due
-            np.minimum.at(self._earliest, series[stay], starts[stay])
+            np.minimum.at(self._earliest, series[stay], ends[stay])
             taken = near[is_due]
         rows = self._rows.take(taken)
         self._codes[taken] = _GONE
@@ -74,7 +82,7 @@ class Pending:
             return np.zeros(len(series), np.bool_), found
         asked = np.zeros(max(len(self._earliest), int(series.max()) + 1) + 1, np.bool_)
         asked[series] = True
-        near = np.flatnonzero(asked[self._codes[: self._size]])
+        near = np.flatnonzero(asked.take(self._codes[: self._size]))
         instants = self._rows["time"][near]
         near = near[(instants >= time.min()) & (instants <= time.max())]
         rows = ordered(self._rows.take(near))
@@ -82,17 +90,15 @@ class Pending:
         whole(found)[there] = whole(rows)[at[there]]
         return there, found
 
-    def clear(self) -> None:
-        """Forget everything."""
+    def restore(self, rows: RowArray, series_count: int) -> None:
+        """Take over what :meth:`rows` returned in place of what is here."""
         self._size = self._left = 0
         self._earliest[:] = _NOTHING
+        self.add(rows.astype(self._rows.dtype), series_count)
 
     def rows(self) -> RowArray:
         """Return all rows in order of arrival."""
         return picked(self._rows[: self._size], self._codes[: self._size] != _GONE)
-
-    def _starts(self, time: IntArray) -> IntArray:
-        return time // self._length * self._length
 
     def _grow(self, more: int, series_count: int) -> None:
         if series_count > len(self._earliest):
@@ -107,6 +113,8 @@ class Pending:
         if not 2 * needed <= len(self._rows) <= 8 * needed:
             self._rows = np.empty(max(4 * needed, 64), self._rows.dtype)
             self._codes = np.empty(len(self._rows), np.int32)
+            self._ends = np.empty(len(self._rows), np.int64)
         whole(self._rows)[: len(rows)] = whole(rows)
         self._codes[: len(rows)] = rows["series"]
+        self._ends[: len(rows)] = self._ends_of(rows)
         self._size = len(rows)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from ._rows import BoolArray, IntArray, RowArray, spread_ranges
 
 _SCANNED: Final = 8_192
+
+Between = Callable[[npt.NDArray[Any], IntArray, IntArray], RowArray]
 
 
 class Places(NamedTuple):
@@ -37,13 +40,17 @@ class Places(NamedTuple):
         self, rows: RowArray, series: npt.NDArray[Any], start: IntArray, end: IntArray
     ) -> RowArray:
         """Return the rows of each series in its half-open span of time, span after span."""
+        return rows.take(spread_ranges(*self.ranges(rows, series, start, end)))
+
+    def ranges(
+        self, rows: RowArray, series: npt.NDArray[Any], start: IntArray, end: IntArray
+    ) -> tuple[IntArray, IntArray]:
+        """Return where the rows of each series in its half-open span of time begin and end."""
         low, high = self._spans(series)
         if not high.any():
-            return rows[:0]
+            return low, high
         instants = rows["time"]
-        return rows.take(
-            spread_ranges(_bound(instants, low, high, start), _bound(instants, low, high, end))
-        )
+        return _bound(instants, low, high, start), _bound(instants, low, high, end)
 
     def locate(
         self, rows: RowArray, series: npt.NDArray[Any], time: IntArray
@@ -69,6 +76,25 @@ class Places(NamedTuple):
         there = self.codes.take(at) == series
         low = np.where(there, self.edges.take(at), 0).astype(np.int64)
         return low, np.where(there, self.edges.take(at + 1), 0).astype(np.int64)
+
+
+def inside(windows: RowArray, between: Between) -> tuple[RowArray, IntArray]:
+    """Return the rows of windows, window after window, and the place of the window of each.
+
+    Args:
+        windows: sorted by series and start; they may overlap, but none lies in another.
+        between: returns the sorted rows of series in spans of time that do not overlap.
+    """
+    series, start = windows["series"], windows["time"]
+    end = start + windows["length"]
+    apart = np.ones(len(windows), np.bool_)
+    apart[1:] = (series[1:] != series[:-1]) | (start[1:] >= end[:-1])
+    first = np.flatnonzero(apart)
+    last = np.append(first[1:], len(windows)) - 1
+    rows = between(series[first], start[first], end[last])
+    low, high = Places.of(rows).ranges(rows, series, start, end)
+    window = np.repeat(np.arange(len(windows)), high - low)
+    return (rows if apart.all() else rows.take(spread_ranges(low, high))), window
 
 
 def _bound(instants: IntArray, low: IntArray, high: IntArray, time: IntArray) -> IntArray:

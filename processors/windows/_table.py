@@ -20,7 +20,7 @@ from ._rows import IntArray, RowArray, joined, ordered, picked, whole
 
 NO_ROWS: Final = np.iinfo(np.int64).max
 
-_FAN_IN: Final = 64
+_FAN_IN: Final = 16
 _FILES_TO_MERGE: Final = 8
 _LARGEST_FILE: Final = 16_000_000
 _SMALLEST_FILE: Final = 1_000_000

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
@@ -79,8 +80,8 @@ class EventTimeWindows:
         self._cadence = Cadence(round(settings.default_period_s * SECOND_NS))
         self._clocks = SeriesClocks(round(settings.allowed_lateness_s * SECOND_NS))
         self._pending = [
-            Pending(statistics.STATE if level else statistics.RAW, length)
-            for level, length in enumerate(self._lengths)
+            Pending(statistics.STATE if level else statistics.RAW, partial(self._ends, level))
+            for level in range(len(self._lengths))
         ]
         bound = round(settings.memory_mb * 1_000_000)
         self._rule = Rule(settings.min_coverage, settings.valid_hours)
@@ -450,10 +451,7 @@ class EventTimeWindows:
             self._clocks.forget((lost // longest + 1) * longest)
         self._roll_ups.restore(part("roll_ups", snapshot), self._clocks["watermark"])
         for level, found in enumerate(self._pending):
-            found.clear()
-            dtype = statistics.STATE if level else statistics.RAW
-            rows = snapshot[f"pending_{level}"].astype(dtype)
-            found.add(rows, len(self._clocks["newest"]))
+            found.restore(snapshot[f"pending_{level}"], len(self._clocks["newest"]))
 
 
 class _Change(NamedTuple):
