@@ -14,6 +14,7 @@ from ._rows import IntArray, RowArray, ordered, picked, whole
 
 _NOTHING: Final = np.iinfo(np.int64).max
 _GONE: Final = -1
+_PIECE: Final = 8_192
 
 
 class Pending:
@@ -107,14 +108,18 @@ class Pending:
             self._earliest = grown
         if self._size + more <= len(self._rows):
             return
-        rows = self.rows()
-        needed = len(rows) + more
-        # Twice to four times what is needed: moved seldom, and given back after a flood.
-        if not 2 * needed <= len(self._rows) <= 8 * needed:
-            self._rows = np.empty(max(4 * needed, 64), self._rows.dtype)
-            self._codes = np.empty(len(self._rows), np.int32)
-            self._ends = np.empty(len(self._rows), np.int64)
-        whole(self._rows)[: len(rows)] = whole(rows)
-        self._codes[: len(rows)] = rows["series"]
-        self._ends[: len(rows)] = self._ends_of(rows)
-        self._size = len(rows)
+        kept = np.flatnonzero(self._codes[: self._size] != _GONE)
+        columns = (whole(self._rows), self._codes, self._ends)
+        needed, room = len(kept) + more, len(self._rows)
+        # Room for half as much again to four times as much: moved seldom, given back after a flood.
+        if not 3 * needed <= 2 * room <= 8 * needed:
+            room = max(2 * needed, 64)
+            self._rows = np.empty(room, self._rows.dtype)
+            self._codes, self._ends = np.empty(room, np.int32), np.empty(room, np.int64)
+        moved = (whole(self._rows), self._codes, self._ends)
+        # Piece by piece, towards the front: there is never a second copy of all.
+        for start in range(0, len(kept), _PIECE):
+            places = kept[start : start + _PIECE]
+            for former, column in zip(columns, moved, strict=True):
+                column[start : start + len(places)] = former.take(places)
+        self._size = len(kept)
