@@ -32,15 +32,31 @@ class Frames(NamedTuple):
         np.not_equal(group[1:], group[:-1], out=new[1:])
         return cls(group, np.flatnonzero(new))
 
+    @classmethod
+    def beginning(cls, new: BoolArray) -> Frames:
+        """Take where a row begins a group; they are numbered from 0."""
+        begins = np.flatnonzero(new)
+        if len(begins) == len(new):
+            return cls(begins, begins)
+        return cls(np.repeat(np.arange(len(begins)), np.diff(begins, append=len(new))), begins)
+
     @property
     def numbers(self) -> Int64Array:
         """The number of each group that has rows."""
-        return self.group[self.begins]
+        return self.firsts(self.group)
 
     @property
     def ends(self) -> Int64Array:
         """Position of the last row of each group."""
         return np.append(self.begins[1:], len(self.group))[: len(self.begins)] - 1
+
+    def firsts(self, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return what stands in the first row of each group."""
+        return column if self._each_alone else column[self.begins]
+
+    def lasts(self, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return what stands in the last row of each group."""
+        return column if self._each_alone else column[self.ends]
 
     @property
     def sizes(self) -> Int64Array:

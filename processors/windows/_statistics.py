@@ -112,9 +112,9 @@ def of_readings(rows: RowArray, length_ns: int, included: BoolArray, kinds: Kind
     if not all_enter:
         states["excluded"] = frames.sums((~enters).astype(np.int32))
         kept, inside = picked(rows, enters), Frames.of(frames.group[enters])
-    for end, at in (("first", inside.begins), ("last", inside.ends)):
-        inside.put(states[end], kept["value"][at])
-        inside.put(states[f"{end}_at"], kept["time"][at])
+    for end, of_group in (("first", inside.firsts), ("last", inside.lasts)):
+        inside.put(states[end], of_group(kept["value"]))
+        inside.put(states[f"{end}_at"], of_group(kept["time"]))
     kinds.lift(kept, inside, states)
     return states
 
@@ -149,9 +149,9 @@ def merged(rows: RowArray, start: Int64Array, kinds: Kinds) -> RowArray:
     kept, inside = rows, frames
     if not all_enter:
         kept, inside = picked(rows, enters), Frames.of(frames.group[enters])
-    for end, at in (("first", inside.begins), ("last", inside.ends)):
-        inside.put(states[end], kept[end][at])
-        inside.put(states[f"{end}_at"], kept[f"{end}_at"][at])
+    for end, of_group in (("first", inside.firsts), ("last", inside.lasts)):
+        inside.put(states[end], of_group(kept[end]))
+        inside.put(states[f"{end}_at"], of_group(kept[f"{end}_at"]))
     kinds.merge(kept, inside, states)
     return states
 
@@ -175,8 +175,8 @@ def _fingerprints(value: npt.NDArray[np.float64], enters: BoolArray) -> npt.NDAr
 def _frames(series: npt.NDArray[Any], start: Int64Array) -> tuple[Frames, RowArray]:
     new = np.ones(len(series), np.bool_)
     new[1:] = (start[1:] != start[:-1]) | (series[1:] != series[:-1])
-    begins = np.flatnonzero(new)
-    states = np.zeros(len(begins), STATE)
-    states["series"], states["time"] = series[begins], start[begins]
+    frames = Frames.beginning(new)
+    states = np.zeros(len(frames.begins), STATE)
+    states["series"], states["time"] = frames.firsts(series), frames.firsts(start)
     states["first"] = states["last"] = np.nan
-    return Frames(np.cumsum(new) - 1, begins), states
+    return frames, states
