@@ -21,8 +21,14 @@ def literals(text: str) -> str:
 
 
 def attributes(cls: type[Any]) -> dict[str, str]:
-    """Return what a class's docstring says about each of its attributes."""
-    text = inspect.cleandoc(cls.__doc__ or "")
+    """Return what the docstrings of a class, and those it is made from, say of its attributes."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        found.update(_attributes(inspect.cleandoc(base.__doc__ or "")))
+    return found
+
+
+def _attributes(text: str) -> dict[str, str]:
     _, _, section = text.partition("Attributes:\n")
     found: dict[str, str] = {}
     names: list[str] = []
