@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from lamppost_app.roles import calm_collector
+from lamppost_app.roles import calm_process
 
 from . import (
     backfill,
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     machine = describe()
     # The roles run with these settings, so what they do is measured with them.
-    calm_collector()
+    calm_process()
     rows: list[Row] = []
     for name in given.measurement or MEASUREMENTS:
         began = time.monotonic()
