@@ -10,9 +10,7 @@ its readings take that long; only a delay that varies gives itself away.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
-
-import numpy as np
+from typing import Any, Final, Literal, overload
 
 from .batch import Columns, Int32Array, Int64Array
 from .grouping import BoolArray
@@ -133,26 +131,30 @@ _CAUSES: Final[dict[Cause, str]] = {
 }
 
 
-def is_steady(skew: Int64Array, spread: Int64Array) -> BoolArray:
-    """Return where a skew is as steady as a clock's: a delay varies, a wrong clock does not."""
-    allowed = np.maximum(np.abs(skew) // _SPREAD_PART, _LEAST_SPREAD_NS)
-    steady: BoolArray = spread <= allowed
-    return steady
+@overload
+def is_steady(skew: int, spread: int) -> bool: ...
+@overload
+def is_steady(skew: Int64Array, spread: Int64Array) -> BoolArray: ...
+def is_steady(skew: Any, spread: Any) -> Any:
+    """Tell whether a skew is as steady as a clock's: a delay varies, a wrong clock does not."""
+    return (spread <= _LEAST_SPREAD_NS) | (spread <= abs(skew) // _SPREAD_PART)
 
 
-def is_unset(skew: Int64Array, until: Int64Array) -> BoolArray:
-    """Return where a clock gives an instant at which none of our devices was built."""
-    unset: BoolArray = until - skew < _SET_AFTER_NS
-    return unset
+@overload
+def is_unset(skew: int, until: int) -> bool: ...
+@overload
+def is_unset(skew: Int64Array, until: Int64Array) -> BoolArray: ...
+def is_unset(skew: Any, until: Any) -> Any:
+    """Tell whether a clock gives an instant at which no device was built yet."""
+    return until - skew < _SET_AFTER_NS
 
 
 def state_of(skew: int, spread: int, until: int) -> ClockState:
     """Return what an estimate says of a clock, see :class:`ClockBatch`."""
-    one = np.array([skew]), np.array([spread])
-    steady = bool(is_steady(*one)[0])
+    steady = is_steady(skew, spread)
     cause = _cause(skew) if steady else ""
     kind: Kind = "behind" if steady else "delayed"
-    if cause != "week_number" and is_unset(one[0], np.array([until]))[0]:
+    if cause != "week_number" and is_unset(skew, until):
         kind, cause = "unset", ""
     elif abs(skew) <= RIGHT_WITHIN_NS:
         kind = "right"
