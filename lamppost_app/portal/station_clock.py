@@ -9,7 +9,7 @@ from typing import Final
 
 from lamppost.clock_skew import ClockState, state_of
 from lamppost.flags import TIME_MISSING
-from lamppost.times import MINUTE_NS
+from lamppost.times import MINUTE_NS, SECOND_NS
 from lamppost.wording import duration
 from sinks.store_reader import Row
 
@@ -87,9 +87,13 @@ def _meaning(state: ClockState, rules: Rulebook, *, little: bool) -> str:
         return ""
     if little and not state.cause:
         return text("clock.meaning.little")
-    given = rules.content.get("time", {}).get("max_ahead_s", 60.0)
-    kind = "behind_surely" if state.kind == "behind" and state.cause else state.kind
-    return text(f"clock.meaning.{kind}", amount=state.amount, most=duration(given))
+    most_s = rules.content.get("time", {}).get("max_ahead_s", 60.0)
+    kind: str = state.kind
+    if kind == "ahead" and -state.skew_ns <= most_s * SECOND_NS:
+        kind = "ahead_believed"
+    if kind == "behind" and state.cause:
+        kind = "behind_surely"
+    return text(f"clock.meaning.{kind}", amount=state.amount, most=duration(most_s))
 
 
 def _advice(state: ClockState, *, little: bool) -> str:

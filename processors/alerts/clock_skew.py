@@ -59,15 +59,23 @@ class ClockSkewSettings(Settings):
 class ClockSkew:
     """Holds while the clock of a device is wrong.
 
-    Judged is the estimate of how far receipt lies behind the time the device gives: the median,
-    over the last five spans of ten minutes in which it was heard, of the quickest reading of each.
-    It begins beyond ``off_s`` and ends at ``clear_s``, about half an hour after a clock was set. A
-    clock that is ahead is certain. One that seems to be behind counts only while that is steady,
-    since what varies is the delay of its readings.
+    Judged is, for each series, skew = median of min(receipt - device time), the minimum taken over
+    each ten minutes and the median over the last five of them in which the series was heard. It
+    begins beyond ``off_s`` and ends at ``clear_s``, about half an hour after the clock was set. A
+    clock that is ahead is certain, for no reading arrives before it was sent. One that seems to be
+    behind counts only while the minima agree (within 2 s, or 5 % of the skew): a delay varies. When
+    most sensors are off by the same, one alert without a sensor says so instead: then it is the
+    clock of this machine.
 
-    Fails where every reading is under way for equally long (a gateway that holds them, an interval
-    longer than ``periods``): that looks like a clock that is behind. When most sensors are off by
-    the same, one alert without a sensor says so: then it is the clock of this machine.
+    Source: the sample with the least delay is the best one, as in the clock filter of NTP (RFC
+    5905, section 10). Differences of time zones are those of the IANA database, leap seconds those
+    of IERS Bulletin C. Spans, limits and what counts as steady are choices, not verified on a
+    recorded city.
+
+    Known failures: where every reading is under way for equally long (a gateway that holds them,
+    an interval longer than ``periods`` that is named by its beginning), that looks like a clock
+    that is behind. A device that is heard less than three times says nothing, and one that gives
+    no time has no clock to be judged.
     """
 
     name: ClassVar[str] = "clock_skew"

@@ -137,7 +137,7 @@ def test_the_station_page_says_what_is_wrong_with_the_clock(portal: Portal) -> N
     page = portal.get("/stations/aq-002").text
 
     assert page.count("1 h ahead: probably local time sent as UTC") == 2
-    assert "beyond that, under the time they arrive" in page
+    assert "filed under the time they arrive" in page
     assert "Send the time in UTC, or with its offset" in page
     assert "By the quickest reading of each ten minutes, 5 of them" in page
 
