@@ -212,6 +212,16 @@ class EngineSettings(_Section):
     snapshot_s: float = Field(default=30.0, gt=0)
 
 
+class DoctorSettings(_Section):
+    """What ``lamppost doctor`` finds worth saying.
+
+    Attributes:
+        clock_limit_s: it names the sensors whose clock is off by more seconds than this.
+    """
+
+    clock_limit_s: float = Field(default=60.0, gt=0)
+
+
 class HttpSettings(_Section):
     """The portal.
 
@@ -312,6 +322,7 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     limits: LimitsSettings = LimitsSettings()
     engine: EngineSettings = EngineSettings()
+    doctor: DoctorSettings = DoctorSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     imports: ImportSettings = ImportSettings()
     store: StoreSettings = StoreSettings()

@@ -22,6 +22,7 @@ from ingest.formats import native_json
 from lamppost import policy
 from lamppost.alerts import AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
+from lamppost.clock_skew import ClockBatch
 from lamppost.component import all_reasons
 from lamppost.flags import FLAG_NAMES
 from lamppost.quantities import QUANTITIES
@@ -210,6 +211,7 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "readings": lambda: columns_reference(JudgedBatch),
     "aggregates": lambda: columns_reference(AggregateBatch),
     "indices": lambda: columns_reference(IndexBatch),
+    "clocks": lambda: columns_reference(ClockBatch),
     "alert-event": event_reference,
     "quantities": quantities_reference,
     "points": points_reference,
