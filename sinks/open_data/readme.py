@@ -16,7 +16,9 @@ _BAR: Final = "\\|"
 _FILES: Final = """\
 | file | content |
 |---|---|
-| `aggregates/window=<resolution>/year=YYYY/month=MM/day=DD/aggregates.csv`, `.parquet` | windows that start on that day: of UTC for a fixed length (`15min`, `1h`, `8h`, `24h`), of the city for `day`, `month` and `year` |
+| `aggregates/window=<resolution>/year=YYYY/month=MM/day=DD/aggregates.csv`, `.parquet` | `15min`, `1h`, `8h`: windows that start on that day (UTC) |
+| `aggregates/window=<resolution>/year=YYYY/month=MM/aggregates.csv`, `.parquet` | `24h`, `day`: windows that start in that month, of UTC and of the city |
+| `aggregates/window=<resolution>/year=YYYY/aggregates.csv`, `.parquet` | `month`, `year`: windows that start in that year of the city |
 | `indices/year=YYYY/month=MM/day=DD/indices.csv`, `.parquet` | periods that end on that day (UTC; midnight belongs to the day before) |
 | `stations.csv` | the registered sensors |
 | `datapackage.json`, `schemas/` | Data Package version 2: every file with size, SHA-256 and schema |

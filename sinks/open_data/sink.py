@@ -26,7 +26,7 @@ from . import fields
 from .files import replace_file, replace_if_changed
 from .former import brought_up
 from .package import Package, json_bytes
-from .partitions import by_day, day_folder, merged
+from .partitions import by_folder, depth_of, merged
 from .readme import dictionary, readme
 from .schema import LAYOUT, Table
 from .tables import aggregate_rows, index_rows, station_rows
@@ -112,8 +112,8 @@ class OpenDataSink(NamedSink):
         if self._package is None:
             self._package = Package(self._folder)
         package = self._package
-        days = self._collect(entries, package)
-        for folder, (table, parts) in sorted(days.items()):
+        files = self._collect(entries, package)
+        for folder, (table, parts) in sorted(files.items()):
             self._merge(package, folder, table, parts)
         stations = csv_bytes(station_rows(self.names.stations.values()))
         self._publish(package, f"{fields.STATIONS.name}.csv", stations)
@@ -127,8 +127,8 @@ class OpenDataSink(NamedSink):
     def _collect(
         self, entries: Sequence[Entry], package: Package
     ) -> dict[str, tuple[Table, list[pa.Table]]]:
-        """Return the new rows by the folder of their day."""
-        days: dict[str, tuple[Table, list[pa.Table]]] = {}
+        """Return the new rows by the folder of their file."""
+        files: dict[str, tuple[Table, list[pa.Table]]] = {}
         for entry in entries:
             self.names.learn(entry)
             found: dict[str, pa.Table] = {}
@@ -138,8 +138,8 @@ class OpenDataSink(NamedSink):
             elif entry.kind == INDICES:
                 found = self._indices(entry.body, package)
             for folder, rows in found.items():
-                days.setdefault(folder, (table, []))[1].append(rows)
-        return days
+                files.setdefault(folder, (table, []))[1].append(rows)
+        return files
 
     def _aggregates(self, body: bytes, package: Package) -> dict[str, pa.Table]:
         batch, rows = aggregate_rows(body, self.names)
@@ -154,8 +154,9 @@ class OpenDataSink(NamedSink):
             start = batch.start[chosen]
             if number < 0:  # a calendar's window has a date of the city
                 start = start + offsets_s(start, self.names.zone()) * SECOND_NS
-            for day, part in by_day(rows.take(chosen), start):
-                found[f"aggregates/{_WINDOW}{window}/{day_folder(day)}"] = part
+            parts = by_folder(rows.take(chosen), start, depth_of(int(number)))
+            for folder, part in parts:
+                found[f"aggregates/{_WINDOW}{window}/{folder}"] = part
         return found
 
     def _indices(self, body: bytes, package: Package) -> dict[str, pa.Table]:
@@ -163,7 +164,7 @@ class OpenDataSink(NamedSink):
         if len(batch):
             package.saw([int(batch.end.max())])
         # A period that ends at midnight is about the day before.
-        return {f"indices/{day_folder(day)}": part for day, part in by_day(rows, batch.end - 1)}
+        return {f"indices/{folder}": part for folder, part in by_folder(rows, batch.end - 1)}
 
     def _merge(self, package: Package, folder: str, table: Table, parts: list[pa.Table]) -> None:
         stored = f"{folder}/{table.name}.parquet"

@@ -155,7 +155,7 @@ def test_days_of_the_city_are_published_apart_from_those_of_utc(tmp_path: Path) 
     publish(tmp_path, entry, windows=("24h", "day"))
 
     for window, mean in (("24h", "1"), ("day", "2")):
-        (row,) = rows_of(tmp_path, HOUR_CSV.replace("1h", window))
+        (row,) = rows_of(tmp_path, f"aggregates/window={window}/year=2026/month=11/aggregates.csv")
         assert row["mean"] == mean
 
 
