@@ -90,7 +90,7 @@ class ClockSkew:
         self._stations = stations
         self._off = round(settings.off_s * SECOND_NS)
         self._clear = round(settings.clear_s * SECOND_NS)
-        self._ours = False
+        self._ours = self._watching = False
         self._state = SeriesState(
             skew=np.int64(0), spread=np.int64(0), known_at=_NEVER, holds=np.bool_(False)
         )
@@ -100,7 +100,7 @@ class ClockSkew:
 
     def evaluate(self, observed: Observed) -> list[Signal]:
         """Look at clocks when something new is known of them."""
-        if not observed.ticked:
+        if not observed.ticked or not (len(observed.clocks) or self._watching):
             return []
         self._meet()
         now, before = observed.now, self._holding()
@@ -113,6 +113,7 @@ class ClockSkew:
             self._ours = False
             said = [self._our_signal(0, 0, now)]
         held = self._holding()
+        self._watching = self._ours or bool(held)
         heard = set(self._row_of_series[observed.clocks.series].tolist())
         said += [
             self._signal(row, now, active=True) for row in sorted(held & (heard | held - before))
@@ -127,6 +128,7 @@ class ClockSkew:
         """Take over what is known of each series' clock."""
         self._state.restore(snapshot)
         self._ours = bool(snapshot["ours"])
+        self._watching = self._ours or bool(self._state["holds"].any())
 
     def _meet(self) -> None:
         """Number the sensors of series seen for the first time."""
@@ -250,7 +252,7 @@ def _wrong(name: str, state: ClockState) -> str:
         return f"the clock of {name} is not set, it says {state.date}; {by_receipt}"
     if state.kind == "ahead":
         said = f"the clock of {name} is {state.amount} ahead{state.because}"
-        return f"{said}; what lies in the future is filed under the time of its receipt"
+        return f"{said}; readings too far in the future are filed under the time of their receipt"
     if state.because:
         said = f"the clock of {name} is {state.amount} behind{state.because}"
         return f"{said}; its readings are filed {state.amount} too early"

@@ -62,7 +62,7 @@ def test_a_clock_an_hour_ahead_is_local_time_sent_as_utc() -> None:
     assert (signal.subject, signal.quantity, signal.active) == ("aq-1", "", True)
     assert signal.sentence == (
         "the clock of aq-1 is 1 h ahead: probably local time sent as UTC;"
-        " what lies in the future is filed under the time of its receipt"
+        " readings too far in the future are filed under the time of their receipt"
     )
     assert (signal.observed, signal.band_low, signal.band_high) == (-3598.0, -60.0, 60.0)
     assert signal.clears_when == "time given and time of receipt agree within 30 s for half an hour"
