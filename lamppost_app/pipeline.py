@@ -168,7 +168,9 @@ class Pipeline:
         judged, amended = self._detection.score(judgement, compared)
         judged = _corrections_last(judged)
         both = JudgedBatch.concat([judged, amended]) if len(amended) else judged
-        self._aggregator.add(both)
+        # One after the other: only the batch itself is sorted already.
+        self._aggregator.add(judged)
+        self._aggregator.add(amended)
         news = both
         if imported is not None and imported.any():
             old = imported[arrived.kept]

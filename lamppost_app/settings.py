@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from lamppost.errors import ConfigError
+from lamppost.periods import checked_resolution
 from lamppost.validation import first_problem
 from sinks.influx_settings import InfluxSettings
 from sinks.store_retention import checked_days
@@ -275,11 +276,15 @@ class OpenDataSettings(_Section):
         enabled: whether to keep the export up to date.
         dir: where; default: open-data below the data folder.
         every_s: shortest time between two updates of the files.
+        windows: resolutions of the aggregates that are published, of those the policy makes.
     """
 
     enabled: bool = True
     dir: Path | None = None
     every_s: float = Field(default=30.0, ge=0)
+    windows: tuple[Annotated[str, AfterValidator(checked_resolution)], ...] = Field(
+        default=("15min", "1h", "8h", "24h", "day", "month", "year"), min_length=1
+    )
 
 
 class MqttOutSettings(_Section):

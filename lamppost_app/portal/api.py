@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from lamppost.flags import FLAG_NAMES
 from lamppost.periods import resolution_name
 from lamppost.times import HOUR_NS, MINUTE_NS
+from sinks.instant_texts import local_text
 from sinks.store_reader import Row
 
 from . import queries_alerts, queries_api, queries_stations
@@ -27,7 +28,6 @@ from .api_columns import (
     mapped,
     whole_numbers,
 )
-from .api_instants import local_text
 from .api_limits import period, window_of
 from .api_models import (
     AggregateItem,

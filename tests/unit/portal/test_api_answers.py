@@ -9,7 +9,6 @@ import json
 import threading
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import httpx
 import numpy as np
@@ -22,10 +21,11 @@ from lamppost import log
 from lamppost.batch import AggregateBatch
 from lamppost.log import Entry
 from lamppost.times import HOUR_NS, MINUTE_NS, format_instant
+from lamppost.zones import load_zone
 from lamppost_app.portal import queries_api
-from lamppost_app.portal.api_instants import known_zone, local_text, utc_text
 from lamppost_app.portal.api_limits import ReadingLimiter, client_of
 from lamppost_app.portal.problem_types import PROBLEMS
+from sinks.instant_texts import known_zone, local_text, utc_text
 from sinks.store_reader import QueryTimedOut, StoreReader
 from tests.unit.portal.conftest import NOW, MakePortal, Portal
 from tests.unit.portal.seeded_city import (
@@ -139,12 +139,12 @@ def test_local_times_follow_the_zone_of_the_policy(portal: Portal) -> None:
 def test_texts_of_instants_are_those_of_the_standard_library(
     millis: list[int], unit: int, zone: str
 ) -> None:
-    """In UTC and in local time, across changes of the clock."""
+    """In UTC and in local time, across changes of the clock, by the tzdata windows are made by."""
     times = np.array(millis, np.int64) * 1_000_000 // unit * unit
 
     assert utc_text(times).to_pylist() == [format_instant(int(time)) for time in times]
     for time_ns, text in zip(times, local_text(times, zone).to_pylist(), strict=True):
-        offset = datetime.fromtimestamp(int(time_ns) // 10**9, ZoneInfo(zone)).utcoffset()
+        offset = datetime.fromtimestamp(int(time_ns) // 10**9, load_zone(zone)).utcoffset()
         told = datetime.fromisoformat(text).utcoffset()
         assert offset is not None
         assert told is not None
