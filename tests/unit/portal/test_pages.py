@@ -139,7 +139,7 @@ def test_the_station_page_says_what_is_wrong_with_the_clock(portal: Portal) -> N
     assert page.count("1 h ahead: probably local time sent as UTC") == 2
     assert "filed under the time they arrive" in page
     assert "Send the time in UTC, or with its offset" in page
-    assert "By the quickest reading of each ten minutes, 5 of them" in page
+    assert "By the quickest readings of 5 times ten minutes" in page
 
 
 def test_a_clock_that_is_right_or_not_known_needs_no_section(portal: Portal) -> None:
