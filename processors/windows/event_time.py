@@ -105,10 +105,12 @@ class EventTimeWindows:
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """The fixed lengths of the windows there are, from short to long, ns."""
+        """The resolutions of the windows there are: fixed lengths, ns, then minus the calendars."""
         longer = [level.period for level in self._roll_ups]
-        fixed = [period.length_ns for period in longer if isinstance(period, FixedPeriod)]
-        return (*self._lengths, *fixed)
+        return (
+            *self._lengths,
+            *(p.length_ns if isinstance(p, FixedPeriod) else -p.calendar for p in longer),
+        )
 
     @property
     def clock_skew_ns(self) -> npt.NDArray[np.float64]:
