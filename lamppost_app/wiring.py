@@ -81,9 +81,11 @@ def _influxdb(settings: Settings) -> Sink:
 
 
 def _open_data(settings: Settings) -> Sink:
+    from sinks.open_data.handed_over import FOLDER
     from sinks.open_data.sink import OpenDataSettings, OpenDataSink
 
-    return OpenDataSink(OpenDataSettings(dir=settings.open_data_path))
+    left = settings.data.dir / FOLDER
+    return OpenDataSink(OpenDataSettings(dir=settings.open_data_path, handed_over=left))
 
 
 def _mqtt_out(settings: Settings) -> Sink:

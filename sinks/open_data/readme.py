@@ -15,6 +15,7 @@ _LAYOUT: Final = """\
 |---|---|
 | `aggregates/window=<length>/year=YYYY/month=MM/day=DD/aggregates.csv`, `.parquet` | windows that start on that day (UTC) |
 | `indices/year=YYYY/month=MM/day=DD/indices.csv`, `.parquet` | periods that end on that day (UTC; midnight belongs to the day before) |
+| `compliance/year=YYYY/compliance.csv`, `.parquet` | the year held against limits and guidelines |
 | `stations.csv` | the registered sensors |
 | `datapackage.json`, `schemas/` | Data Package version 2: every file with size, SHA-256 and schema |
 | `data-dictionary.json` | the tables below, for programs |
