@@ -17,8 +17,9 @@ import pyarrow.parquet
 
 from lamppost import events
 
-from .fields import TABLES, Table
+from .fields import TABLES
 from .files import replace_if_changed
+from .schema import Table
 from .text import parquet_bytes
 
 FOLDER: Final = "hand-over"
