@@ -113,7 +113,7 @@ class ComplianceBook:
         self._reckoning = Reckoning("UTC", "UTC")
         self._kept: list[KeptDays] = []
         self._position: int | None = None
-        self._changes = 0
+        self._changed_at = 0
         self._series: list[Row] = []
         self._tables: dict[tuple[int, int, int], YearTable] = {}
 
@@ -162,7 +162,7 @@ class ComplianceBook:
         with reader.snapshot(_LOAD_TIMEOUT_S) as position:
             self._update(reader, year, position)
         span = Year(year, today - 1)
-        key = (year, span.end, self._changes)
+        key = (year, span.end, self._changed_at)
         found = self._tables.get(key)
         if found is None:
             found = self._work_out(span, f"{rules[0]} {zone} {key}")
@@ -172,9 +172,7 @@ class ComplianceBook:
         return found
 
     def _begin(self, policy: str, compliance: Compliance, zone: str) -> None:
-        changes = self._changes + 1
         self._forget()
-        self._changes = changes
         self._rules = (policy, zone)
         self._compliance = compliance
         self._reckoning = Reckoning(compliance.day, zone)
@@ -202,7 +200,9 @@ class ComplianceBook:
             codes = [row["series"] for row in series if row["quantity"] == kept.quantity]
             moved |= kept.update(reader, codes, year, changed.get(kept.window_ns))
         self._position = position
-        self._changes += moved
+        if moved:
+            # A position means the same after a restart, unlike a number of changes.
+            self._changed_at = position
 
     def _work_out(self, span: Year, version: str) -> YearTable:
         by_quantity: dict[str, list[Row]] = defaultdict(list)
