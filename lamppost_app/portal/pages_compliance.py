@@ -64,7 +64,7 @@ def compliance(request: Request) -> HTMLResponse:
         in_force=rule_set in sets and _in_force(sets[rule_set], found.year),
         chosen=wanted,
         choices=_choices(context, found, rule_set),
-        counts=_counts(table),
+        counts=_counts(chosen(found, {**wanted, "rule_set": rule_set, "status": ""})),
         rows=[_row(context, found, row) for row in rows],
         total=table.num_rows,
         page=page,
