@@ -13,6 +13,7 @@ from lamppost_app.roles import calm_process
 
 from . import (
     backfill,
+    compliance,
     corrections,
     decoding,
     duplicates,
@@ -40,6 +41,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "store": store.measure,
     "corrections": corrections.measure,
     "backfill": backfill.measure,
+    "compliance": compliance.measure,
 }
 
 

@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .alerts import Severity
+from .compliance import Compliance
 from .errors import ConfigError
 from .validation import first_problem
 from .zones import zone_names
@@ -135,6 +136,7 @@ class Policy(_Part):
         growth: how many new names devices may bring.
         quality, detection, windows, indices: settings by component name; what is not named is off.
         alerts: rules by id.
+        compliance: the limits of laws and guidelines that every year is held against.
         publication: for open data.
     """
 
@@ -146,6 +148,7 @@ class Policy(_Part):
     windows: dict[str, dict[str, Any]] = Field(default_factory=dict)
     indices: dict[str, dict[str, Any]] = Field(default_factory=dict)
     alerts: dict[str, AlertRule] = Field(default_factory=dict)
+    compliance: Compliance = Compliance()
     publication: Publication = Publication()
 
     def canonical(self) -> str:

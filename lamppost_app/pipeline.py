@@ -35,13 +35,13 @@ from lamppost.errors import ConfigError
 from lamppost.flags import CORRECTION
 from lamppost.grouping import BoolArray
 from lamppost.imports import IMPORT_FORMAT
+from lamppost.periods import resolution_name
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
 from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
 from lamppost.system_rules import SYSTEM_RULES
-from lamppost.times import format_length
 from lamppost.zones import CityCalendar
 from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
@@ -272,8 +272,8 @@ class Pipeline:
         """Refuse a rule about windows or indices that this policy does not make."""
         for key, length in settings.windows_needed().items():
             if length not in self._aggregator.lengths:
-                known = ", ".join(map(format_length, self._aggregator.lengths))
-                problem = f"there is no window of {format_length(length)}"
+                known = ", ".join(map(resolution_name, self._aggregator.lengths))
+                problem = f"there is no window of {resolution_name(length)}"
                 hint = f"known: {known} (windows.event_time)"
                 raise ConfigError(problem, where=f"{where}.{key}", hint=hint)
         for key, name in settings.indices_needed().items():

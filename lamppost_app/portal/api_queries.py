@@ -104,6 +104,20 @@ class HistoryQuery(Paged):
     )
 
 
+class ComplianceQuery(SeriesQuery):
+    """Which stations, rules and year; by default all rules and the year under way."""
+
+    limit: int = Field(default=1000, ge=1, le=MAX_ROWS, description="Rows of a page.")
+    year: int | None = Field(default=None, ge=1970, le=2200, description="Calendar year.")
+    rule_set: str = Field(
+        default="", max_length=64, description="Law or guideline.", examples=["eu_2008_50"]
+    )
+    rule: str = Field(default="", max_length=64, description="Rule.", examples=["pm10_day"])
+    status: Literal["", "met", "at_risk", "exceeded", "not_enough_data", "reported"] = Field(
+        default="", description="How they stand."
+    )
+
+
 class LedgerQuery(Paged, _Ranged):
     """Which hours; by default the last day."""
 

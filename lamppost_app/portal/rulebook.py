@@ -8,16 +8,19 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from lamppost.compliance import Compliance
 from lamppost.component import all_reasons
 from lamppost.flags import Reason
 from lamppost.policy import Publication
 from lamppost.quantities import QUANTITIES
 from lamppost.system_rules import SYSTEM_RULES
+from lamppost.zones import zone_names
 from sinks.store_reader import StoreReader
 
 _PRINTED_UNITS = {
     "ug/m3": "µg/m³",
     "mg/m3": "mg/m³",
+    "(ug/m3).h": "µg/m³·h",
     "Cel": "°C",
     "deg": "°",
     "1": "",
@@ -51,6 +54,17 @@ class Rulebook:
     def publication(self) -> Publication:
         """What open-data consumers must know."""
         return Publication.model_validate(self.content.get("publication", {}))
+
+    @property
+    def compliance(self) -> Compliance:
+        """The limits a year is held against."""
+        return Compliance.model_validate(self.content.get("compliance", {}))
+
+    @property
+    def zone(self) -> str:
+        """The city's time zone, UTC where the policy names none that is known."""
+        named = str(self.content.get("time", {}).get("zone") or "UTC")
+        return named if named in zone_names() else "UTC"
 
     def rule(self, rule_id: str) -> dict[str, Any] | None:
         """Return an alert rule, of the policy or of Lamppost itself."""

@@ -108,10 +108,12 @@ class EventTimeWindows:
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """The fixed lengths of the windows there are, from short to long, ns."""
+        """The resolutions of the windows there are: fixed lengths, ns, then minus the calendars."""
         longer = [level.period for level in self._roll_ups]
-        fixed = [period.length_ns for period in longer if isinstance(period, FixedPeriod)]
-        return (*self._lengths, *fixed)
+        return (
+            *self._lengths,
+            *(p.length_ns if isinstance(p, FixedPeriod) else -p.calendar for p in longer),
+        )
 
     def shelved(self) -> set[str]:
         """Return the names of the rows on the shelf."""

@@ -252,4 +252,53 @@ STATIONS: Final = Table(
     ("station",),
 )
 
-TABLES: Final = (AGGREGATES, INDICES, STATIONS)
+COMPLIANCE: Final = Table(
+    "compliance",
+    "Limits and guidelines",
+    "The year of one series held against one limit of a law or guideline.",
+    (
+        Field("station", "string", "Identity of the sensor.", constraints=_REQUIRED),
+        Field("quantity", "string", "What was measured, canonical name.", constraints=_REQUIRED),
+        Field("qualifiers", "string", "As in the aggregates."),
+        Field("rule_set", "string", "Law or guideline, by its name in the policy."),
+        Field("rule", "string", "Rule, by its name in the policy."),
+        Field("year", "integer", "Calendar year.", constraints=_REQUIRED),
+        Field("purpose", "string", "Limit value, target value, long-term objective, guideline ..."),
+        Field("in_force", "boolean", "Whether it applies to that year."),
+        Field("averaging", "string", "1h, day, max_daily_8h, year, peak_season, aot40 ..."),
+        Field("limit", "number", "What may not be exceeded; empty: only reported.", _UNIT),
+        Field("unit", "string", "Unit of limit, value and highest, UCUM spelling."),
+        Field("permitted", "integer", "How often in a year it may be exceeded.", "1", _COUNT),
+        Field("exceedances", "integer", "How often it was exceeded, so far.", "1", _COUNT),
+        Field("exceeded_on", "string", "On which days: 2026-01-17;2026-01-18 (3), with how often."),
+        Field("remaining", "integer", "How many more the year may have.", "1", _COUNT),
+        Field(
+            "value",
+            "number",
+            "What is compared: a mean or sum; where exceedances are counted, their number.",
+            _UNIT,
+        ),
+        Field("highest", "number", "Highest of the values that are counted.", _UNIT),
+        Field("years", "integer", "Years that entered.", "1", _COUNT),
+        Field("interim", "integer", "How many of the interim targets are met.", "1", _COUNT),
+        Field("capture", "number", "Part that was measured, so far.", "1", _SHARE),
+        Field("capture_required", "number", "Part that must be.", "1", _SHARE),
+        Field("valid", "boolean", "Whether enough was measured."),
+        Field(
+            "status",
+            "string",
+            "How it stands; of a year under way, so far.",
+            constraints={
+                **_REQUIRED,
+                "enum": ["met", "at_risk", "exceeded", "not_enough_data", "reported"],
+            },
+        ),
+        Field("projected", "string", "Day on which the permitted number is passed at this rate."),
+        Field("final", "boolean", "Whether the year is over."),
+        Field("as_of", "string", "Last day that entered."),
+        Field("policy", "string", "Version (content hash) of the rules."),
+    ),
+    ("station", "quantity", "qualifiers", "rule_set", "rule"),
+)
+
+TABLES: Final = (AGGREGATES, INDICES, STATIONS, COMPLIANCE)

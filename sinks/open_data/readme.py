@@ -20,6 +20,7 @@ _FILES: Final = """\
 | `aggregates/window=<resolution>/year=YYYY/month=MM/aggregates.csv`, `.parquet` | `24h`, `day`: windows that start in that month, of UTC and of the city |
 | `aggregates/window=<resolution>/year=YYYY/aggregates.csv`, `.parquet` | `month`, `year`: windows that start in that year of the city |
 | `indices/year=YYYY/month=MM/day=DD/indices.csv`, `.parquet` | periods that end on that day (UTC; midnight belongs to the day before) |
+| `compliance/year=YYYY/compliance.csv`, `.parquet` | the year held against limits and guidelines |
 | `stations.csv` | the registered sensors |
 | `datapackage.json`, `schemas/` | Data Package version 2: every file with size, SHA-256 and schema |
 | `data-dictionary.json` | the tables below, for programs |

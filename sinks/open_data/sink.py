@@ -25,6 +25,7 @@ from sinks.series_names import NamedSink
 from . import fields
 from .files import replace_file, replace_if_changed
 from .former import brought_up
+from .handed_over import HandedOver
 from .package import Package, json_bytes
 from .partitions import by_folder, depth_of, merged
 from .readme import dictionary, readme
@@ -47,10 +48,12 @@ class OpenDataSettings(Settings):
     Attributes:
         dir: the folder; made when missing.
         windows: resolutions of the aggregates to publish.
+        handed_over: folder in which other processes leave tables for the release, if any.
     """
 
     dir: Path = Path("open-data")
     windows: tuple[str, ...] = Field(default=WINDOWS, min_length=1)
+    handed_over: Path | None = None
 
 
 @register("sink")
@@ -77,6 +80,7 @@ class OpenDataSink(NamedSink):
         self._folder = settings.dir
         self._windows = frozenset(settings.windows)
         self._package: Package | None = None
+        self._handed_over = HandedOver(settings.handed_over)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -106,6 +110,7 @@ class OpenDataSink(NamedSink):
         except OSError as error:
             # What was noted about files may not have reached the disk: look again next time.
             self._package = None
+            self._handed_over.forget()
             raise NotConnected(f"cannot write open data to {self._folder}: {error}") from error
 
     def _write(self, entries: Sequence[Entry]) -> None:
@@ -115,6 +120,9 @@ class OpenDataSink(NamedSink):
         files = self._collect(entries, package)
         for folder, (table, parts) in sorted(files.items()):
             self._merge(package, folder, table, parts)
+        for folder, table, rows in self._handed_over.changed():
+            self._publish(package, f"{folder}/{table.name}.csv", csv_bytes(rows))
+            self._publish(package, f"{folder}/{table.name}.parquet", parquet_bytes(rows))
         stations = csv_bytes(station_rows(self.names.stations.values()))
         self._publish(package, f"{fields.STATIONS.name}.csv", stations)
         publication = self._publication()
