@@ -118,7 +118,7 @@ class Pipeline:
         self._indices = self._build("index", policy.indices, "indices")
         for index in self._indices:
             if isinstance(index, LooksBack):
-                index.look_back(self._aggregator.hours)
+                index.look_back(self._aggregator)
         self._rules: dict[str, Alert] = {
             rule_id: self._rule(rule_id, stations) for rule_id in policy.alerts
         }

@@ -130,7 +130,7 @@ def threshold(settings: str, rest: str = WINDOWS) -> str:
             threshold("index: us_aqi"),
             "index: the index us_aqi is not switched on (name it under indices; on: none)",
         ),
-        (threshold("index: moon"), "index: there is no index called 'moon' (known: us_aqi)"),
+        (threshold("index: moon"), "index: there is no index called 'moon' (known: daqi, eaqi, eaqi_2017, nowcast, us_aqi, who)"),
     ],
 )
 def test_a_rule_about_what_the_policy_does_not_make_is_refused(
