@@ -260,6 +260,8 @@ class Decoder:
 def _is_import(deliveries: Deliveries) -> npt.NDArray[np.bool_]:
     """Return which messages are history out of a file."""
     sources = deliveries.sources
+    if IMPORT_SOURCE not in sources:
+        return np.zeros(len(sources), np.bool_)
     return np.fromiter((source == IMPORT_SOURCE for source in sources), np.bool_, len(sources))
 
 

@@ -60,7 +60,7 @@ class Eaqi(HourlyIndex):
     source), as open-meteo and aeolus have it. Directive (EU) 2024/2881, Article 22, asks cities for
     an hourly index of these pollutants built on it.
 
-    How it fails: the EEA shows an hour three hours later and fills gaps from the CAMS model; here
+    Known failures: the EEA shows an hour three hours later and fills gaps from the CAMS model; here
     a gap is a gap. Which pollutants a station must measure is not confirmed for this version, so
     every station has an index, with its pollutants named. An hour near a road is level 4 sooner
     than its day is.

@@ -28,7 +28,7 @@ class Eaqi2017(HourlyIndex):
 
     Source: EEA, 2017, as open-meteo and aeolus have it.
 
-    How it fails: superseded by ``eaqi``, whose bounds for particles are about half of these; for
+    Known failures: superseded by ``eaqi``, whose bounds for particles are about half of these; for
     comparing with what was published until then. The EEA gave stations an index only where traffic
     stations measure NO2 and particles, others O3 as well (one source); here every station has one,
     with its pollutants named.

@@ -73,7 +73,7 @@ class Nowcast:
     NowcastFun_Upd.r). The EPA publishes no expected result; with all components the estimate for
     its example is 19.584 ppb (not checked against the R code).
 
-    How it fails: 96 weights fitted to 238 hours follow noise; after a gap of eight hours ozone
+    Known failures: 96 weights fitted to 238 hours follow noise; after a gap of eight hours ozone
     falls back to the surrogate for two weeks. A corrected hour of ozone changes up to two weeks of
     values, each worked out anew.
     """

@@ -129,7 +129,7 @@ class UsAqi(HourlyIndex):
     MazamaScience/AirMonitor and open-meteo have it. Not verified: how the table of PM10 splits
     301 to 500 (here one band), and what the EPA says above 500.
 
-    How it fails: EPA's own index of a day takes the day's highest hour or 8 hours, which can lie
+    Known failures: EPA's own index of a day takes the day's highest hour or 8 hours, which can lie
     above the value of each later hour here; a mean of 24 hours follows smoke hours late
     (``nowcast`` is made for that); PM2.5 of uncorrected low-cost sensors in damp air reads high.
     """

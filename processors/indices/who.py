@@ -76,7 +76,7 @@ class Who(HourlyIndex):
     SO2, the years and the peak season of O3 are in the table, for ``lamppost index who``, but not
     made here.
 
-    How it fails: guidelines of a day may be exceeded on 3 to 4 days a year (99th percentile), and
+    Known failures: guidelines of a day may be exceeded on 3 to 4 days a year (99th percentile), and
     the years are stricter by far: level 1 today is no compliance. Levels of different pollutants
     are targets, not equal risks. The colours are Lamppost's own choice.
     """
