@@ -96,6 +96,18 @@ class Averaged(NamedTuple):
     coverage: FloatArray
 
 
+class Mean(NamedTuple):
+    """One mean over an averaging period, and how it came about.
+
+    Attributes:
+        concentration: canonical unit; NaN where too few hours count.
+        sentences: the working.
+    """
+
+    concentration: float
+    sentences: list[str]
+
+
 class HourlyIndex:
     """An index of hourly means, by tables.
 
@@ -190,6 +202,18 @@ class HourlyIndex:
             return None
         hours = HOURS[period]
         return running_mean(means[:, :hours], self._settings.least_hours(hours))
+
+    def mean_of(self, sub: SubIndex, hours: Sequence[float]) -> Mean:
+        """Average one number, or hours, newest first, as the index does, and say how."""
+        if len(hours) == 1:
+            return Mean(hours[0], [f"taken for the mean of {sub.period}"])
+        count = HOURS.get(sub.period, 1)
+        newest = np.array([[*hours[:count], *[np.nan] * (count - len(hours))]])
+        least = self._settings.least_hours(count)
+        mean = float(running_mean(newest, least).concentration[0])
+        valid = int((~np.isnan(newest)).sum())
+        said = f"{valid} of the newest {count} hours count, {least} are needed"
+        return Mean(mean, [said if np.isnan(mean) else f"{said}: their mean is {mean:.6g}"])
 
 
 def running_mean(means: FloatArray, least: int) -> Averaged:

@@ -69,6 +69,16 @@ class News(NamedTuple):
         return News(*(column[rows] for column in self))
 
 
+_NONE: Final = News(
+    np.empty(0, np.int32),
+    np.empty(0, np.int64),
+    np.empty(0),
+    np.empty(0, np.bool_),
+    np.empty((0, 0)),
+    np.empty((0, 0), np.bool_),
+)
+
+
 class NewsReader:
     """Picks the hours of an index's pollutants out of closed windows."""
 
@@ -87,6 +97,7 @@ class NewsReader:
         self._pollutant = PerSeries(series, numbers, width=2)
         self._rules = rules
         self._by_quarter = bool(by_quarter)
+        self._lengths = (HOUR_NS, _QUARTER_NS) if by_quarter else (HOUR_NS,)
 
     def pollutants(self, codes: CodeArray) -> Int64Array:
         """Return the number of the pollutant of each series."""
@@ -95,6 +106,8 @@ class NewsReader:
 
     def read(self, aggregates: AggregateBatch) -> News:
         """Return what is new of hours, and of quarters where they count."""
+        if not any((aggregates.length == length).any() for length in self._lengths):
+            return _NONE
         fixed = aggregates.calendar == FIXED
         hourly = self._chosen(aggregates, fixed & (aggregates.length == HOUR_NS), 0)
         quarterly = AggregateBatch.empty()

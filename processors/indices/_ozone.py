@@ -48,8 +48,7 @@ def forecast(history: FloatArray) -> float:
         history: ppb, newest first, at least 338 hours; NaN where there is none.
     """
     window = history[:HISTORY]
-    missing = np.isnan(window)
-    if missing.sum() > HISTORY - _LEAST_VALUES or _longest_run(missing) > _LONGEST_GAP:
+    if is_short(history):
         return float(surrogate(history[None, :_NEWEST])[0])
     if np.nansum(window) == 0:
         return 0.0
@@ -59,6 +58,13 @@ def forecast(history: FloatArray) -> float:
     if there[0]:
         return forecast(np.append(history[there[0] :], np.full(there[0], np.nan)))
     return max(_partial_least_squares(window[::-1]), 0.0)
+
+
+def is_short(history: FloatArray) -> bool:
+    """Return whether too much of two weeks is missing to fit anything to them."""
+    missing = np.isnan(history[:HISTORY])
+    too_few = missing.sum() > HISTORY - _LEAST_VALUES
+    return bool(too_few or _longest_run(missing) > _LONGEST_GAP)
 
 
 def _longest_run(missing: npt.NDArray[np.bool_]) -> int:

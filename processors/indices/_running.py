@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,9 @@ class Rate(Protocol):
         ...
 
 
+_NOTHING: Final = IndexBatch.empty()
+
+
 class RunningValues:
     """The values of one index, from hourly aggregates, for every series of its pollutants.
 
@@ -111,7 +114,7 @@ class RunningValues:
         """Take aggregates in and return the values they lead to."""
         news = self._reader.read(aggregates)
         if not len(news.codes):
-            return IndexBatch.empty()
+            return _NOTHING
         places = self._rings.places(news.codes, len(self._series))
         newest = self._rings.newest(places)
         known = news.hour <= newest
@@ -132,7 +135,9 @@ class RunningValues:
         return {**self._rings.snapshot(), **quarters}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take over what was held."""
+        """Take over what was held; of nothing, start afresh."""
+        if "newest" not in snapshot:
+            return
         quarters = part("quarters", dict(snapshot))
         if self._quarters is not None and quarters:
             self._quarters.restore(quarters)

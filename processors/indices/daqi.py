@@ -42,9 +42,9 @@ class Daqi(HourlyIndex):
 
     Source: Defra, UK-AIR; 75 % of a period must be covered (LAQM TG(09)).
 
-    Known failures: rounding to even, as numpy does, puts O3 66.5 into band 2 in place of 3; SO2 needs
-    windows of 15 minutes in the policy and has no value without. The year of the table and the
-    colours are not verified.
+    Known failures: SO2 needs windows of 15 minutes in the policy and has no value without; rounding
+    to even, as numpy does, would put O3 66.5 into band 2 in place of 3. The year of the table and
+    the colours are not verified.
     """
 
     name: ClassVar[str] = "daqi"

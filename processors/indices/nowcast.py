@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from lamppost.series import SeriesTable
 from lamppost.state import Snapshot, nested, part
 
 from . import _ozone, us_aqi
-from ._hourly_index import Averaged, HourlySettings, SubIndex
+from ._hourly_index import Averaged, HourlySettings, Mean, SubIndex
 from ._hours import CodeArray
 from ._rating import Values
 from ._running import LastHours, Rated, RunningValues
@@ -50,10 +50,10 @@ class NowcastSettings(HourlySettings):
         "weeks of hours (the surrogate where they do not suffice), by the surrogate, or not.",
     )
     pls_series: int = Field(
-        default=500,
+        default=100,
         ge=0,
         description="Most series of ozone, the first to appear, that partial least squares "
-        "estimate: each hour of each costs about 0.2 ms; the others take the surrogate.",
+        "estimate: each hour of each costs about 0.3 ms; the others take the surrogate.",
     )
 
 
@@ -145,6 +145,41 @@ class Nowcast:
                 estimate[row] = _ozone.forecast(means[row])
                 coverage[row] = counted[row, : _ozone.HISTORY].mean()
         return Rated(rated_ozone(estimate * per_ppb, last.means[:, 0]), coverage)
+
+    def mean_of(self, sub: SubIndex, hours: Sequence[float]) -> Mean:
+        """Weigh hours, newest first, as the index does, and say how."""
+        if sub.period != "nowcast":
+            return Mean(hours[0], [f"the newest hour is {hours[0]:.6g}"])
+        if sub.table is us_aqi.O3_8H:
+            return self._ozone_of(hours)
+        count = self._settings.hours
+        newest = np.array([[*hours[:count], *[np.nan] * (count - len(hours))]])
+        mean = float(weighted(newest, self._settings.least_weight).concentration[0])
+        if np.isnan(mean):
+            return Mean(
+                mean, [f"fewer than {_LEAST_OF_NEWEST} of the {_NEWEST} newest hours count"]
+            )
+        low, high = np.nanmin(newest), np.nanmax(newest)
+        least = self._settings.least_weight
+        weight = max(least, low / high) if high > 0 else 1.0
+        return Mean(
+            mean,
+            [
+                f"weight of an hour: max({least:g}, {low:g} / {high:g}) = {weight:.4f}"
+                if high > 0
+                else "all hours are 0",
+                f"sum of weight^i * c_i over sum of weight^i, i hours ago: {mean:.5f}",
+            ],
+        )
+
+    def _ozone_of(self, hours: Sequence[float]) -> Mean:
+        per_ppb = us_aqi.O3_8H.per_unit / 1000
+        most = _ozone.LOOKS_BACK
+        history = np.array([*hours[:most], *[np.nan] * (most - len(hours))]) / per_ppb
+        estimate = _ozone.forecast(history)
+        how = "0.85 * newest hour + 4.5 ppb" if _ozone.is_short(history) else "least squares"
+        said = f"{int((~np.isnan(history)).sum())} hours: by {how} {estimate:.4f} ppb"
+        return Mean(estimate * per_ppb, [said])
 
     def _estimated(self) -> CodeArray:
         """Return the series that are estimated by partial least squares."""
