@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -38,12 +39,14 @@ class Scale:
         version: of the table.
         source: where the table was published.
         categories: from best to worst; the first is category 1.
+        averaging: periods over which each pollutant is averaged, by canonical name.
     """
 
     title: str
     version: str
     source: str
     categories: tuple[Category, ...]
+    averaging: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def published(self) -> dict[str, Any]:
         """Return what goes out with the rules."""

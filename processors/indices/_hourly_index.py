@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
@@ -119,6 +119,15 @@ class HourlyIndex:
     scale: ClassVar[Scale]
     pollutants: ClassVar[Mapping[str, tuple[SubIndex, ...]]]
     Settings: ClassVar[type[HourlySettings]] = HourlySettings
+
+    def __init_subclass__(cls) -> None:
+        """Say in the scale over which periods the stream is averaged."""
+        made = {*HOURS, QUARTER}
+        averaging = {
+            name: tuple(sub.period for sub in tables if sub.period in made)
+            for name, tables in cls.pollutants.items()
+        }
+        cls.scale = replace(cls.scale, averaging=averaging)
 
     def __init__(self, settings: HourlySettings, series: SeriesTable) -> None:
         """Prepare the memory of hourly means."""

@@ -26,6 +26,7 @@ SCALE: Final = Scale(
     "2024-05",
     "EPA NowCast for particles; USEPA/O3-Nowcast; table of us_aqi",
     us_aqi.SCALE.categories,
+    {"pm2_5": ("nowcast",), "pm10": ("nowcast",), "o3": ("nowcast", "1h")},
 )
 _NEWEST: Final = 3
 _LEAST_OF_NEWEST: Final = 2
