@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from lamppost.times import HOUR_NS
+from sinks.instant_texts import local_text
 
 from . import queries_indices
 from .api import codes
@@ -22,7 +23,6 @@ from .api_columns import (
     mapped,
     whole_numbers,
 )
-from .api_instants import local_text
 from .api_limits import period
 from .api_models import IndexItem, Page, StationIndexItem
 from .api_openapi import ANSWERS
