@@ -122,7 +122,7 @@ class NotReadings(ConfigError):
 
 _OF_OURS: Final = (
     (
-        {"index", "concentration", "category", "beyond"},
+        {"index", "category", "beyond"},
         "these are health indices, which are worked out from readings and cannot be imported",
         "import the aggregates or readings they came from",
     ),
