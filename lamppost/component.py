@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .decoded import Decoded
     from .frames import Deliveries
     from .grouping import BoolArray, Groups
+    from .indices import Scale
     from .log import Entry
     from .state import Snapshot
 
@@ -265,20 +266,40 @@ class Hours(Protocol):
         ...
 
 
+class HeldHours(Protocol):
+    """Holds hours of series, and what those were that it has just corrected."""
+
+    @property
+    def hours(self) -> Hours:
+        """The hours as they are."""
+        ...
+
+    @property
+    def former_hours(self) -> Hours:
+        """Of the hours that changed when time last advanced, what they were before."""
+        ...
+
+
 @runtime_checkable
 class LooksBack(Protocol):
     """An index that needs hours further back than it remembers."""
 
-    def look_back(self, hours: Hours) -> None:
+    def look_back(self, held: HeldHours) -> None:
         """Take what to ask for them."""
         ...
 
 
 class Index(Stateful, Protocol):
-    """Turns hourly aggregates into a health index."""
+    """Turns hourly aggregates into a health index.
+
+    Attributes:
+        number: stands for it in published rows; never given to another.
+        scale: what it is called, where its table is from, and its categories.
+    """
 
     name: ClassVar[str]
     number: ClassVar[int]
+    scale: ClassVar[Scale]
 
     def update(self, aggregates: AggregateBatch) -> IndexBatch:
         """Return the index values that new or revised aggregates lead to."""

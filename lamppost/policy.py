@@ -135,6 +135,7 @@ class Policy(_Part):
         time: when device time is believed, and the city's time zone.
         growth: how many new names devices may bring.
         quality, detection, windows, indices: settings by component name; what is not named is off.
+        advice: what people are told to do, by index and language: a text for each category.
         alerts: rules by id.
         compliance: the limits of laws and guidelines that every year is held against.
         publication: for open data.
@@ -147,6 +148,7 @@ class Policy(_Part):
     detection: dict[str, dict[str, Any]] = Field(default_factory=dict)
     windows: dict[str, dict[str, Any]] = Field(default_factory=dict)
     indices: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    advice: dict[str, dict[str, tuple[str, ...]]] = Field(default_factory=dict)
     alerts: dict[str, AlertRule] = Field(default_factory=dict)
     compliance: Compliance = Compliance()
     publication: Publication = Publication()

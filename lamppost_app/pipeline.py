@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -94,6 +95,26 @@ def _corrections_last(judged: JudgedBatch) -> JudgedBatch:
     return replace(judged, revision=np.where(corrected, CORRECTED, judged.revision))
 
 
+def check_advice(policy: Policy) -> None:
+    """Refuse advice that is not about every category of an index.
+
+    Raises:
+        ConfigError: naming the key path.
+    """
+    for name, languages in policy.advice.items():
+        scale = find("index", name, f"advice.{name}").cls.scale
+        for language, texts in languages.items():
+            where = f"advice.{name}.{language}"
+            if not re.fullmatch("[a-z]{2}", language):
+                raise ConfigError("a language has two letters, as in en", where=where)
+            if len(texts) != len(scale.categories):
+                names = ", ".join(category.name for category in scale.categories)
+                problem = (
+                    f"has {len(texts)} texts, and the index {len(scale.categories)} categories"
+                )
+                raise ConfigError(problem, where=where, hint=f"one for each of: {names}")
+
+
 # Names that policies of an earlier version use; they may still stand in an inbox.
 _RENAMED: Final = {"tumbling": "event_time"}
 
@@ -133,9 +154,10 @@ class Pipeline:
             self._build("detector", policy.detection, "detection"), series
         )
         self._indices = self._build("index", policy.indices, "indices")
+        check_advice(policy)
         for index in self._indices:
             if isinstance(index, LooksBack):
-                index.look_back(self._aggregator.hours)
+                index.look_back(self._aggregator)
         self._rules: dict[str, Alert] = {
             rule_id: self._rule(rule_id, stations) for rule_id in policy.alerts
         }
@@ -333,7 +355,8 @@ class Pipeline:
         theirs = former._parts()
         kept = set()
         for name, (stateful, settings) in self._parts().items():
-            if name in theirs and theirs[name][1] == settings:
+            # Hourly means and revisions of an index stay what they are under other settings.
+            if name in theirs and (theirs[name][1] == settings or name.startswith("indices.")):
                 stateful.restore(theirs[name][0].snapshot())
                 kept.add(name)
         if "windows" not in kept:

@@ -154,26 +154,26 @@ def judged(draw: st.DrawFn) -> JudgedBatch:
 
 
 @st.composite
-def aggregates(draw: st.DrawFn, max_size: int = 80) -> AggregateBatch:
+def aggregates(draw: st.DrawFn, max_size: int = 80, most: int = 4) -> AggregateBatch:
     """Draw windows of a few series in order, with late corrections of the last hours."""
     random = np.random.default_rng(draw(_SEEDS))
     size = draw(st.integers(0, max_size))
     levels = random.choice([0.0, 30.0, 80.0, 300.0, 600.0, np.nan], 1 + size // 4)
     columns = (
-        random.integers(0, draw(st.integers(1, 4)), size),
+        random.integers(0, draw(st.integers(1, most)), size),
         random.choice([1, 1, 1, 1, 2, 30, 0, -1, -3, -6], size),
         np.repeat(levels, 8)[:size] + random.normal(0, 3, size),
         random.choice([1.0, 1.0, 1.0, 0.75, 0.5, 0.0], size),
         random.choice([HOUR_NS, HOUR_NS, 15 * MINUTE_NS], size),
     )
     rows = list(zip(*(column.tolist() for column in columns), strict=True))
-    newest: dict[tuple[int, int], int] = {}
+    newest: dict[int, int] = {}
     revisions: dict[tuple[int, int, int], int] = {}
     starts, revision = [], []
     for code, step, _, _, length in rows:
-        known = newest.get((code, length), START_NS // length)
-        window = known + step
-        newest[code, length] = max(known, window)
+        known = newest.get(code, START_NS)
+        window = known // length + step
+        newest[code] = max(known, window * length)
         revisions[code, length, window] = revisions.get((code, length, window), -1) + 1
         starts.append(window * length)
         revision.append(revisions[code, length, window])

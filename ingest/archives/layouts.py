@@ -122,7 +122,7 @@ class NotReadings(ConfigError):
 
 _OF_OURS: Final = (
     (
-        {"index", "concentration", "category", "beyond"},
+        {"index", "category", "beyond"},
         "health indices cannot be imported: they are worked out",
         "import the aggregates or readings they came from",
     ),

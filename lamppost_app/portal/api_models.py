@@ -166,10 +166,11 @@ class IndexItem(_SeriesItem):
     index: str = Field(description="Name of the index.")
     end: Instant = Field(description="End of the averaging period, UTC.")
     end_local: LocalInstant = Field(description="The same in the city's time zone.")
-    revision: int = Field(description="0 when first published; each correction adds one.")
+    revision: int = Field(description="0 when first published; each correction is higher.")
     concentration: float | None = _number("Averaged and truncated concentration.")
     value: float | None = Field(description="Value of the index; null where coverage is too low.")
     category: int = Field(description="1 (best) upwards; 0 without a value.")
+    category_name: str | None = Field(description="As the authors of the index call it.")
     coverage: float = Field(description="Valid hours over all hours of the period, 0 to 1.")
     beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
     policy: str = Field(description="Version of the rules it was made under.")
@@ -216,6 +217,25 @@ class ComplianceItem(BaseModel):
     as_of: str = Field(description="Last day that entered.")
     sentence: str = Field(description="The same in words.")
     policy: str = Field(description="Version of the rules.")
+
+
+class StationIndexItem(BaseModel):
+    """A health index of a whole station: its worst pollutant counts."""
+
+    station: str = Field(description="Identity of the sensor.")
+    area: str = Field(description="Part of the city.")
+    index: str = Field(description="Name of the index.")
+    end: Instant = Field(description="End of the hour and of the averaging periods, UTC.")
+    end_local: LocalInstant = Field(description="The same in the city's time zone.")
+    value: float | None = Field(description="The highest of the pollutants; null without any.")
+    category: int = Field(description="1 (best) upwards; 0 without a value.")
+    category_name: str | None = Field(description="As the authors of the index call it.")
+    responsible: list[str] = Field(description="Pollutants that have that value.")
+    pollutants: list[str] = Field(description="Pollutants that have a value.")
+    measured: list[str] = Field(description="Pollutants of the index that are measured here.")
+    beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
+    revision: int = Field(description="Highest revision among its pollutants.")
+    policy: str = Field(description="Version of the rules the newest of them was made under.")
 
 
 class AlertItem(BaseModel):

@@ -30,6 +30,7 @@ from .package import Package, json_bytes
 from .partitions import by_folder, depth_of, merged
 from .readme import dictionary, readme
 from .schema import LAYOUT, Table
+from .station_indices import station_index_rows
 from .tables import aggregate_rows, index_rows, station_rows
 from .text import csv_bytes, parquet_bytes
 
@@ -178,8 +179,17 @@ class OpenDataSink(NamedSink):
         stored = f"{folder}/{table.name}.parquet"
         rows = merged(table, [*self._existing(stored, table), *parts])
         self._publish(package, f"{folder}/{table.name}.csv", csv_bytes(rows))
+        if table is fields.INDICES:
+            self._publish_stations(package, f"station_{folder}", rows)
         # Last: the Parquet file is what later rows are merged with.
         self._publish(package, stored, parquet_bytes(rows))
+
+    def _publish_stations(self, package: Package, folder: str, rows: pa.Table) -> None:
+        """Put the pollutants of a day together; a correction of one is in both files."""
+        whole = station_index_rows(rows)
+        name = f"{folder}/{fields.STATION_INDICES.name}"
+        self._publish(package, f"{name}.csv", csv_bytes(whole))
+        self._publish(package, f"{name}.parquet", parquet_bytes(whole))
 
     def _existing(self, relative: str, table: Table) -> list[pa.Table]:
         path = self._folder / relative

@@ -22,6 +22,7 @@ MODELS = {
     "latest": api_models.LatestItem,
     "aggregates": api_models.AggregateItem,
     "indices": api_models.IndexItem,
+    "indices/stations": api_models.StationIndexItem,
     "alerts": api_models.AlertItem,
     "ledger": api_models.LedgerItem,
     "ledger/sinks": api_models.BalanceItem,

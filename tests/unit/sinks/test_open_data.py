@@ -167,6 +167,23 @@ def test_an_index_at_midnight_belongs_to_the_day_before(tmp_path: Path) -> None:
     assert row["beyond"] == "false"
 
 
+def test_stations_have_one_index_of_their_worst_pollutant(tmp_path: Path) -> None:
+    """A correction of a pollutant changes it; who is responsible is named."""
+    folder = "station_indices/year=2026/month=11/day=20/station_indices.csv"
+    publish(tmp_path, indices_entry(4, end=[START_NS], value=[87.0], category=[2]))
+    (before,) = rows_of(tmp_path, folder)
+    publish(
+        tmp_path,
+        indices_entry(4, end=[START_NS], value=[87.0], category=[2]),
+        indices_entry(5, end=[START_NS], value=[NAN], category=[0], revision=[1]),
+    )
+    (after,) = rows_of(tmp_path, folder)
+
+    assert (before["value"], before["category"], before["responsible"]) == ("87", "2", "pm2_5")
+    assert (after["value"], after["category"], after["responsible"]) == ("", "", "")
+    assert (after["index"], after["revision"]) == ("us_aqi", "1")
+
+
 def test_stations_are_listed_and_a_formula_is_only_text(tmp_path: Path) -> None:
     """A name that a spreadsheet would run has an apostrophe; a negative number has none."""
     publish(tmp_path)
