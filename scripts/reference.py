@@ -40,6 +40,7 @@ _LITERAL: Final = re.compile(r"``([^`]+)``|:\w+:`~?([^`]+)`")
 _HEADINGS: Final[dict[Kind, str]] = {
     "format": "Formats (`routes`)",
     "check": "Checks (`quality`)",
+    "derivation": "Derivations (`corrections` and `derivations`)",
     "detector": "Detectors (`detection`)",
     "aggregator": "Aggregators (`windows`)",
     "index": "Indices (`indices`)",
