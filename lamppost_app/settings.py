@@ -27,6 +27,7 @@ from pydantic_settings import (
 
 from lamppost.errors import ConfigError
 from lamppost.validation import first_problem
+from sinks.influx_settings import InfluxSettings
 from sinks.store_retention import checked_days
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -247,37 +248,14 @@ class HttpSettings(_Section):
     query_timeout_s: float = Field(default=10.0, gt=0)
 
 
-class InfluxSettings(_Section):
+class InfluxDbSettings(InfluxSettings):
     """The InfluxDB sink.
 
     Attributes:
         enabled: whether to write there.
-        url, org, bucket: where.
-        retention_days: days the bucket is to keep points, 0 for ever; used when it is created, and
-            compared with what it has. Not set: whatever the bucket has, for ever if it is created.
-        readings_bucket: a bucket of its own for single readings.
-        readings_days: the same for that bucket.
-        minutes_bucket: a bucket of its own for aggregates of less than an hour.
-        minutes_days: the same for that bucket.
-        create_buckets: create a bucket that is not there, if the token may.
-        token: keep it in LAMPPOST_INFLUXDB__TOKEN.
-        readings: write every judged reading too, not only aggregates, indices and alerts.
-        timeout_s: longest time a request may take, from connecting to the end of the answer.
     """
 
     enabled: bool = False
-    url: str = "http://127.0.0.1:8086"
-    org: str = "city"
-    bucket: str = "lamppost"
-    retention_days: float | None = Field(default=None, ge=0)
-    readings_bucket: str = ""
-    readings_days: float | None = Field(default=None, ge=0)
-    minutes_bucket: str = ""
-    minutes_days: float | None = Field(default=None, ge=0)
-    create_buckets: bool = True
-    token: SecretStr = SecretStr("")
-    readings: bool = True
-    timeout_s: float = Field(default=30.0, gt=0)
 
 
 class OpenDataSettings(_Section):
@@ -333,7 +311,7 @@ class Settings(BaseSettings):
     imports: ImportSettings = ImportSettings()
     store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()
-    influxdb: InfluxSettings = InfluxSettings()
+    influxdb: InfluxDbSettings = InfluxDbSettings()
     open_data: OpenDataSettings = OpenDataSettings()
     mqtt_out: MqttOutSettings = MqttOutSettings()
     sinks: dict[str, dict[str, Any]] = Field(default_factory=dict)

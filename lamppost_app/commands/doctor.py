@@ -28,7 +28,7 @@ from lamppost_app.run_files import RunFiles, lost_files, names_by_snapshot
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
 from lamppost_app.store_care import look_through, rebuilt_from
-from lamppost_app.wiring import broker, influx
+from lamppost_app.wiring import broker
 from sinks.mqtt_client import Publisher
 
 from .options import ConfigOption, load_settings
@@ -204,7 +204,7 @@ def _influxdb(settings: Settings) -> list[Finding]:
     from sinks.influx_buckets import examine as examine_influx
 
     try:
-        found = examine_influx(influx(settings.influxdb))
+        found = examine_influx(settings.influxdb)
     except NotConnected as error:
         problem = f"{error} (is the server running, and influxdb.url right?)"
         return [Finding("InfluxDB", right=False, detail=problem)]
