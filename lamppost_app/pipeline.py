@@ -190,6 +190,10 @@ class Pipeline:
         alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True)
         return Advanced(aggregates, indices, alerts)
 
+    def stations_changed(self) -> None:
+        """Take note that stations were registered; the mapping given at the start holds them."""
+        self._derivation.stations_changed()
+
     def acknowledge(self, command: AcknowledgeCommand, now: int) -> AlertEvent | None:
         """Take an operator's acknowledgement; None when there is no such open alert."""
         return self._book.acknowledge(command, now)
