@@ -242,6 +242,15 @@ class Derivation(Stateful, Protocol):
 
 
 @runtime_checkable
+class SaysMethod(Protocol):
+    """A derivation that says more of its method than its name."""
+
+    def about(self) -> Mapping[str, object]:
+        """Return facts for people who use the results: version, formula, source; as JSON allows."""
+        ...
+
+
+@runtime_checkable
 class FollowsStations(Protocol):
     """A derivation that keeps what it worked out of the stations it was built with."""
 

@@ -272,6 +272,7 @@ class Engine:
                 }
                 for reason in all_reasons()
             ],
+            "methods": self._pipeline.methods(),
             "indices": {str(item.cls.number): name for name, item in registered("index").items()},
             "quantities": {
                 name: {"unit": quantity.unit, "label": quantity.label, "kind": quantity.kind}

@@ -88,7 +88,7 @@ def _derivations_last(judged: JudgedBatch, derived: Derived) -> JudgedBatch:
     # The series stay the same array: what was sorted by it need not be sorted again.
     known = {
         name: np.append(getattr(judged, name)[:-count], getattr(derived.last, name))
-        for name in ("value", "flag", "reasons", "revision")
+        for name in ("value", "flag", "reasons", "revision", "uncertainty")
     }
     return replace(judged, **known)
 
@@ -160,8 +160,8 @@ class Pipeline:
         changed = [part for part in (amended, revised) if len(part)]
         both = JudgedBatch.concat([judged, *changed]) if changed else judged
         # One after the other: only the batch itself is sorted already.
-        for part in (judged, *changed):
-            self._aggregator.add(part)
+        for told in (judged, *changed):
+            self._aggregator.add(told)
         news = both
         if old is not None:
             verdicts = np.zeros(len(amended), np.bool_)
@@ -194,6 +194,10 @@ class Pipeline:
         news = self._past.newer_windows(aggregates), self._past.newer_indices(indices)
         alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True)
         return Advanced(aggregates, indices, alerts)
+
+    def methods(self) -> dict[str, dict[str, object]]:
+        """Return what is said of the methods of derived series, by the name in their qualifiers."""
+        return self._derivation.methods()
 
     def stations_changed(self) -> None:
         """Take note that stations were registered; the mapping given at the start holds them."""

@@ -19,6 +19,7 @@ from lamppost.batch import (
 from lamppost.component import (
     Derivation,
     FollowsStations,
+    SaysMethod,
     Stateful,
     restore_each,
     snapshot_of,
@@ -95,6 +96,14 @@ class DerivationStage:
         in_order[groups.order] = time > before
         return in_order
 
+    def methods(self) -> dict[str, dict[str, object]]:
+        """Return what derivations say of their methods, by name."""
+        return {
+            derivation.name: dict(derivation.about())
+            for derivation in self._derivations
+            if isinstance(derivation, SaysMethod)
+        }
+
     def stations_changed(self) -> None:
         """Tell the derivations that keep what they worked out of the stations."""
         for derivation in self._derivations:
@@ -144,6 +153,7 @@ def _settled(made: JudgedBatch) -> JudgedBatch:
     return replace(
         made,
         value=np.where(unusable, np.nan, made.value),
+        uncertainty=np.where(unusable, np.nan, made.uncertainty),
         flag=np.where(unusable, MISSING, made.flag).astype(np.uint8),
         reasons=made.reasons | np.where(unusable, INPUT_UNUSABLE.mask, np.uint32(0)),
     )

@@ -8,7 +8,7 @@ from typing import Final
 
 from lamppost.batch import STATISTICS
 
-LAYOUT_VERSION: Final = 4
+LAYOUT_VERSION: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +163,7 @@ READINGS: Final = Table(
         "band_low": "DOUBLE",
         "band_high": "DOUBLE",
         "revision": "INTEGER",
+        "uncertainty": "DOUBLE",
         "policy": "VARCHAR",
         "entry": "BIGINT",
     },

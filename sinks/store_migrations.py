@@ -56,4 +56,8 @@ MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
         """UPDATE latest_aggregates
             SET resolution = CASE calendar WHEN 0 THEN length ELSE -calendar::BIGINT END""",
     ),
+    4: (
+        "ALTER TABLE readings ADD COLUMN uncertainty DOUBLE",
+        "ALTER TABLE latest_readings ADD COLUMN uncertainty DOUBLE",
+    ),
 }
