@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .balance import Tally
     from .batch import AggregateBatch, FloatArray, IndexBatch, Int32Array, Int64Array, JudgedBatch
     from .decoded import Decoded
+    from .fits import Fit
     from .frames import Deliveries
     from .grouping import BoolArray, Groups
     from .log import Entry
@@ -247,6 +248,15 @@ class SaysMethod(Protocol):
 
     def about(self) -> Mapping[str, object]:
         """Return facts for people who use the results: version, formula, source; as JSON allows."""
+        ...
+
+
+@runtime_checkable
+class FitsLines(Protocol):
+    """A derivation that compares sensors with references while it runs."""
+
+    def fits(self) -> list[Fit]:
+        """Return what it has found since this was asked last, to be published."""
         ...
 
 

@@ -26,6 +26,7 @@ from lamppost.component import (
     registered,
 )
 from lamppost.errors import ConfigError
+from lamppost.fits import Fit
 from lamppost.flags import CORRECTION
 from lamppost.grouping import BoolArray
 from lamppost.imports import IMPORT_FORMAT
@@ -56,11 +57,13 @@ class Judged:
         arrived: which readings went on, and why others did not.
         readings: judged readings, then what is derived from them, changes of earlier ones last.
         alerts: what happened to alerts.
+        fits: lines found between sensors and references.
     """
 
     arrived: Arrived
     readings: JudgedBatch
     alerts: list[AlertEvent]
+    fits: list[Fit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ class Pipeline:
             known = self._past.holds(revised)
             news = both.take(~np.concatenate([old, verdicts, known]))
         alerts = self._alert(now, news, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
-        return Judged(arrived, both, alerts)
+        return Judged(arrived, both, alerts, self._derivation.fits())
 
     def _note_past(
         self, arrived: Arrived, derived: Derived, imported: BoolArray | None

@@ -18,12 +18,14 @@ from lamppost.batch import (
 )
 from lamppost.component import (
     Derivation,
+    FitsLines,
     FollowsStations,
     SaysMethod,
     Stateful,
     restore_each,
     snapshot_of,
 )
+from lamppost.fits import Fit
 from lamppost.flags import CORRECTION, FAIL, INPUT_UNUSABLE, MISSING
 from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesTable
@@ -95,6 +97,15 @@ class DerivationStage:
         in_order = np.empty(len(rows), np.bool_)
         in_order[groups.order] = time > before
         return in_order
+
+    def fits(self) -> list[Fit]:
+        """Return the lines found since this was asked last."""
+        return [
+            fit
+            for derivation in self._derivations
+            if isinstance(derivation, FitsLines)
+            for fit in derivation.fits()
+        ]
 
     def methods(self) -> dict[str, dict[str, object]]:
         """Return what derivations say of their methods, by name."""

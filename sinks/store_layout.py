@@ -302,6 +302,32 @@ LEDGER: Final = Table(
     order=("entry",),
 )
 
+FITS: Final = Table(
+    "fits",
+    {
+        "sensor": "VARCHAR",
+        "quantity": "VARCHAR",
+        "qualifiers": "VARCHAR",
+        "reference": "VARCHAR",
+        "method": "VARCHAR",
+        "first_hour": "BIGINT",
+        "end": "BIGINT",
+        "start": "BIGINT",
+        "until": "BIGINT",
+        "n": "INTEGER",
+        "slope": "DOUBLE",
+        "offset": "DOUBLE",
+        "r2": "DOUBLE",
+        "rmse": "DOUBLE",
+        "largest": "DOUBLE",
+        "lag_h": "INTEGER",
+        "outcome": "VARCHAR",
+        "entry": "BIGINT",
+    },
+    key=("sensor", "quantity", "qualifiers", "reference", "start"),
+    order=("entry",),
+)
+
 RULES: Final = Table(
     "rules",
     {"policy": "VARCHAR", "at": "BIGINT", "document": "VARCHAR", "entry": "BIGINT"},
@@ -336,6 +362,7 @@ TABLES: Final = (
     QUARANTINE,
     QUARANTINE_STATES,
     LEDGER,
+    FITS,
     RULES,
 )
 

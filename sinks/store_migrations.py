@@ -13,6 +13,11 @@ from typing import Final
 _QUARANTINE_STATES: Final = """CREATE TABLE quarantine_states ("message" BIGINT, "row" INTEGER,
     "state" VARCHAR, "at" BIGINT, "by" VARCHAR, "reason" VARCHAR, "entry" BIGINT)"""
 
+_FITS: Final = """CREATE TABLE fits ("sensor" VARCHAR, "quantity" VARCHAR, "qualifiers" VARCHAR,
+    "reference" VARCHAR, "method" VARCHAR, "first_hour" BIGINT, "end" BIGINT, "start" BIGINT,
+    "until" BIGINT, "n" INTEGER, "slope" DOUBLE, "offset" DOUBLE, "r2" DOUBLE, "rmse" DOUBLE,
+    "largest" DOUBLE, "lag_h" INTEGER, "outcome" VARCHAR, "entry" BIGINT)"""
+
 _HOUR_NS: Final = 3_600_000_000_000
 _WEEK_NS: Final = 168 * _HOUR_NS
 _STATISTICS: Final = (
@@ -59,5 +64,6 @@ MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
     4: (
         "ALTER TABLE readings ADD COLUMN uncertainty DOUBLE",
         "ALTER TABLE latest_readings ADD COLUMN uncertainty DOUBLE",
+        _FITS,
     ),
 }

@@ -46,6 +46,7 @@ _TARGETS: Final[dict[str, tuple[Table, ...]]] = {
     log.QUARANTINE: (layout.QUARANTINE,),
     log.QUARANTINE_STATES: (layout.QUARANTINE_STATES,),
     log.LEDGER: (layout.LEDGER,),
+    log.FITS: (layout.FITS,),
 }
 
 _ARROW_KINDS: Final = {log.SERIES, log.READINGS, log.AGGREGATES, log.INDICES, log.QUARANTINE}
