@@ -39,6 +39,7 @@ ALERTS: Final = "alerts"
 QUARANTINE: Final = "quarantine"
 QUARANTINE_STATES: Final = "quarantine_states"
 LEDGER: Final = "ledger"
+CLOCKS: Final = "clocks"
 FITS: Final = "fits"
 RULES: Final = "rules"
 OUTBOX_KINDS: Final = (
@@ -52,6 +53,7 @@ OUTBOX_KINDS: Final = (
     QUARANTINE,
     QUARANTINE_STATES,
     LEDGER,
+    CLOCKS,
     FITS,
 )
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from lamppost.batch import STATISTICS
 
-LAYOUT_VERSION: Final = 5
+LAYOUT_VERSION: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +302,20 @@ LEDGER: Final = Table(
     order=("entry",),
 )
 
+CLOCKS: Final = Table(
+    "clocks",
+    {
+        "series": "INTEGER",
+        "skew": "BIGINT",
+        "spread": "BIGINT",
+        "readings": "INTEGER",
+        "until": "BIGINT",
+        "entry": "BIGINT",
+    },
+    key=("series",),
+    order=("entry",),
+)
+
 FITS: Final = Table(
     "fits",
     {
@@ -362,6 +376,7 @@ TABLES: Final = (
     QUARANTINE,
     QUARANTINE_STATES,
     LEDGER,
+    CLOCKS,
     FITS,
     RULES,
 )

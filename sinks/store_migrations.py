@@ -13,6 +13,9 @@ from typing import Final
 _QUARANTINE_STATES: Final = """CREATE TABLE quarantine_states ("message" BIGINT, "row" INTEGER,
     "state" VARCHAR, "at" BIGINT, "by" VARCHAR, "reason" VARCHAR, "entry" BIGINT)"""
 
+_CLOCKS: Final = """CREATE TABLE clocks ("series" INTEGER, "skew" BIGINT, "spread" BIGINT,
+    "readings" INTEGER, "until" BIGINT, "entry" BIGINT)"""
+
 _FITS: Final = """CREATE TABLE fits ("sensor" VARCHAR, "quantity" VARCHAR, "qualifiers" VARCHAR,
     "reference" VARCHAR, "method" VARCHAR, "first_hour" BIGINT, "end" BIGINT, "start" BIGINT,
     "until" BIGINT, "n" INTEGER, "slope" DOUBLE, "offset" DOUBLE, "r2" DOUBLE, "rmse" DOUBLE,
@@ -61,7 +64,8 @@ MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
         """UPDATE latest_aggregates
             SET resolution = CASE calendar WHEN 0 THEN length ELSE -calendar::BIGINT END""",
     ),
-    4: (
+    4: (_CLOCKS,),
+    5: (
         "ALTER TABLE readings ADD COLUMN uncertainty DOUBLE",
         "ALTER TABLE latest_readings ADD COLUMN uncertainty DOUBLE",
         _FITS,
