@@ -22,6 +22,7 @@ from . import (
     queries_quarantine,
     queries_stations,
 )
+from .api_fits import fits_of_sensor
 from .context import PortalContext, context_of
 from .formatting import printed_age, printed_number
 from .pages_console import flag_words, page_number
@@ -108,6 +109,7 @@ def station(request: Request, sensor: str) -> HTMLResponse:
         clocks=clock_views(
             queries_stations.clocks_of_sensor(context.reader, sensor), latest, context.rulebook()
         ),
+        fits=fits_of_sensor(context.reader, sensor),
         plots=[_plot(context, row, view, alerts) for row in shown],
         view=view,
         ranges=list(RANGES),
