@@ -19,6 +19,7 @@ from .events import Event, EventKind
 from .faults import FaultKind, FaultLabel, Programme
 from .fleet import AIR_QUALITY, TRAFFIC, Fleet, Station
 from .noise import Floats, key_of
+from .roads import Along
 
 FAULTY_SHARE = 0.044
 FAULT_NS = 6 * HOUR_NS
@@ -185,6 +186,7 @@ class RotatingProgramme:
             peak=0.9,
             ramp_ns=2 * MINUTE_NS,
             note=f"an accident with a queue at {station.name}",
+            place=place,
         )
 
 
@@ -207,7 +209,9 @@ def event_labels(event: Event, fleet: Fleet) -> list[FaultLabel]:
     """Return one label for each station that clearly feels an event."""
     smoke = event.kind == EventKind.SMOKE_PLUME
     kind, quantity = (AIR_QUALITY, "pm2_5") if smoke else (TRAFFIC, "speed")
-    reach = event.reach(*fleet.position_m()).tolist()
+    along = Along.of([station.road for station in fleet.stations])
+    # Traffic that an accident holds up is missing behind it, but what comes through is not slow.
+    reach = np.where(event.shortage(along) > 0, 0.0, event.reach(*fleet.position_m())).tolist()
     return [
         FaultLabel(station.sensor, quantity, event.kind, event.start_ns, event.end_ns, event.note)
         for station, felt in zip(fleet.stations, reach, strict=True)

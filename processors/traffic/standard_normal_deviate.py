@@ -22,7 +22,7 @@ class StandardNormalDeviateSettings(PairSettings):
     """How the usual difference is learnt, and how far from it is unusual."""
 
     window: int = Field(
-        default=30,
+        default=20,
         ge=2,
         description="Intervals the usual difference is learnt from: the newest counts 1 / window.",
     )
@@ -30,13 +30,13 @@ class StandardNormalDeviateSettings(PairSettings):
         default=20, ge=2, description="Intervals to learn from before anything is said."
     )
     smoothing: float = Field(
-        default=0.5,
+        default=0.3,
         gt=0,
         le=1,
         description="Weight of the newest interval in the smoothed deviate; 1 does not smooth.",
     )
     limit: float = Field(
-        default=4.0,
+        default=4.5,
         gt=0,
         description="Deviations of the smoothed deviate from 0 at which it begins.",
     )

@@ -45,7 +45,7 @@ def test_it_is_what_the_formula_says(seed: int, smoothing: float, window: int) -
     random = np.random.default_rng(seed)
     differences = random.normal(2, 3, 80)
     differences[40:60] += random.choice([0, 10, 40])
-    made = rule(smoothing=smoothing, window=window, warm_up=10)
+    made = rule(smoothing=smoothing, window=window, warm_up=10, limit=4)
 
     found = holds(made, differences.tolist())
 
