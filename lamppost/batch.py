@@ -180,7 +180,12 @@ class ReadingBatch(Columns):
 
 AMENDED: Final = 1
 CORRECTED: Final = 2
-"""Revisions of a judged reading; those beside AMENDED are numbers a device sent."""
+DERIVED: Final = 3
+REDERIVED: Final = 4
+"""Revisions of a judged reading, see :class:`JudgedBatch`."""
+
+SENT: Final = (0, CORRECTED)
+"""Revisions that are numbers a device sent; all others say something else about such numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +199,8 @@ class JudgedBatch(Columns):
         band_low: lower edge of the usual band.
         band_high: upper edge of the usual band.
         revision: 0 for the first verdict, 1 for a later one on the same number, 2 for a number the
-            device has sent in place of another.
+            device has sent in place of another; 3 for a number derived from readings, 4 where what
+            it was derived from has changed since.
     """
 
     series: Int32Array

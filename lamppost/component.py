@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .log import Entry
     from .state import Snapshot
 
-Kind = Literal["format", "check", "detector", "aggregator", "index", "alert", "sink"]
+Kind = Literal["format", "check", "derivation", "detector", "aggregator", "index", "alert", "sink"]
 
 
 class Settings(BaseModel):
@@ -204,6 +204,40 @@ class Check(Stateful, Protocol):
 
     def judge(self, rows: Rows) -> Verdict:
         """Return a verdict for each row."""
+        ...
+
+
+class Derivation(Stateful, Protocol):
+    """Makes readings of new series from judged readings, which stay as they are.
+
+    Called by the engine after the checks and before detectors and windows, which see what it makes
+    as series like any other. Must not block, read a clock or raise for bad input.
+
+    Law: which derived readings there are in the end, and what they say, does not depend on where
+    batches are cut. A reading may wait in the state for others it needs.
+
+    Attributes:
+        reasons: reasons of its own, beside those of its input.
+    """
+
+    name: ClassVar[str]
+    reasons: ClassVar[tuple[Reason, ...]]
+
+    def derive(self, judged: JudgedBatch) -> JudgedBatch:
+        """Return what follows from readings, in the order in which it follows.
+
+        Args:
+            judged: readings in order of arrival. A verdict that changes later comes as a row of its
+                own, revision AMENDED, behind its reading; a number that replaces another has
+                revision CORRECTED. No row is itself derived.
+
+        Returns:
+            Rows of series with the sensor and the qualifiers of their input and one more that names
+            the method (:class:`lamppost.derived.DerivedSeries` numbers them), with the worst flag
+            and all reasons of their input (:func:`lamppost.derived.derived`). The first row of an
+            instant has revision DERIVED, those that replace it REDERIVED; the last one stands.
+            What has no number or failed is published as missing.
+        """
         ...
 
 
@@ -397,7 +431,7 @@ def find(kind: Kind, name: str, where: str) -> Component:
 
 
 def all_reasons() -> tuple[Reason, ...]:
-    """Return the reasons of the kernel and of every registered check, by bit."""
+    """Return the reasons of the kernel and of every registered component, by bit."""
     return tuple(_REASONS[bit] for bit in sorted(_REASONS))
 
 

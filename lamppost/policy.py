@@ -134,6 +134,8 @@ class Policy(_Part):
         time: when device time is believed, and the city's time zone.
         growth: how many new names devices may bring.
         quality, detection, windows, indices: settings by component name; what is not named is off.
+        corrections, derivations: settings of derivations by name; those that correct what a sensor
+            shows, and all others.
         alerts: rules by id.
         publication: for open data.
     """
@@ -142,6 +144,8 @@ class Policy(_Part):
     time: TimeRule = TimeRule()
     growth: GrowthRule = GrowthRule()
     quality: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    corrections: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    derivations: dict[str, dict[str, Any]] = Field(default_factory=dict)
     detection: dict[str, dict[str, Any]] = Field(default_factory=dict)
     windows: dict[str, dict[str, Any]] = Field(default_factory=dict)
     indices: dict[str, dict[str, Any]] = Field(default_factory=dict)

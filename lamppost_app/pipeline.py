@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The processors of one policy, in order: arrival, quality, detection, windows, indices, alerts."""
+"""The processors of one policy, in order, from arrival to alerts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lamppost.batch import CORRECTED, AggregateBatch, IndexBatch, JudgedBatch, R
 from lamppost.component import (
     Alert,
     Component,
+    Derivation,
     Format,
     Kind,
     LooksBack,
@@ -38,7 +39,8 @@ from lamppost.times import format_length
 from lamppost.zones import CityCalendar
 from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
-from processors.detection.stage import DetectionStage
+from processors.derivation import DerivationStage, Derived
+from processors.detection.stage import EVIDENCE, DetectionStage
 from processors.quality.stage import QualityStage
 from processors.windows.event_time import EventTimeWindows
 
@@ -52,7 +54,7 @@ class Judged:
 
     Attributes:
         arrived: which readings went on, and why others did not.
-        readings: judged readings, amendments of earlier ones last.
+        readings: judged readings, then what is derived from them, changes of earlier ones last.
         alerts: what happened to alerts.
     """
 
@@ -76,6 +78,16 @@ def _corrections_last(judged: JudgedBatch) -> JudgedBatch:
     if not corrected.any():
         return judged
     return replace(judged, revision=np.where(corrected, CORRECTED, judged.revision))
+
+
+def _derivations_last(judged: JudgedBatch, derived: Derived) -> JudgedBatch:
+    """Give derived readings what was known of them in the end, beside the evidence they have."""
+    count = len(derived.last)
+    if not count:
+        return judged
+    given, scored = judged.take(slice(-count)), judged.take(slice(-count, None))
+    evidence = {name: getattr(scored, name) for name in EVIDENCE}
+    return JudgedBatch.concat([given, replace(derived.last, **evidence)])
 
 
 # Names that policies of an earlier version use; they may still stand in an inbox.
@@ -112,6 +124,7 @@ class Pipeline:
         self._aggregator = self._one_aggregator()
         self._arrival = Arrival(series, self._aggregator)
         self._quality = QualityStage(self._build("check", policy.quality, "quality"), series)
+        self._derivation = DerivationStage(self._all_derivations(stations), series)
         self._detection = DetectionStage(
             self._build("detector", policy.detection, "detection"), series
         )
@@ -132,20 +145,42 @@ class Pipeline:
         """
         arrived = self._arrival.sort_out(readings, imported)
         judgement = self._quality.judge(arrived.readings, arrived.in_order)
-        compared = arrived.in_order
-        if imported is not None and imported.any():
-            compared = compared & ~is_long_past(arrived.readings.time, imported[arrived.kept], now)
+        derived = self._derivation.derive(judgement)
+        old = self._note_past(arrived, derived, imported)
+        judgement = derived.beside(judgement)
+        compared = np.append(arrived.in_order, derived.in_order)
+        if old is not None:
+            compared &= ~is_long_past(judgement.readings.time, old, now)
+        revised = self._detection.repeat(derived.revised, derived.newest)
         judged, amended = self._detection.score(judgement, compared)
-        judged = _corrections_last(judged)
-        both = JudgedBatch.concat([judged, amended]) if len(amended) else judged
+        judged = _derivations_last(_corrections_last(judged), derived)
+        changed = [part for part in (amended, revised) if len(part)]
+        both = JudgedBatch.concat([judged, *changed]) if changed else judged
         self._aggregator.add(both)
         news = both
-        if imported is not None and imported.any():
-            old = imported[arrived.kept]
-            self._past.note(arrived.readings.take(old))
-            news = both.take(~np.append(old, np.zeros(len(amended), np.bool_)))
+        if old is not None:
+            verdicts = np.zeros(len(amended), np.bool_)
+            known = self._past.holds(revised)
+            news = both.take(~np.concatenate([old, verdicts, known]))
         alerts = self._alert(now, news, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
         return Judged(arrived, both, alerts)
+
+    def _note_past(
+        self, arrived: Arrived, derived: Derived, imported: BoolArray | None
+    ) -> BoolArray | None:
+        """Say which rows of a batch and of what is derived from it are history; None where none."""
+        if imported is None or not imported.any():
+            return None
+        old = imported[arrived.kept]
+        self._past.note(arrived.readings.take(old))
+        # Derived readings name no input; a sensor whose past is imported has its derived past too.
+        past = np.isin(self._sensors(derived.first), self._sensors(arrived.readings.take(old)))
+        self._past.note(derived.first.take(past))
+        return np.append(old, past)
+
+    def _sensors(self, readings: ReadingBatch | JudgedBatch) -> npt.NDArray[np.str_]:
+        names = [self._series[code].sensor for code in readings.series.tolist()]
+        return np.array(names, np.str_)
 
     def advance(self, now: int) -> Advanced:
         """Let time pass: close windows, publish indices, look for silence."""
@@ -207,6 +242,26 @@ class Pipeline:
             for name, raw in named.items()
         ]
 
+    def _all_derivations(self, stations: Mapping[str, Station]) -> list[Derivation]:
+        sections = {
+            "corrections": self._policy.corrections,
+            "derivations": self._policy.derivations,
+        }
+        for name in self._policy.corrections.keys() & self._policy.derivations.keys():
+            raise ConfigError("also stands under corrections", where=f"derivations.{name}")
+        return [
+            self._derive_by(name, raw, f"{section}.{name}", stations)
+            for section, named in sections.items()
+            for name, raw in named.items()
+        ]
+
+    def _derive_by(
+        self, name: str, raw: Mapping[str, Any], where: str, stations: Mapping[str, Station]
+    ) -> Derivation:
+        component = find("derivation", name, where)
+        made: Derivation = component.cls(component.parse(raw, where), self._series, stations)
+        return made
+
     def _make(self, component: Component, raw: Mapping[str, Any], where: str) -> Stateful:
         settings: Settings = component.parse(raw, where)
         made: Stateful = component.cls(settings, self._series)
@@ -255,6 +310,10 @@ class Pipeline:
             "arrival": (self._arrival, ""),
             "imported": (self._past, ""),
             "quality": (self._quality, repr(policy.quality)),
+            "derivation": (
+                self._derivation,
+                repr((policy.corrections, policy.derivations)),
+            ),
             "detection": (self._detection, repr(policy.detection)),
             "windows": (self._aggregator, repr((policy.windows, policy.time.zone))),
             **indices,
@@ -298,6 +357,11 @@ class Pipeline:
             self._aggregator.adopt(former._aggregator)
         for name, ours, before in (
             ("quality", self._policy.quality, former._policy.quality),
+            (
+                "derivation",
+                self._policy.corrections | self._policy.derivations,
+                former._policy.corrections | former._policy.derivations,
+            ),
             ("detection", self._policy.detection, former._policy.detection),
         ):
             changed = tuple(f"{part}/" for part in ours if ours[part] != before.get(part))

@@ -25,6 +25,7 @@ STATIONS = {
 }
 _SECTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "check": POLICY.quality,
+    "derivation": POLICY.corrections | POLICY.derivations,
     "detector": POLICY.detection,
     "aggregator": POLICY.windows,
     "index": POLICY.indices,

@@ -11,6 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
+from lamppost.flags import CORRECTION, MISSING
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
 
@@ -20,6 +21,22 @@ KEYS = tuple(
     for sensor in ("aq-1", "aq-2")
     for quantity in ("pm2_5", "pm10", "no2", "temperature", "speed", "flow", "raw")
 )
+KEYS_OF_DERIVATIONS = tuple(
+    SeriesKey("aq-1", quantity, qualifiers)
+    for quantity, qualifiers in (
+        ("pm2_5_cf1", "channel=a"),
+        ("pm2_5_cf1", "channel=b"),
+        ("pm2_5_cf1", ""),
+        ("pm2_5", ""),
+        ("humidity", ""),
+        ("temperature", ""),
+        ("flow", "lane=1"),
+        ("occupancy", "lane=1"),
+        ("vehicle_count", "lane=1"),
+        ("speed", "lane=1"),
+    )
+)
+"""What derivations of the house and of plugins are made from; add what a new one needs."""
 FLAGS = (1, 2, 3, 4, 9)
 
 _SEEDS = st.integers(0, 2**32 - 1)
@@ -36,16 +53,18 @@ class Stream:
         readings: the readings, with arbitrary flags.
         cuts: positions at which the stream is cut into batches.
         stop: a position at which a component is stopped and restored.
+        keys: the series that may occur.
     """
 
     readings: ReadingBatch
     cuts: tuple[int, ...]
     stop: int
+    keys: tuple[SeriesKey, ...] = KEYS
 
     @property
     def series(self) -> SeriesTable:
         """A new table of all series that may occur."""
-        return SeriesTable(KEYS)
+        return SeriesTable(self.keys)
 
     def whole(self) -> list[ReadingBatch]:
         """Return the stream as one batch."""
@@ -223,3 +242,29 @@ def indices(draw: st.DrawFn) -> IndexBatch:
         coverage=np.ones(len(rows)),
         beyond=zeros,
     )
+
+
+@st.composite
+def derivation_streams(draw: st.DrawFn) -> Stream:
+    """Draw a stream of what derivations need together: late, out of order, repeated, corrected."""
+    random = np.random.default_rng(draw(_SEEDS))
+    size = draw(st.integers(0, 60))
+    codes = random.integers(0, len(KEYS_OF_DERIVATIONS), size)
+    step_s = random.choice([0, 0, 0, 1, 60, 60, 120, 900, 90_000], size)
+    time = (
+        START_NS + (np.cumsum(step_s) - random.choice([0, 0, 0, 60, 400, 4000], size)) * SECOND_NS
+    )
+    # Sent again for the same instant, with another number, is a correction.
+    known = set()
+    reasons = np.zeros(size, np.uint32)
+    for row, key in enumerate(zip(codes.tolist(), time.tolist(), strict=True)):
+        reasons[row] = CORRECTION.mask if key in known else 0
+        known.add(key)
+    value = random.choice([0.0, 12.0, 30.0, 55.5, 99.9, 230.0, 700.0, np.nan, np.inf, -3.0], size)
+    flag = random.choice([1, 1, 1, 1, 1, 2, 3, 4], size).astype(np.uint8)
+    flag[np.isnan(value)] = MISSING
+    reasons[(flag != 1) & (reasons == 0)] = 1
+    position = st.integers(0, size)
+    readings = ReadingBatch(codes.astype(np.int32), time, time + SECOND_NS, value, flag, reasons)
+    cuts = tuple(draw(st.lists(position, max_size=4)))
+    return Stream(readings, cuts, draw(position), KEYS_OF_DERIVATIONS)

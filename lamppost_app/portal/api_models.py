@@ -103,7 +103,9 @@ class LatestItem(_SeriesItem):
     expected: float | None = _number("What was expected.")
     band_low: float | None = _number("Lower edge of the usual band.")
     band_high: float | None = _number("Upper edge of the usual band.")
-    revision: int = Field(description="0 first verdict, 1 later verdict, 2 corrected by device.")
+    revision: int = Field(
+        description="0 first verdict, 1 later verdict, 2 corrected by device, 3 derived, 4 again."
+    )
     policy: str = Field(description="Version of the policy that judged it.")
 
 
