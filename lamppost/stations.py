@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -70,6 +70,39 @@ class Station(BaseModel):
     downstream: str = ""
     downstream_km: float | None = Field(default=None, gt=0, le=1_000)
     direction: str = ""
+
+
+class Registry(dict[str, Station]):
+    """The stations by sensor, with a count of how often they changed.
+
+    Attributes:
+        changes: how often stations were registered.
+    """
+
+    changes: int = 0
+
+    def register(self, stations: Iterable[Station]) -> None:
+        """Take stations in, each in place of the one of its name."""
+        self.update({station.sensor: station for station in stations})
+        self.changes += 1
+
+
+class RegistryWatch:
+    """Tells whether a registry changed since it was last asked; cheap where that counts itself."""
+
+    def __init__(self, stations: Mapping[str, Station]) -> None:
+        """Take the registry; what stands in it now counts as a change."""
+        self._stations = stations
+        self._seen: object = None
+
+    def changed(self) -> bool:
+        """Return whether anything has changed."""
+        stations = self._stations
+        now = stations.changes if isinstance(stations, Registry) else stations
+        if self._seen == now:
+            return False
+        self._seen = now if isinstance(now, int) else dict(now)
+        return True
 
 
 def parse_stations(text: str, where: str) -> list[Station]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lamppost.batch import FloatArray, Int64Array, JudgedBatch
+from lamppost.batch import DERIVED, FloatArray, Int64Array, JudgedBatch
 from lamppost.flags import FAIL, MISSING
 from lamppost.series import SeriesTable, qualifiers_mapping
 from lamppost.state import Snapshot
@@ -17,6 +17,7 @@ from lamppost.times import NO_TIME
 from ._network import Network
 
 _NOWHERE: Final = -1
+_FIRST: Final = (0, DERIVED)
 
 
 class Intervals:
@@ -69,7 +70,7 @@ class Intervals:
         if not len(rows):
             return
         flag = judged.flag[rows]
-        usable = (judged.revision[rows] == 0) & (flag != FAIL) & (flag != MISSING)
+        usable = np.isin(judged.revision[rows], _FIRST) & (flag != FAIL) & (flag != MISSING)
         interval = judged.time[rows] // self._interval_ns
         usable &= np.isfinite(judged.value[rows]) & (interval >= self._next)
         rows = rows[usable]

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.grouping import BoolArray
 from lamppost.state import Snapshot
-from lamppost.stations import Station
+from lamppost.stations import RegistryWatch, Station
 
 _KM_PER_DEGREE: Final = 111.195
 _STATIONS: Final = TypeAdapter(list[Station])
@@ -43,7 +43,7 @@ class Network:
     def __init__(self, stations: Mapping[str, Station]) -> None:
         """Take the registry, which may change under us; look at it with :meth:`refresh`."""
         self._stations = stations
-        self._seen: dict[str, Station] = {}
+        self._watch = RegistryWatch(stations)
         self._met: dict[str, Station] = {}
         self._number: dict[str, int] = {}
         self._pair_number: dict[Pair, int] = {}
@@ -67,10 +67,9 @@ class Network:
 
     def refresh(self) -> bool:
         """Follow the registry, and return whether anything changed."""
-        if self._seen == self._stations:
+        if not self._watch.changed():
             return False
-        self._seen = dict(self._stations)
-        self._follow(_on_roads(self._seen))
+        self._follow(_on_roads(self._stations))
         return True
 
     def snapshot(self) -> Snapshot:
@@ -90,7 +89,7 @@ class Network:
         self.pairs = [Pair(*pair) for pair in content["pairs"]]
         self._number = {sensor: number for number, sensor in enumerate(self.sensors)}
         self._pair_number = {pair: number for number, pair in enumerate(self.pairs)}
-        self._seen = {}
+        self._watch = RegistryWatch(self._stations)
         known = _STATIONS.validate_python(content["stations"])
         self._met = {station.sensor: station for station in known}
         self._follow({sensor: self._met[sensor] for sensor in content["here"]})
