@@ -241,6 +241,15 @@ class Derivation(Stateful, Protocol):
         ...
 
 
+@runtime_checkable
+class FollowsStations(Protocol):
+    """A derivation that keeps what it worked out of the stations it was built with."""
+
+    def stations_changed(self) -> None:
+        """Work it out anew: the stations are others now."""
+        ...
+
+
 class Detector(Stateful, Protocol):
     """Says how unusual readings are, with what it expected. Sees readings that arrived in order.
 

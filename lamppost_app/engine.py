@@ -247,6 +247,7 @@ class Engine:
         given = [Station.model_validate(fields) for fields in json.loads(entry.body)]
         self._stations.register(given)
         self._admission.register()
+        self._pipeline.stations_changed()
         return [self._json(log.STATIONS, [station.model_dump() for station in given])]
 
     def _pipeline_of(self, policy: Policy) -> Pipeline:

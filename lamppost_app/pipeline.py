@@ -40,7 +40,7 @@ from lamppost.zones import CityCalendar
 from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
 from processors.derivation import DerivationStage, Derived
-from processors.detection.stage import EVIDENCE, DetectionStage
+from processors.detection.stage import DetectionStage
 from processors.quality.stage import QualityStage
 from processors.windows.event_time import EventTimeWindows
 
@@ -85,9 +85,12 @@ def _derivations_last(judged: JudgedBatch, derived: Derived) -> JudgedBatch:
     count = len(derived.last)
     if not count:
         return judged
-    given, scored = judged.take(slice(-count)), judged.take(slice(-count, None))
-    evidence = {name: getattr(scored, name) for name in EVIDENCE}
-    return JudgedBatch.concat([given, replace(derived.last, **evidence)])
+    # The series stay the same array: what was sorted by it need not be sorted again.
+    known = {
+        name: np.append(getattr(judged, name)[:-count], getattr(derived.last, name))
+        for name in ("value", "flag", "reasons", "revision")
+    }
+    return replace(judged, **known)
 
 
 # Names that policies of an earlier version use; they may still stand in an inbox.
@@ -156,7 +159,9 @@ class Pipeline:
         judged = _derivations_last(_corrections_last(judged), derived)
         changed = [part for part in (amended, revised) if len(part)]
         both = JudgedBatch.concat([judged, *changed]) if changed else judged
-        self._aggregator.add(both)
+        # One after the other: only the batch itself is sorted already.
+        for part in (judged, *changed):
+            self._aggregator.add(part)
         news = both
         if old is not None:
             verdicts = np.zeros(len(amended), np.bool_)
@@ -189,6 +194,10 @@ class Pipeline:
         news = self._past.newer_windows(aggregates), self._past.newer_indices(indices)
         alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True)
         return Advanced(aggregates, indices, alerts)
+
+    def stations_changed(self) -> None:
+        """Take note that stations were registered; the mapping given at the start holds them."""
+        self._derivation.stations_changed()
 
     def acknowledge(self, command: AcknowledgeCommand, now: int) -> AlertEvent | None:
         """Take an operator's acknowledgement; None when there is no such open alert."""

@@ -16,7 +16,13 @@ from lamppost.batch import (
     JudgedBatch,
     ReadingBatch,
 )
-from lamppost.component import Derivation, Stateful, restore_each, snapshot_of
+from lamppost.component import (
+    Derivation,
+    FollowsStations,
+    Stateful,
+    restore_each,
+    snapshot_of,
+)
 from lamppost.flags import CORRECTION, FAIL, INPUT_UNUSABLE, MISSING
 from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesTable
@@ -88,6 +94,12 @@ class DerivationStage:
         in_order = np.empty(len(rows), np.bool_)
         in_order[groups.order] = time > before
         return in_order
+
+    def stations_changed(self) -> None:
+        """Tell the derivations that keep what they worked out of the stations."""
+        for derivation in self._derivations:
+            if isinstance(derivation, FollowsStations):
+                derivation.stations_changed()
 
     def snapshot(self) -> Snapshot:
         """Return the state of the stage and of every derivation, as ``derivation/array``."""

@@ -18,7 +18,7 @@ from lamppost.state import SeriesState, Snapshot
 from processors.quality.stage import Judgement
 
 _OWN: Final = "stage"
-EVIDENCE: Final = ("score", "expected", "band_low", "band_high")
+_EVIDENCE: Final = ("score", "expected", "band_low", "band_high")
 
 
 class DetectionStage:
@@ -28,7 +28,7 @@ class DetectionStage:
         """Take the detectors in the order of the policy."""
         self._detectors = tuple(detectors)
         self._series = series
-        self._last = SeriesState(**dict.fromkeys(EVIDENCE, np.float64(np.nan)))
+        self._last = SeriesState(**dict.fromkeys(_EVIDENCE, np.float64(np.nan)))
 
     def score(
         self, judgement: Judgement, in_order: npt.NDArray[np.bool_]
@@ -56,7 +56,7 @@ class DetectionStage:
             judgement.first_flag[places],
         )
         evidence = self._strongest(rows)
-        for name in EVIDENCE:
+        for name in _EVIDENCE:
             self._last[name][groups.codes] = evidence[name][groups.lasts]
         return _published(readings, places, evidence), amended
 
@@ -69,7 +69,7 @@ class DetectionStage:
         """
         self._last.grow(len(self._series))
         had = {
-            name: np.where(known, self._last[name][readings.series], np.nan) for name in EVIDENCE
+            name: np.where(known, self._last[name][readings.series], np.nan) for name in _EVIDENCE
         }
         return replace(readings, **had)
 
@@ -85,16 +85,16 @@ class DetectionStage:
         return {_OWN: self._last, **{detector.name: detector for detector in self._detectors}}
 
     def _strongest(self, rows: Rows) -> dict[str, FloatArray]:
-        best = {name: np.full(len(rows), np.nan) for name in EVIDENCE}
+        best = {name: np.full(len(rows), np.nan) for name in _EVIDENCE}
         for detector in self._detectors:
             evidence = detector.score(rows)
             stronger = np.abs(evidence.score) > np.nan_to_num(np.abs(best["score"]), nan=-1.0)
-            for name in EVIDENCE:
+            for name in _EVIDENCE:
                 best[name] = np.where(stronger, getattr(evidence, name), best[name])
         return best
 
     def _amended(self, readings: ReadingBatch) -> JudgedBatch:
-        evidence = {name: self._last[name][readings.series] for name in EVIDENCE}
+        evidence = {name: self._last[name][readings.series] for name in _EVIDENCE}
         return _published(readings, np.arange(len(readings)), evidence, revision=1)
 
 
@@ -106,7 +106,7 @@ def _published(
     revision: int = 0,
 ) -> JudgedBatch:
     """Return readings with the evidence given for some places, none elsewhere."""
-    columns = {name: np.full(len(readings), np.nan) for name in EVIDENCE}
+    columns = {name: np.full(len(readings), np.nan) for name in _EVIDENCE}
     for name, column in columns.items():
         column[places] = evidence[name]
     return JudgedBatch(

@@ -51,21 +51,24 @@ class SeriesClocks:
     ) -> None:
         """Take in readings in order of arrival."""
         self._state.grow(size)
+        np.maximum.at(self._state["newest"], series, time)
+        np.maximum.at(self._state["received"], series, received)
         groups = Groups.by_series(series)
-        self._learn_lags(groups, (received - time)[groups.order])
-        for name, instants in (("newest", time), ("received", received)):
-            largest = np.maximum.reduceat(instants[groups.order], groups.starts)
-            column = self._state[name]
-            column[groups.codes] = np.maximum(column[groups.codes], largest)
+        self._learn_lags(groups, (received - time).take(groups.order))
 
     def _learn_lags(self, groups: Groups, lag: IntArray) -> None:
         """Remember the last lags of each series."""
-        rank = np.arange(len(lag)) - groups.starts[groups.group]
         counts = groups.lasts - groups.starts + 1
-        kept = np.flatnonzero(rank >= (counts - _LAGS)[groups.group])
         heard = self._state["heard"]
-        codes = groups.series[kept]
-        self._state["lags"][codes, (heard[codes] + rank[kept]) % _LAGS] = lag[kept]
+        rank = heard.take(groups.series)
+        if len(counts) < len(lag):
+            rank += np.arange(len(lag)) - groups.starts.take(groups.group)
+        codes = groups.series
+        if counts.max(initial=0) > _LAGS:
+            ends = heard[groups.codes] + counts
+            kept = np.flatnonzero(rank >= ends.take(groups.group) - _LAGS)
+            codes, rank, lag = codes[kept], rank[kept], lag[kept]
+        self._state["lags"].reshape(-1)[codes.astype(np.int64) * _LAGS + rank % _LAGS] = lag
         heard[groups.codes] += counts
 
     def advance(self, now: int) -> IntArray:

@@ -13,6 +13,7 @@ from lamppost.flags import SUSPECT
 
 from ._frames import BoolArray, Frames, RowArray, ratio
 from ._kinds import EXTRA, Kinds
+from ._rows import picked
 
 # Aligned: numpy reads a field across rows several times as fast.
 RAW: Final = np.dtype(
@@ -104,7 +105,7 @@ def of_readings(rows: RowArray, length_ns: int, included: BoolArray, kinds: Kind
     states["excluded"] = np.add.reduceat((~enters).astype(np.int32), begins)
     states["values"] = np.add.reduceat(_fingerprints(value, enters), begins)
     kept, inside = (
-        (rows, frames) if enters.all() else (rows[enters], Frames.of(frames.group[enters]))
+        (rows, frames) if enters.all() else (picked(rows, enters), Frames.of(frames.group[enters]))
     )
     for end, at in (("first", inside.begins), ("last", inside.ends)):
         states[end][inside.numbers] = kept["value"][at]
@@ -139,7 +140,7 @@ def merged(rows: RowArray, start: Int64Array, kinds: Kinds) -> RowArray:
     states["low"] = np.minimum.reduceat(rows["low"], begins)
     states["high"] = np.maximum.reduceat(rows["high"], begins)
     kept, inside = (
-        (rows, frames) if enters.all() else (rows[enters], Frames.of(frames.group[enters]))
+        (rows, frames) if enters.all() else (picked(rows, enters), Frames.of(frames.group[enters]))
     )
     for end, at in (("first", inside.begins), ("last", inside.ends)):
         states[end][inside.numbers] = kept[end][at]

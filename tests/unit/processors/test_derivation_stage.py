@@ -70,7 +70,7 @@ def test_a_verdict_that_changes_later_changes_what_was_derived() -> None:
 
 def test_within_a_batch_detectors_see_the_first_sight_and_sinks_the_last() -> None:
     """A verdict its successor in the same batch has changed is published once, as it ended."""
-    batch = replace(readings([10.0, 90.0, 10.0], flag=1), flag=np.uint8([1, SUSPECT, 1]))
+    batch = replace(readings([10.0, 60.0, 10.0], flag=1), flag=np.uint8([1, SUSPECT, 1]))
     batch = replace(batch, reasons=np.uint32([0, 1 << 10, 0]))
 
     derived = stage().derive(judgement(batch, first=[1, 1, 1]))
