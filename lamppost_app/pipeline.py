@@ -160,8 +160,8 @@ class Pipeline:
         changed = [part for part in (amended, revised) if len(part)]
         both = JudgedBatch.concat([judged, *changed]) if changed else judged
         # One after the other: only the batch itself is sorted already.
-        for part in (judged, *changed):
-            self._aggregator.add(part)
+        for rows in (judged, *changed):
+            self._aggregator.add(rows)
         news = both
         if old is not None:
             verdicts = np.zeros(len(amended), np.bool_)
