@@ -328,12 +328,13 @@ Written by `python -m scripts.incidents`; the same seeds give the same table. Wh
 is in [traffic](traffic.md#incidents-between-two-stations).
 
 {table}
-**The trial.** {cities} simulated cities (seeds {seeds}) of {detectors} detectors on ten arterials,
-{days} days each, one reading a minute: {decisions:,} decisions in {hours:,} hours of pairs. Per day
-{accidents} accidents between 6 and 22 o'clock UTC, each at a detector with another downstream: 20
-to 50 minutes long, blocking 50 to 95 % of the road, reaching their full strength within 1 to 6
-minutes. Per day {waves} waves of dense traffic run against the traffic in the rush hours; they are
-no accidents. Counts scatter as vehicles do, rush hours come and go, stations differ in lanes and capacity.
+**The trial.** {cities} simulated cities (seeds {seeds}) of {detectors} detectors on ten
+arterials, {days} days each, one reading a minute: {decisions:,} decisions in {hours:,} hours of
+pairs. Per day {accidents} accidents between 6 and 22 o'clock UTC, each at a detector with another
+downstream: 20 to 50 minutes long, blocking 50 to 95 % of the road, reaching their full strength
+within 1 to 6 minutes. Per day {waves} waves of dense traffic run against the traffic in the rush
+hours; they are no accidents. Counts scatter as vehicles do, rush hours come and go, stations
+differ in lanes and capacity.
 
 **The score.** An accident is found when the pair that begins at its detector raises an alarm before
 it is over. An alarm elsewhere within {near_km} km and until {after_min} minutes afterwards is its
