@@ -35,6 +35,7 @@ class Intervals:
         *,
         interval_ns: int,
         wait_ns: int,
+        stale_ns: int,
         most_empty: int,
     ) -> None:
         """Take what to collect.
@@ -45,6 +46,7 @@ class Intervals:
             quantities: the quantities that count, in the order they are handed out.
             interval_ns: length of an interval.
             wait_ns: how long after its end an interval is handed out.
+            stale_ns: age at which readings are not collected any more.
             most_empty: how many intervals without any reading are handed out in a row.
         """
         self._series = series
@@ -52,6 +54,7 @@ class Intervals:
         self._quantities = {name: place for place, name in enumerate(quantities)}
         self._interval_ns = interval_ns
         self._wait_ns = wait_ns
+        self._stale_ns = stale_ns
         self._most_empty = most_empty
         self._slot_of_series: Int64Array = np.empty(0, np.int64)
         self._pending: list[tuple[Int64Array, Int64Array, FloatArray]] = []
@@ -62,8 +65,8 @@ class Intervals:
         """Look up anew where series belong: the network has changed."""
         self._slot_of_series = np.empty(0, np.int64)
 
-    def take(self, judged: JudgedBatch) -> None:
-        """Collect the readings of a batch."""
+    def take(self, judged: JudgedBatch, now: int) -> None:
+        """Collect the readings of a batch that came at engine time ``now``."""
         self._place()
         slots = self._slot_of_series[judged.series]
         rows = np.flatnonzero(slots != _NOWHERE)
@@ -71,6 +74,7 @@ class Intervals:
             return
         flag = judged.flag[rows]
         usable = np.isin(judged.revision[rows], _FIRST) & (flag != FAIL) & (flag != MISSING)
+        usable &= judged.time[rows] >= now - self._stale_ns
         interval = judged.time[rows] // self._interval_ns
         usable &= np.isfinite(judged.value[rows]) & (interval >= self._next)
         rows = rows[usable]

@@ -51,6 +51,9 @@ class PairSettings(Settings):
         le=10,
         description="Intervals without a reading for which a station's last mean is used.",
     )
+    stale_s: float = Field(
+        default=3_600.0, gt=0, description="Readings older than this when they come are not seen."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class PairRule(Generic[S]):
             QUANTITIES_SEEN,
             interval_ns=round(settings.interval_s * SECOND_NS),
             wait_ns=round(settings.wait_s * SECOND_NS),
+            stale_ns=round(settings.stale_s * SECOND_NS),
             most_empty=self.memory + settings.carry,
         )
         width = len(QUANTITIES_SEEN)
@@ -161,7 +165,7 @@ class PairRule(Generic[S]):
         if not self.network.pairs:
             return []
         self._grow()
-        self._intervals.take(observed.judged)
+        self._intervals.take(observed.judged, observed.now)
         if not observed.ticked:
             return []
         return [

@@ -27,7 +27,7 @@ class StandardNormalDeviateSettings(PairSettings):
         description="Intervals the usual difference is learnt from: the newest counts 1 / window.",
     )
     warm_up: int = Field(
-        default=20, ge=2, description="Intervals to learn from before anything is said."
+        default=8, ge=2, description="Intervals to learn from before anything is said."
     )
     smoothing: float = Field(
         default=0.3,
