@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from lamppost.errors import ConfigError
+from lamppost.periods import checked_resolution
 from lamppost.validation import first_problem
 from sinks.influx_settings import InfluxSettings
 from sinks.store_retention import checked_days
@@ -211,6 +212,16 @@ class EngineSettings(_Section):
     snapshot_s: float = Field(default=30.0, gt=0)
 
 
+class DoctorSettings(_Section):
+    """What ``lamppost doctor`` finds worth saying.
+
+    Attributes:
+        clock_limit_s: it names the sensors whose clock is off by more seconds than this.
+    """
+
+    clock_limit_s: float = Field(default=60.0, gt=0)
+
+
 class HttpSettings(_Section):
     """The portal.
 
@@ -265,11 +276,15 @@ class OpenDataSettings(_Section):
         enabled: whether to keep the export up to date.
         dir: where; default: open-data below the data folder.
         every_s: shortest time between two updates of the files.
+        windows: resolutions of the aggregates that are published, of those the policy makes.
     """
 
     enabled: bool = True
     dir: Path | None = None
     every_s: float = Field(default=30.0, ge=0)
+    windows: tuple[Annotated[str, AfterValidator(checked_resolution)], ...] = Field(
+        default=("15min", "1h", "8h", "24h", "day", "month", "year"), min_length=1
+    )
 
 
 class MqttOutSettings(_Section):
@@ -307,6 +322,7 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     limits: LimitsSettings = LimitsSettings()
     engine: EngineSettings = EngineSettings()
+    doctor: DoctorSettings = DoctorSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     imports: ImportSettings = ImportSettings()
     store: StoreSettings = StoreSettings()

@@ -83,7 +83,8 @@ def _influxdb(settings: Settings) -> Sink:
 def _open_data(settings: Settings) -> Sink:
     from sinks.open_data.sink import OpenDataSettings, OpenDataSink
 
-    return OpenDataSink(OpenDataSettings(dir=settings.open_data_path))
+    windows = settings.open_data.windows
+    return OpenDataSink(OpenDataSettings(dir=settings.open_data_path, windows=windows))
 
 
 def _mqtt_out(settings: Settings) -> Sink:

@@ -22,6 +22,7 @@ from ingest.formats import native_json
 from lamppost import policy
 from lamppost.alerts import AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
+from lamppost.clock_skew import ClockBatch
 from lamppost.component import all_reasons
 from lamppost.flags import FLAG_NAMES
 from lamppost.quantities import QUANTITIES
@@ -29,7 +30,8 @@ from lamppost.quarantine import CODES
 from lamppost_app.components import discover_all
 from lamppost_app.settings import Settings
 from sinks import line_protocol
-from sinks.open_data.fields import TABLES, Table
+from sinks.open_data.fields import TABLES
+from sinks.open_data.schema import Table
 
 from . import component_pages
 from .markdown import attributes, default_of, model_table, sentence, table, values_of
@@ -161,11 +163,17 @@ def files_reference() -> str:
 
 def _file(found: Table) -> str:
     rows = (
-        (f"`{column.name}`", column.type, column.unit or "-", sentence(column.description))
+        (
+            f"`{column.name}`",
+            column.schema_type,
+            column.unit or "-",
+            str(column.since),
+            sentence(column.description),
+        )
         for column in found.fields
     )
     key = ", ".join(f"`{name}`" for name in found.key)
-    columns = table(("column", "type", "unit", "meaning"), rows)
+    columns = table(("column", "type", "unit", "since layout", "meaning"), rows)
     return f"### {found.title}\n\n{found.description} Key: {key}.\n\n{columns}"
 
 
@@ -203,6 +211,7 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "readings": lambda: columns_reference(JudgedBatch),
     "aggregates": lambda: columns_reference(AggregateBatch),
     "indices": lambda: columns_reference(IndexBatch),
+    "clocks": lambda: columns_reference(ClockBatch),
     "alert-event": event_reference,
     "quantities": quantities_reference,
     "points": points_reference,

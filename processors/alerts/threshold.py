@@ -178,9 +178,9 @@ class Threshold:
             rows = np.flatnonzero(batch.index == self._index)
             return _Evidence(batch.series, batch.end, batch.revision, batch.value).take(rows)
         found = observed.aggregates
-        usable = (found.length == self._settings.window_ns) & (found.calendar == FIXED)
-        usable &= found.flag != MISSING
-        rows = np.flatnonzero(usable & (found.coverage >= self._settings.min_coverage))
+        rows = np.flatnonzero(found.length == self._settings.window_ns)
+        usable = (found.calendar[rows] == FIXED) & (found.flag[rows] != MISSING)
+        rows = rows[usable & (found.coverage[rows] >= self._settings.min_coverage)]
         value = np.asarray(getattr(found, self._settings.statistic)[rows], np.float64)
         end = found.start[rows] + found.length[rows]
         return _Evidence(found.series[rows], end, found.revision[rows], value)

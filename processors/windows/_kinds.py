@@ -117,6 +117,9 @@ class Kinds:
             end: of each window, ns.
         """
         found: dict[str, RowArray] = {}
+        self._grow()
+        if self._plain:
+            return found
         present = states["count"] > 0
         of = self.of(states["series"])
         for kind in np.unique(of[of > 0]).tolist():

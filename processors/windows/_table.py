@@ -20,7 +20,8 @@ from ._rows import IntArray, RowArray, joined, ordered, picked, whole
 
 NO_ROWS: Final = np.iinfo(np.int64).max
 
-_FAN_IN: Final = 16
+# Small runs soon cost more to look through than to join, large ones the other way round.
+_FAN_IN: Final = ((16, 50_000), (64, NO_ROWS))
 _FILES_TO_MERGE: Final = 8
 _LARGEST_FILE: Final = 16_000_000
 _SMALLEST_FILE: Final = 1_000_000
@@ -216,11 +217,11 @@ class Table:
         return rows, run.places
 
     def _merge_recent(self) -> None:
-        while len(self._recent) >= _FAN_IN:
-            tail = self._recent[-_FAN_IN:]
-            if tail[0].size > _FAN_IN * max(run.size for run in tail[1:]):
-                break
-            self._join_recent(_FAN_IN)
+        for fan_in, most_rows in _FAN_IN:
+            sizes = [run.size for run in self._recent[-fan_in:]]
+            alike = len(sizes) == fan_in and sizes[0] <= fan_in * max(sizes[1:])
+            if alike and sum(sizes) <= most_rows:
+                self._join_recent(fan_in)
 
     def _join_recent(self, count: int) -> None:
         """Make one run of the newest ones in memory."""

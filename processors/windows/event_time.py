@@ -111,12 +111,6 @@ class EventTimeWindows:
         fixed = [period.length_ns for period in longer if isinstance(period, FixedPeriod)]
         return (*self._lengths, *fixed)
 
-    @property
-    def clock_skew_ns(self) -> npt.NDArray[np.float64]:
-        """How far receipt usually lies behind device time, by series; NaN where never heard."""
-        self._clocks.grow(len(self._series))
-        return self._clocks.skew()
-
     def shelved(self) -> set[str]:
         """Return the names of the rows on the shelf."""
         return self._memory.names()
