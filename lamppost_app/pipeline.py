@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
 from lamppost.batch import (
