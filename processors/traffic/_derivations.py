@@ -26,6 +26,9 @@ FLOW: Final = {"flow": 0, "vehicle_count": 0}
 FLOW_AND_SPEED: Final = {**FLOW, "speed": 1}
 
 
+NOTHING: Final = JudgedBatch.empty()
+
+
 class RoadSettings(Settings):
     """How long one input waits for the others."""
 
@@ -76,8 +79,8 @@ class RoadDerivation(Generic[S]):
     def derive(self, judged: JudgedBatch) -> JudgedBatch:
         """Return what follows from a batch."""
         road = self._together.of(judged)
-        if not len(road):
-            return JudgedBatch.empty()
+        if road is None:
+            return NOTHING
         with np.errstate(over="ignore", invalid="ignore"):  # no number is made of absurd ones
             return road.readings(self.value(road))
 

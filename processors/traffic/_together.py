@@ -36,6 +36,9 @@ Facts = Callable[[SeriesKey, Station | None], Sequence[float] | None]
 
 _NONE: Final = -1
 _LONG_AGO: Final = -(2**62)
+_LEAST_ROOM: Final = 8_192
+# Odd, so that multiples do not fall together; instants differ by less than a million seconds.
+_MIXING: Final = 1_000_003 * 1_000_000_007
 _HELD: Final = np.dtype(
     [
         ("series", "i4"),
@@ -139,39 +142,64 @@ class Together:
         self._method = method
         self._wait_ns = round(wait_s * SECOND_NS)
         self._places = 1 + max(inputs.values())
-        self._held: Rows = np.empty(0, _HELD)
+        self._held: list[Rows] = [np.empty(0, _HELD)]
+        self._room = _LEAST_ROOM
         self._newest = _LONG_AGO
         self._forget()
 
-    def of(self, judged: JudgedBatch) -> Road:
-        """Return what has come together with a batch, in the order in which it did."""
+    def of(self, judged: JudgedBatch) -> Road | None:
+        """Return what has come together with a batch, in the order in which it did, if anything."""
         self._grow()
-        rows = np.flatnonzero(self._target[judged.series] != _NONE)
-        new = self._rows_of(judged, rows)
-        if self._places == 1 or not len(new):
-            all_rows = np.arange(len(new))
-            used = np.broadcast_to(all_rows, (self._places, len(new)))
-            return self._road(new, used, all_rows, new["revision"] != 0)
-        held = self._held[self._target[self._held["series"]] != _NONE]
-        return self._join(np.concatenate([held, new]), len(held))
+        at = np.flatnonzero(self._target[judged.series] != _NONE)
+        if not len(at):
+            return None
+        new = self._rows_of(judged, at)
+        if self._places == 1:
+            every = np.arange(len(new))
+            return self._road(new, every[None, :], every, new["revision"] != 0)
+        target = self._target[new["series"]]
+        late = new["time"] <= self._latest[target]
+        if late.any() or not _stand_together(target, new["time"]):
+            known = self._held_of(np.unique(target[late]))
+            road = self._join(np.concatenate([known, new]), len(known))
+        else:
+            road = self._meet(new, _starts(target, new["time"]), np.arange(len(new)), 0)
+        np.maximum.at(self._latest, target, new["time"])
+        return road
 
     def snapshot(self) -> Snapshot:
         """Return the inputs that may still meet others."""
-        columns = {name: self._held[name].copy() for name in _HELD.names or ()}
+        self._grow()
+        self._compact()
+        held = self._held[0]
+        columns = {name: held[name].copy() for name in _HELD.names or ()}
         return {**columns, "newest_receipt": np.array([self._newest], np.int64)}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over the inputs that may still meet others."""
-        self._held = np.empty(len(snapshot["series"]), _HELD)
+        held = np.empty(len(snapshot["series"]), _HELD)
         for name in _HELD.names or ():
-            self._held[name] = snapshot[name]
+            held[name] = snapshot[name]
+        self._held = [held]
         self._newest = int(np.asarray(snapshot["newest_receipt"])[0])
+        self._forget()
 
     def _join(self, rows: Rows, known: int) -> Road:
-        """Join rows in order of arrival, of which some were known before."""
-        order = np.lexsort((rows["time"], self._target[rows["series"]]))
+        """Join rows in order of arrival, of which the first were known before."""
+        target = self._target[rows["series"]]
+        order = np.lexsort((rows["time"], target))
         rows = rows[order]
-        starts = _starts(rows["time"], self._target[rows["series"]])
+        return self._meet(rows, _starts(target[order], rows["time"]), order, known)
+
+    def _meet(self, rows: Rows, starts: Int64Array, order: Int64Array, known: int) -> Road:
+        """Find the inputs of each row.
+
+        Args:
+            rows: those of one road and instant together, in order of arrival.
+            starts: the first of the same road and instant, for each row.
+            order: position of each row in the order of arrival.
+            known: how many were known before; they come first in the order of arrival.
+        """
         place = self._place[rows["series"]]
         latest = np.stack([_latest(place == number, starts) for number in range(self._places)])
         age = rows["newest"] - rows["received"][latest]
@@ -180,37 +208,55 @@ class Together:
         made = np.where(fresh, np.where(complete, rows["received"], NO_TIME), rows["made"])
         at = _latest(made != NO_TIME, starts)
         before = np.append(-1, at[:-1])
-        before = np.where(before >= starts, before, -1)
-        prior = np.where(before >= 0, made[before], NO_TIME)
+        prior = np.where(before >= starts, made[before], _LONG_AGO)
         rows["made"] = np.where(at >= 0, made[at], NO_TIME)
-        self._keep(rows, place, starts, order)
+        self._keep(rows[fresh][np.argsort(order[fresh])] if known else rows[np.argsort(order)])
         chosen = np.flatnonzero(fresh & complete)
         chosen = chosen[np.argsort(order[chosen], kind="stable")]
         used = latest[:, chosen]
         again = (rows["revision"][used] != 0).all(axis=0)
-        before_that = np.maximum(prior[chosen], _LONG_AGO)
-        again |= rows["newest"][chosen] - before_that <= self._wait_ns
+        again |= rows["newest"][chosen] - prior[chosen] <= self._wait_ns
         return self._road(rows, used, chosen, again)
 
-    def _keep(self, rows: Rows, place: Int64Array, starts: Int64Array, order: Int64Array) -> None:
-        """Keep the last row of each input and instant, as long as it may meet another."""
-        group = starts * self._places + place
-        by_group = np.lexsort((order, group))
-        last = np.ones(len(rows), np.bool_)
-        last[:-1] = group[by_group][1:] != group[by_group][:-1]
-        kept = by_group[last]
-        kept = kept[self._newest - rows["received"][kept] <= self._wait_ns]
-        self._held = rows[kept[np.argsort(order[kept], kind="stable")]]
+    def _held_of(self, targets: Int64Array) -> Rows:
+        """Return the inputs that are held of some roads, in order of arrival."""
+        wanted = np.zeros(len(self._latest) + 1, np.bool_)  # the last one is nobody's
+        wanted[targets] = True
+        held: Rows = np.concatenate(self._held)
+        concerned: Rows = held[wanted[self._target[held["series"]]]]
+        return concerned
 
-    def _rows_of(self, judged: JudgedBatch, rows: Int64Array) -> Rows:
-        new = np.empty(len(rows), _HELD)
+    def _keep(self, new: Rows) -> None:
+        """Hold new inputs, and let go of old ones now and then: that changes no result."""
+        self._held.append(new)
+        self._room -= len(new)
+        if self._room < 0:
+            self._compact()
+
+    def _compact(self) -> None:
+        """Keep the last row of each input and instant, as long as it may meet another."""
+        held = np.concatenate(self._held)
+        target, place = self._target[held["series"]], self._place[held["series"]]
+        arrival = np.arange(len(held))
+        order = np.lexsort((arrival, place, held["time"], target))
+        last = np.ones(len(held), np.bool_)
+        for column in (target, held["time"], place):
+            last[:-1] &= column[order][1:] == column[order][:-1]
+        last[:-1] = ~last[:-1]
+        last[-1:] = True
+        kept = np.sort(order[last | (target[order] == _NONE)])
+        held = held[kept]
+        self._held = [held[self._newest - held["received"] <= self._wait_ns]]
+        self._room = len(self._held[0]) + _LEAST_ROOM
+
+    def _rows_of(self, judged: JudgedBatch, at: Int64Array) -> Rows:
+        new = np.empty(len(at), _HELD)
         for name in ("series", "time", "received", "value", "flag", "reasons", "revision"):
-            new[name] = getattr(judged, name)[rows]
-        new["value"] = np.where(np.isfinite(new["value"]), new["value"], np.nan)
-        new["value"] *= self._scale[new["series"]]
+            new[name] = getattr(judged, name)[at]
+        value = new["value"] * self._scale[new["series"]]
+        new["value"] = np.where(np.isfinite(value), value, np.nan)
         new["newest"] = np.maximum(np.maximum.accumulate(new["received"]), self._newest)
-        if len(new):
-            self._newest = int(new["newest"][-1])
+        self._newest = int(new["newest"][-1])
         return new
 
     def _road(self, rows: Rows, used: Int64Array, chosen: Int64Array, again: BoolArray) -> Road:
@@ -261,6 +307,7 @@ class Together:
         self._scale: FloatArray = np.empty(0)
         self._facts: FloatArray = np.empty((0, 0))
         self._codes: Int32Array = np.empty(0, np.int32)
+        self._latest: Int64Array = np.empty(0, np.int64)
 
     def _grow(self) -> None:
         if self._watch.changed():
@@ -280,6 +327,11 @@ class Together:
             former = self._facts if self._facts.size else columns[:, :0]
             self._facts = np.concatenate([former, columns], axis=1)
             self._codes = np.append(self._codes, np.full(len(facts), _NONE, np.int32))
+            self._latest = np.append(self._latest, np.full(len(facts), _LONG_AGO))
+            held = np.concatenate(self._held)
+            target = self._target[held["series"]]
+            known_road = target != _NONE
+            np.maximum.at(self._latest, target[known_road], held["time"][known_road])
 
     def _belongs(self, key: SeriesKey, facts: list[Sequence[float]]) -> tuple[int, int, float]:
         """Return the road of a series, its place among the inputs, and what it is multiplied by."""
@@ -320,12 +372,26 @@ def lanes_at(key: SeriesKey, station: Station | None) -> float | None:
     return None if station is None or station.lanes is None else float(station.lanes)
 
 
-def _starts(time: Int64Array, target: Int64Array) -> Int64Array:
-    """Return for each sorted row the first of its road and instant."""
+def _opens(target: Int64Array, time: Int64Array) -> BoolArray:
+    """Return where a row is of another road or instant than the one before."""
     opens = np.ones(len(time), np.bool_)
     opens[1:] = (time[1:] != time[:-1]) | (target[1:] != target[:-1])
+    return opens
+
+
+def _starts(target: Int64Array, time: Int64Array) -> Int64Array:
+    """Return for each row the first of its road and instant; they must stand together."""
+    opens = _opens(target, time)
     starts: Int64Array = np.maximum.accumulate(np.where(opens, np.arange(len(time)), 0))
     return starts
+
+
+def _stand_together(target: Int64Array, time: Int64Array) -> bool:
+    """Return whether rows of one road and instant stand next to each other; no may be wrong."""
+    opens = _opens(target, time)
+    mixed = target[opens] * _MIXING + time[opens]
+    mixed.sort()
+    return not (mixed[1:] == mixed[:-1]).any()
 
 
 def _latest(marked: BoolArray, starts: Int64Array) -> Int64Array:

@@ -16,7 +16,7 @@ from lamppost.state import SeriesState, Snapshot, nested, part
 from lamppost.stations import Station
 from lamppost.times import NO_TIME
 
-from ._derivations import RoadDerivation
+from ._derivations import NOTHING, RoadDerivation
 from ._together import Road
 
 _LAST = np.iinfo(np.int64).max
@@ -73,7 +73,7 @@ class FlowFromCount(RoadDerivation[FlowFromCountSettings]):
         counts = self._count_of[judged.series]
         concerned = np.flatnonzero(counts >= 0)
         if not len(concerned):
-            return JudgedBatch.empty()
+            return NOTHING
         is_count = counts[concerned] == judged.series[concerned]
         flows, rows = concerned[~is_count], concerned[is_count]
         kept = self._alone(judged, counts, flows, rows)

@@ -18,7 +18,7 @@ from lamppost.series import SeriesKey, SeriesTable, qualifiers_mapping, qualifie
 from lamppost.state import Snapshot
 from lamppost.stations import Station
 
-from ._derivations import M_PER_FOOT
+from ._derivations import M_PER_FOOT, NOTHING
 
 CLASSES: Final = ("motorcycle", "short", "medium", "long")
 
@@ -76,9 +76,10 @@ class VehicleClasses:
 
     def derive(self, judged: JudgedBatch) -> JudgedBatch:
         """Count every vehicle in its class."""
-        rows = judged.take(self._counts[0].concerns(judged.series))
-        if not len(rows):
-            return JudgedBatch.empty()
+        at = np.flatnonzero(self._counts[0].concerns(judged.series))
+        if not len(at):
+            return NOTHING
+        rows = judged.take(at)
         of_class = class_of(rows.value)
         made = [
             derived(rows, counts.of(rows.series), _ones(of_class, place))

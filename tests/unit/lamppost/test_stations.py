@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from lamppost.errors import ConfigError
-from lamppost.stations import Station, load_stations, parse_stations
+from lamppost.stations import (
+    Registry,
+    RegistryWatch,
+    Station,
+    load_stations,
+    parse_stations,
+)
 
 
 def feature(**changes: Any) -> dict[str, Any]:
@@ -177,3 +183,22 @@ def test_a_wrong_property_of_a_road_is_named(properties: dict[str, Any], key: st
     """With the number of the feature."""
     with pytest.raises(ConfigError, match=rf"s\.geojson: features\[0\]\.{key}"):
         parse_stations(collection(road(**properties), road(sensor="tr-2")), "s.geojson")
+
+
+@pytest.mark.parametrize("kind", [Registry, dict])
+def test_a_watch_tells_of_each_change_once(kind: type[dict[str, Station]]) -> None:
+    """What stands in the registry at first counts as a change; a plain mapping is compared."""
+    first, second = (Station(sensor="a", name=name, latitude=0, longitude=0) for name in "xy")
+    stations = kind()
+    watch = RegistryWatch(stations)
+
+    seen = [watch.changed(), watch.changed()]
+    for station in (first, second):
+        if isinstance(stations, Registry):
+            stations.register([station])
+        else:
+            stations[station.sensor] = station
+        seen += [watch.changed(), watch.changed()]
+
+    assert seen == [True, False] * 3
+    assert stations == {"a": second}

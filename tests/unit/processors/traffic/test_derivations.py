@@ -442,3 +442,29 @@ def test_learning_does_not_depend_on_the_cut() -> None:
         return [v for part in parts for v in derivation.derive(batch(series, part)).value.tolist()]
 
     assert found(1) == found(len(rows)) == found(37)
+
+
+def test_a_restored_derivation_can_be_stopped_again_at_once() -> None:
+    """What waits is kept through two stops, without a reading in between."""
+    series = SeriesTable()
+    derivation = build("derivation", "density_from_speed", {}, series, STATIONS)
+    derivation.derive(batch(series, [("speed", 0.0, 90.0)]))
+    for _ in range(2):
+        snapshot = derivation.snapshot()
+        derivation = build("derivation", "density_from_speed", {}, series, STATIONS)
+        derivation.restore(snapshot)
+
+    assert derivation.derive(batch(series, [("flow", 0.0, 3600.0)])).value.tolist() == [20.0]
+
+
+def test_what_is_held_is_bounded() -> None:
+    """Only what came in the last wait_s, however long it goes on."""
+    series = SeriesTable()
+    derivation = build("derivation", "density_from_speed", {"wait_s": 300}, series, STATIONS)
+    for start in range(0, 30_000, 500):
+        rows = [
+            (name, 60.0 * i, 50.0) for i in range(start, start + 500) for name in ("flow", "speed")
+        ]
+        derivation.derive(batch(series, rows))
+
+    assert len(derivation.snapshot()["series"]) == 12
