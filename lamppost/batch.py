@@ -213,6 +213,9 @@ class JudgedBatch(Columns):
         revision: 0 for the first verdict, 1 for a later one on the same number, 2 for a number the
             device has sent in place of another; 3 for a number derived from readings, 4 where what
             it was derived from has changed since.
+        uncertainty: standard uncertainty (k = 1) of the value, canonical unit, NaN where none is
+            stated; may be left out when a batch is made, and is left out of the published form
+            where no row has one.
     """
 
     series: Int32Array
@@ -226,6 +229,7 @@ class JudgedBatch(Columns):
     band_low: FloatArray
     band_high: FloatArray
     revision: Int32Array
+    uncertainty: FloatArray = _LEFT_OUT
 
     @classmethod
     def dtypes(cls) -> dict[str, str]:
@@ -237,7 +241,13 @@ class JudgedBatch(Columns):
             "band_low": "float64",
             "band_high": "float64",
             "revision": "int32",
+            "uncertainty": "float64",
         }
+
+    @classmethod
+    def may_lack(cls) -> dict[str, float]:
+        """Return which columns a published batch may lack."""
+        return {"uncertainty": NAN}
 
     @classmethod
     def unscored(cls, readings: ReadingBatch, revision: int = 0) -> JudgedBatch:

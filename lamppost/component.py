@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .balance import Tally
     from .batch import AggregateBatch, FloatArray, IndexBatch, Int32Array, Int64Array, JudgedBatch
     from .decoded import Decoded
+    from .fits import Fit
     from .frames import Deliveries
     from .grouping import BoolArray, Groups
     from .log import Entry
@@ -241,6 +242,24 @@ class Derivation(Stateful, Protocol):
             instant has revision DERIVED, those that replace it REDERIVED; the last one stands.
             What has no number or failed is published as missing.
         """
+        ...
+
+
+@runtime_checkable
+class SaysMethod(Protocol):
+    """A derivation that says more of its method than its name."""
+
+    def about(self) -> Mapping[str, object]:
+        """Return facts for people who use the results: version, formula, source; as JSON allows."""
+        ...
+
+
+@runtime_checkable
+class FitsLines(Protocol):
+    """A derivation that compares sensors with references while it runs."""
+
+    def fits(self) -> list[Fit]:
+        """Return what it has found since this was asked last, to be published."""
         ...
 
 

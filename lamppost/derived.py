@@ -82,6 +82,7 @@ def derived(
     *,
     flag: FlagArray | None = None,
     reasons: ReasonArray | None = None,
+    uncertainty: FloatArray | None = None,
 ) -> JudgedBatch:
     """Return readings made from the rows of a batch, one from each.
 
@@ -91,6 +92,7 @@ def derived(
         value: in the canonical unit of the derived quantity, NaN where there is none.
         flag: worst flag of all inputs; that of ``source`` when not given.
         reasons: reasons of all inputs; those of ``source`` when not given.
+        uncertainty: standard uncertainty of each value, NaN where none is stated.
     """
     nothing = np.full(len(source), np.nan)
     given = source.reasons if reasons is None else reasons
@@ -107,6 +109,7 @@ def derived(
         band_low=nothing,
         band_high=nothing,
         revision=revision_of(source.revision),
+        uncertainty=nothing if uncertainty is None else uncertainty,
     )
 
 

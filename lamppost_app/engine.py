@@ -20,6 +20,7 @@ from lamppost.batch import Columns
 from lamppost.commands import COMMAND_TYPES
 from lamppost.component import all_reasons, registered
 from lamppost.errors import ConfigError
+from lamppost.fits import Fit
 from lamppost.flooding import EXCESSES, FLOODING_RULE_ID, read_throttled
 from lamppost.frames import Deliveries, arrow_bytes
 from lamppost.log import Entry, Record
@@ -138,6 +139,7 @@ class Engine:
         self._book_readings(doors, decoded, judged)
         self._book_refusals(doors, decoded.refused, too_old)
         return [
+            *self._fits(judged.fits),
             *self._columns(log.READINGS, judged.readings),
             *self._alert_events(judged.alerts),
             *self._quarantine(deliveries, [*decoded.refused, *too_old]),
@@ -274,6 +276,7 @@ class Engine:
                 }
                 for reason in all_reasons()
             ],
+            "methods": self._pipeline.methods(),
             "indices": {str(item.cls.number): name for name, item in registered("index").items()},
             "quantities": {
                 name: {"unit": quantity.unit, "label": quantity.label, "kind": quantity.kind}
@@ -330,6 +333,9 @@ class Engine:
             return []
         arrow = batch.to_arrow().replace_schema_metadata({"policy": self._version})
         return [Record(kind, self._now, arrow_bytes(arrow))]
+
+    def _fits(self, fits: list[Fit]) -> list[Record]:
+        return [self._json(log.FITS, [fit.model_dump() for fit in fits])] if fits else []
 
     def _alert_events(self, events: list[AlertEvent]) -> list[Record]:
         if not events:

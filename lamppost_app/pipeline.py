@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
 from lamppost.batch import (
@@ -34,6 +33,7 @@ from lamppost.component import (
     registered,
 )
 from lamppost.errors import ConfigError
+from lamppost.fits import Fit
 from lamppost.flags import CORRECTION
 from lamppost.grouping import BoolArray
 from lamppost.imports import IMPORT_FORMAT
@@ -65,11 +65,13 @@ class Judged:
         arrived: which readings went on, and why others did not.
         readings: judged readings, then what is derived from them, changes of earlier ones last.
         alerts: what happened to alerts.
+        fits: lines found between sensors and references.
     """
 
     arrived: Arrived
     readings: JudgedBatch
     alerts: list[AlertEvent]
+    fits: list[Fit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _derivations_last(judged: JudgedBatch, derived: Derived) -> JudgedBatch:
     # The series stay the same array: what was sorted by it need not be sorted again.
     known = {
         name: np.append(getattr(judged, name)[:-count], getattr(derived.last, name))
-        for name in ("value", "flag", "reasons", "revision")
+        for name in ("value", "flag", "reasons", "revision", "uncertainty")
     }
     return replace(judged, **known)
 
@@ -191,15 +193,15 @@ class Pipeline:
         changed = [part for part in (amended, revised) if len(part)]
         both = JudgedBatch.concat([judged, *changed]) if changed else judged
         # One after the other: only the batch itself is sorted already.
-        for rows in (judged, *changed):
-            self._aggregator.add(rows)
+        for told in (judged, *changed):
+            self._aggregator.add(told)
         news = both
         if old is not None:
             verdicts = np.zeros(len(amended), np.bool_)
             known = self._past.holds(revised)
             news = both.take(~np.concatenate([old, verdicts, known]))
         alerts = self._alert(now, news, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
-        return Judged(arrived, both, alerts)
+        return Judged(arrived, both, alerts, self._derivation.fits())
 
     def _note_past(
         self, arrived: Arrived, derived: Derived, imported: BoolArray | None
@@ -210,13 +212,13 @@ class Pipeline:
         old = imported[arrived.kept]
         self._past.note(arrived.readings.take(old))
         # Derived readings name no input; a sensor whose past is imported has its derived past too.
-        past = np.isin(self._sensors(derived.first), self._sensors(arrived.readings.take(old)))
+        sensors = set(self._sensors(arrived.readings.take(old)))
+        past = np.array([name in sensors for name in self._sensors(derived.first)], np.bool_)
         self._past.note(derived.first.take(past))
         return np.append(old, past)
 
-    def _sensors(self, readings: ReadingBatch | JudgedBatch) -> npt.NDArray[np.str_]:
-        names = [self._series[code].sensor for code in readings.series.tolist()]
-        return np.array(names, np.str_)
+    def _sensors(self, readings: ReadingBatch | JudgedBatch) -> list[str]:
+        return [self._series[code].sensor for code in readings.series.tolist()]
 
     def _hear_clocks(
         self, arrived: Arrived, claimed: Int64Array, imported: BoolArray | None
@@ -236,6 +238,10 @@ class Pipeline:
         news = self._past.newer_windows(aggregates), self._past.newer_indices(indices)
         alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True, clocks=clocks.renewed)
         return Advanced(aggregates, indices, clocks.said, alerts)
+
+    def methods(self) -> dict[str, dict[str, object]]:
+        """Return what is said of the methods of derived series, by the name in their qualifiers."""
+        return self._derivation.methods()
 
     def stations_changed(self) -> None:
         """Take note that stations were registered; the mapping given at the start holds them."""

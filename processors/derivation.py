@@ -18,11 +18,14 @@ from lamppost.batch import (
 )
 from lamppost.component import (
     Derivation,
+    FitsLines,
     FollowsStations,
+    SaysMethod,
     Stateful,
     restore_each,
     snapshot_of,
 )
+from lamppost.fits import Fit
 from lamppost.flags import CORRECTION, FAIL, INPUT_UNUSABLE, MISSING
 from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesTable
@@ -95,6 +98,23 @@ class DerivationStage:
         in_order[groups.order] = time > before
         return in_order
 
+    def fits(self) -> list[Fit]:
+        """Return the lines found since this was asked last."""
+        return [
+            fit
+            for derivation in self._derivations
+            if isinstance(derivation, FitsLines)
+            for fit in derivation.fits()
+        ]
+
+    def methods(self) -> dict[str, dict[str, object]]:
+        """Return what derivations say of their methods, by name."""
+        return {
+            derivation.name: dict(derivation.about())
+            for derivation in self._derivations
+            if isinstance(derivation, SaysMethod)
+        }
+
     def stations_changed(self) -> None:
         """Tell the derivations that keep what they worked out of the stations."""
         for derivation in self._derivations:
@@ -144,6 +164,7 @@ def _settled(made: JudgedBatch) -> JudgedBatch:
     return replace(
         made,
         value=np.where(unusable, np.nan, made.value),
+        uncertainty=np.where(unusable, np.nan, made.uncertainty),
         flag=np.where(unusable, MISSING, made.flag).astype(np.uint8),
         reasons=made.reasons | np.where(unusable, INPUT_UNUSABLE.mask, np.uint32(0)),
     )

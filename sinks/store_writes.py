@@ -47,6 +47,7 @@ _TARGETS: Final[dict[str, tuple[Table, ...]]] = {
     log.QUARANTINE_STATES: (layout.QUARANTINE_STATES,),
     log.LEDGER: (layout.LEDGER,),
     log.CLOCKS: (layout.CLOCKS,),
+    log.FITS: (layout.FITS,),
 }
 
 _ARROW_KINDS: Final = {

@@ -22,7 +22,7 @@ from .line_protocol import stored, stored_tags
 from .series_names import SeriesNames
 
 # Evidence a verdict may bring, or statistics that apply to some windows of some quantities only.
-_EVIDENCE: Final = ("score", "expected", "band_low", "band_high")
+_EVIDENCE: Final = ("score", "expected", "band_low", "band_high", "uncertainty")
 _CERTAIN: Final = {
     READINGS: ("value",),
     AGGREGATES: ("mean", "min", "max", "sd", "total"),

@@ -106,6 +106,7 @@ def get_latest(request: Request, query: Annotated[SeriesQuery, Query()]) -> Resp
             "received_at": instants(whole_numbers(page, "received")),
             "flag": mapped(column(page, "flag"), FLAG_NAMES.__getitem__),
             "reasons": mapped(column(page, "reasons"), _reasons_of(rules)),
+            "method": mapped(column(page, "qualifiers"), rules.method_version),
         }
         return Found(from_columns(LatestItem, page, given), following)
 

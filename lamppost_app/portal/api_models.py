@@ -53,6 +53,7 @@ class Page(BaseModel, Generic[Item]):
     licence: str = Field(description="Address of the licence of the data.")
     publisher: str = Field(description="Who publishes the data.")
     time_zone: str = Field(description="IANA name of the zone of the local times.")
+    gas_conditions: str = Field(description="Temperature and pressure of µg/m³ made from ppb.")
     policy: str = Field(description="Version of the rules in force.")
     limits: Limits
 
@@ -116,6 +117,8 @@ class LatestItem(_SeriesItem):
     revision: int = Field(
         description="0 first verdict, 1 later verdict, 2 corrected by device, 3 derived, 4 again."
     )
+    uncertainty: float | None = _number("Standard uncertainty (k = 1); null: none is stated.")
+    method: str | None = Field(description="Version of the method a derived value was made by.")
     policy: str = Field(description="Version of the policy that judged it.")
 
 

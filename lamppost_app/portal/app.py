@@ -19,6 +19,7 @@ from lamppost_app.limits import limiter_of
 
 from . import (
     api,
+    api_fits,
     api_history,
     api_ledger,
     api_openapi,
@@ -87,8 +88,8 @@ def create_app(context: PortalContext) -> FastAPI:
         app.include_router(push)
     # Acknowledging ends in a fixed word after a free path, so it has to be asked before the page.
     for module in (
-        api, api_history, api_ledger, api_page, events, health, operator_actions, pages_console,
-        pages_stations, pages_downloads,
+        api, api_fits, api_history, api_ledger, api_page, events, health, operator_actions,
+        pages_console, pages_stations, pages_downloads,
     ):  # fmt: skip
         app.include_router(module.router)
     _mount_files(app, context)

@@ -15,6 +15,7 @@ from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant, is_instant,
 from sinks.store_reader import Row
 
 from . import charts, locator, queries_alerts, queries_quarantine, queries_stations
+from .api_fits import fits_of_sensor
 from .context import PortalContext, context_of
 from .formatting import printed_age, printed_number
 from .pages_console import flag_words, page_number
@@ -101,6 +102,7 @@ def station(request: Request, sensor: str) -> HTMLResponse:
         clocks=clock_views(
             queries_stations.clocks_of_sensor(context.reader, sensor), latest, context.rulebook()
         ),
+        fits=fits_of_sensor(context.reader, sensor),
         plots=[_plot(context, row, view, alerts) for row in shown],
         view=view,
         ranges=list(RANGES),

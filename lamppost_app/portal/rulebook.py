@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lamppost.component import all_reasons
+from lamppost.derived import METHOD_QUALIFIERS
 from lamppost.flags import Reason
 from lamppost.policy import Publication
 from lamppost.quantities import QUANTITIES
+from lamppost.series import qualifiers_mapping
 from lamppost.system_rules import SYSTEM_RULES
+from lamppost.units import CONDITIONS
 from sinks.store_reader import StoreReader
 
 _PRINTED_UNITS = {
@@ -37,6 +40,7 @@ class Rulebook:
         indices: name by number.
         quantities: unit, label and kind by name.
         method: version of the method of the statistics, "" where it is not told.
+        methods: what is said of the methods of derived series, by name.
     """
 
     policy: str = ""
@@ -46,6 +50,7 @@ class Rulebook:
     indices: dict[int, str] = field(default_factory=dict)
     quantities: dict[str, dict[str, str]] = field(default_factory=dict)
     method: str = ""
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def publication(self) -> Publication:
@@ -64,6 +69,22 @@ class Rulebook:
         if not mask:
             return []
         return [reason for bit, reason in sorted(self.reasons.items()) if mask >> bit & 1]
+
+    @property
+    def gas_conditions(self) -> str:
+        """Temperature and pressure at which parts of a volume of gas became a mass."""
+        return CONDITIONS[self.content.get("units", {}).get("gas_conditions", "eu_20c")]
+
+    def method_of(self, qualifiers: str) -> dict[str, Any] | None:
+        """Return what is said of the method a series was derived by; None for what was measured."""
+        known = qualifiers_mapping(qualifiers)
+        name = next((known[kind] for kind in METHOD_QUALIFIERS if kind in known), None)
+        return None if name is None else {"name": name, **self.methods.get(name, {})}
+
+    def method_version(self, qualifiers: str) -> str | None:
+        """Return the version of the method a series was derived by; None for what was measured."""
+        method = self.method_of(qualifiers)
+        return None if method is None else str(method.get("version", method["name"]))
 
     def label(self, quantity: str) -> str:
         """Return the printed name of a quantity."""
@@ -133,4 +154,5 @@ def _load(reader: StoreReader, policy: str) -> Rulebook:
         indices={int(number): name for number, name in document.get("indices", {}).items()},
         quantities={**own, **document.get("quantities", {})},
         method=str(document.get("method", "")),
+        methods=document.get("methods", {}),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Final
 
@@ -26,13 +26,13 @@ from ._links import HUMIDITY, OWN, PROOF, TWIN, Links
 from ._pairs import Paired, Pairs
 
 HUMIDITY_UNUSABLE: Final = Reason(
-    29,
+    7,
     "humidity_unusable",
     "The humidity it would be corrected with is missing, too far away in time, or itself in doubt.",
     "Saturated and stuck humidity sensors make corrected values worse than raw ones.",
 )
 BEYOND_METHOD: Final = Reason(
-    30,
+    29,
     "beyond_method",
     "The value lies outside the range its correction was made for.",
     "The range stands with the correction and in the policy.",
@@ -153,6 +153,15 @@ class Correction:
             return JudgedBatch.empty()
         return self._correct(paired)
 
+    def about(self) -> dict[str, object]:
+        """Return what is published of the method beside its results."""
+        return {
+            **asdict(self.method),
+            "valid": self._settings.valid,
+            "uncertainty": self._settings.uncertainty,
+            "relative_uncertainty": self._settings.relative_uncertainty,
+        }
+
     def stations_changed(self) -> None:
         """Look anew at where the correction applies."""
         self._chosen = np.empty(0, np.bool_)
@@ -215,7 +224,15 @@ class Correction:
             band_low=nothing,
             band_high=nothing,
             revision=paired.revision,
+            uncertainty=self.uncertainty_of(value),
         )
+
+    def uncertainty_of(self, value: FloatArray) -> FloatArray:
+        """Return the standard uncertainty of corrected values, NaN where the policy states none."""
+        constant, relative = self._settings.uncertainty, self._settings.relative_uncertainty
+        if constant == relative == 0:
+            return np.full(len(value), np.nan)
+        return np.hypot(constant, relative * value)
 
     def _verdict(
         self, paired: Paired, needs: BoolArray, x: FloatArray

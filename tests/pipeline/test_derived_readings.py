@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pytest
 
 from lamppost import log
 from lamppost.batch import AggregateBatch, JudgedBatch
@@ -41,11 +43,11 @@ def frame(at: int, *values: float, minute: int = 0) -> Record:
 class Run:
     """An engine and all it has said."""
 
-    def __init__(self) -> None:
-        """Start under the policy."""
+    def __init__(self, policy: Policy = POLICY) -> None:
+        """Start under a policy."""
         self.engine = Engine()
         self.said: list[Entry] = []
-        self.take(Record(log.POLICY, BEGIN, POLICY.canonical().encode()))
+        self.take(Record(log.POLICY, BEGIN, policy.canonical().encode()))
 
     def take(self, record: Record) -> None:
         """Apply an inbox record."""
@@ -89,6 +91,9 @@ def test_derived_readings_have_evidence_windows_and_a_place_in_the_store(tmp_pat
     assert tally is not None
     assert sum(tally.stored.values()) == 9
     first = run.readings()[0]
+    derived = first.series == code
+    assert np.isnan(first.uncertainty[~derived]).all()
+    np.testing.assert_allclose(first.uncertainty[derived][0], np.hypot(5, 0.2 * 4.34))
     unusual = first.take((first.series == code) & (first.score > 4))
     assert len(unusual) == 1
     hours = [
@@ -100,6 +105,25 @@ def test_derived_readings_have_evidence_windows_and_a_place_in_the_store(tmp_pat
     hour = both.take((both.series == code) & (both.length == HOUR_NS))
     assert hour.count.tolist() == [7]
     assert hour.excluded.tolist() == [1]
+
+
+@pytest.mark.parametrize(("conditions", "mass"), [("eu_20c", 191.25), ("us_25c", 188.04)])
+def test_the_policy_says_at_which_conditions_a_gas_is_weighed(conditions: str, mass: float) -> None:
+    """Domain reference, section 1.7; the rules that are published name the conditions."""
+    units = {"units": {"gas_conditions": conditions}}
+    policy = Policy.model_validate(POLICY.model_dump() | units)
+    run = Run(policy)
+    message = {"sensor": "aq-1", "time": format_instant(BEGIN), "values": {"no2": 100.0}}
+    deliveries = Deliveries()
+    body = json.dumps({**message, "units": {"no2": "ppb"}}).encode()
+    deliveries.add("v1/aq-1/readings", body, BEGIN, source="mqtt")
+
+    run.take(Record(log.FRAME, BEGIN, deliveries.to_bytes()))
+
+    assert run.readings()[0].value.tolist() == [pytest.approx(mass, rel=1e-4)]
+    rules = json.loads(next(entry.body for entry in run.said if entry.kind == log.RULES))
+    assert rules["content"]["units"] == {"gas_conditions": conditions}
+    assert rules["methods"]["lrapa"]["formula"] == "0.5 x - 0.66"
 
 
 def test_a_restored_engine_goes_on_deriving() -> None:

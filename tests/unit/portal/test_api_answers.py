@@ -43,7 +43,7 @@ FORMS = {
     "csv": "text/csv",
     "parquet": "application/vnd.apache.parquet",
 }
-TABLES = ("stations", "series", "latest", "aggregates", "indices", "alerts", "ledger",
+TABLES = ("stations", "series", "latest", "fits", "aggregates", "indices", "alerts", "ledger",
           "ledger/sinks", "quarantine")  # fmt: skip
 
 
