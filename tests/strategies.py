@@ -35,6 +35,7 @@ KEYS_OF_DERIVATIONS = tuple(
         ("occupancy", "lane=1"),
         ("vehicle_count", "lane=1"),
         ("speed", "lane=1"),
+        ("vehicle_length", "lane=1"),
     )
 )
 """What derivations of the house and of plugins are made from; add what a new one needs."""
