@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .state import Snapshot
 
 Kind = Literal["format", "check", "detector", "aggregator", "index", "alert", "sink"]
+Scope = Literal["series", "sensor", "city"]
+"""How far a check looks: at one series, at all series of a sensor, or at all stations."""
 
 
 class Settings(BaseModel):
@@ -81,16 +83,17 @@ class Verdict:
     Attributes:
         flag: verdict on each row, shape (n,).
         reasons: reason bits of each row; at least one wherever the flag is suspect or fail.
-        amended_groups: groups whose last reading *before* this batch is judged only now. A check
-            that looks ahead returns an array, even an empty one; None says it never does, and only
-            then may detectors build on its verdict (they would see into the future otherwise).
+        amended_series: series whose newest reading *before* this batch is judged only now, each at
+            most once; they need not be in the batch. A check that looks ahead returns an array,
+            even an empty one; None says it never does, and only then may detectors build on its
+            verdict (they would see into the future otherwise).
         amended_flag: the verdict on those readings.
         amended_reasons: the reason bits of those readings.
     """
 
     flag: FlagArray
     reasons: ReasonArray
-    amended_groups: Int64Array | None = None
+    amended_series: Int32Array | None = None
     amended_flag: FlagArray | None = None
     amended_reasons: ReasonArray | None = None
 
@@ -191,15 +194,21 @@ class Check(Stateful, Protocol):
     """Judges whether readings are measurements. Never changes a value, never drops a row.
 
     Law: the verdict on a reading does not depend on where batches are cut. A check that needs the
-    next sample says NOT_EVALUATED and amends when it arrives.
+    next sample says NOT_EVALUATED and amends when it arrives. What a check knows of other series is
+    what arrived before the row it judges (``rows.groups.order`` ascends with arrival), never what
+    merely stands in the same batch. It may amend the newest reading of any series, no older one.
+
+    Built as ``cls(settings, series)``; with scope ``city`` as ``cls(settings, series, stations)``.
 
     Attributes:
+        scope: how far it looks.
         sequential: True when it compares neighbours in time; it then sees only readings that
             arrived in order.
     """
 
     name: ClassVar[str]
     reasons: ClassVar[tuple[Reason, ...]]
+    scope: ClassVar[Scope]
     sequential: ClassVar[bool]
 
     def judge(self, rows: Rows) -> Verdict:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lamppost.batch import FlagArray, FloatArray, Int64Array, ReasonArray
-from lamppost.component import Rows, Settings, Verdict, register
+from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.flags import (
     FAIL,
     GOOD,
@@ -106,6 +106,7 @@ class FlatLine:
 
     name: ClassVar[str] = "flat_line"
     reasons: ClassVar[tuple[Reason, ...]] = (FLAT_LINE,)
+    scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[FlatLineSettings]] = FlatLineSettings
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
-from lamppost.component import Rows, Settings, Verdict, register
+from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.flags import Reason
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot
@@ -80,6 +80,7 @@ class GrossRange:
 
     name: ClassVar[str] = "gross_range"
     reasons: ClassVar[tuple[Reason, ...]] = (GROSS_RANGE,)
+    scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = False
     Settings: ClassVar[type[GrossRangeSettings]] = GrossRangeSettings
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from lamppost.component import Rows, Settings, Verdict, register
+from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.flags import Reason
 from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
@@ -64,6 +64,7 @@ class RateOfChange:
 
     name: ClassVar[str] = "rate_of_change"
     reasons: ClassVar[tuple[Reason, ...]] = (RATE_OF_CHANGE,)
+    scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[RateOfChangeSettings]] = RateOfChangeSettings
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from lamppost.component import Rows, Settings, Verdict, register
+from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.flags import Reason
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot
@@ -42,6 +42,7 @@ class Sentinel:
 
     name: ClassVar[str] = "sentinel"
     reasons: ClassVar[tuple[Reason, ...]] = (SENTINEL,)
+    scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = False
     Settings: ClassVar[type[SentinelSettings]] = SentinelSettings
 

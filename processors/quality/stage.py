@@ -56,7 +56,7 @@ class _Merged:
         self.flag[where] = merge(self.flag[where], verdict.flag)
         self.reasons[where] |= verdict.reasons
         # A check that hands over amendments looks ahead, so it said nothing at first sight.
-        if verdict.amended_groups is None:
+        if verdict.amended_series is None:
             self.first_flag[where] = merge(self.first_flag[where], verdict.flag)
 
 
@@ -91,14 +91,14 @@ class QualityStage:
         time, value = batch.time[order], batch.value[order]
         rows = Rows(groups, time, value, merged.first_flag)
         sequence, where = _sequence(rows, in_order[order])
-        amended = _Amended(len(sequence.groups.starts))
+        amended = _Amended()
         for check in self._checks:
             seen, places = (sequence, where) if check.sequential else (rows, slice(None))
             seen = replace(seen, flag=merged.first_flag[places])
             verdict = check.judge(seen)
             merged.take_in(verdict, places)
             amended.take_in(verdict)
-        changed = self._amend(sequence.groups.codes, amended)
+        changed = self._amend(amended)
         self._remember(sequence.groups, where, batch.received[order], (time, value, merged))
         return self._judgement(batch, order, value, merged, changed)
 
@@ -128,14 +128,16 @@ class QualityStage:
         readings = replace(batch, flag=flag[back], reasons=reasons[back])
         return Judgement(readings, amended, first_flag[back])
 
-    def _amend(self, codes: npt.NDArray[np.int32], amended: _Amended) -> ReadingBatch:
+    def _amend(self, amended: _Amended) -> ReadingBatch:
         """Return the readings from before this batch that now have another verdict."""
+        codes, said_flag, said_reasons = amended.merged()
         last = {name: self._last[name][codes] for name in ("time", "received", "value")}
         old_flag, old_reasons = self._last["flag"][codes], self._last["reasons"][codes]
         before = _explained(old_flag, old_reasons, last["value"])
-        after = _explained(
-            merge(old_flag, amended.flag), old_reasons | amended.reasons, last["value"]
-        )
+        new_flag, new_reasons = merge(old_flag, said_flag), old_reasons | said_reasons
+        after = _explained(new_flag, new_reasons, last["value"])
+        # A reading whose series is not in this batch can be amended again.
+        self._last["flag"][codes], self._last["reasons"][codes] = new_flag, new_reasons
         differs = (before[0] != after[0]) | (before[1] != after[1])
         rows = np.flatnonzero(differs & (last["time"] != NO_TIME))
         return ReadingBatch(
@@ -166,20 +168,30 @@ class QualityStage:
 
 
 class _Amended:
-    """Verdicts on the last readings before the batch, one per group."""
+    """What the checks say of the newest readings before the batch."""
 
-    def __init__(self, groups: int) -> None:
+    def __init__(self) -> None:
         """Start with nothing said."""
-        self.flag: FlagArray = np.full(groups, MISSING, np.uint8)
-        self.reasons: ReasonArray = np.zeros(groups, np.uint32)
+        self._said: list[tuple[npt.NDArray[np.int32], FlagArray, ReasonArray]] = []
 
     def take_in(self, verdict: Verdict) -> None:
-        """Merge what one check amends."""
-        groups = verdict.amended_groups
-        if groups is None or verdict.amended_flag is None or verdict.amended_reasons is None:
-            return
-        self.flag[groups] = merge(self.flag[groups], verdict.amended_flag)
-        self.reasons[groups] |= verdict.amended_reasons
+        """Keep what one check amends."""
+        codes, flag, reasons = verdict.amended_series, verdict.amended_flag, verdict.amended_reasons
+        if codes is not None and flag is not None and reasons is not None and len(codes):
+            self._said.append((codes, flag, reasons))
+
+    def merged(self) -> tuple[npt.NDArray[np.int32], FlagArray, ReasonArray]:
+        """Return the series spoken of, ascending, with merged flag and reasons."""
+        if not self._said:
+            return np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.uint32)
+        codes = np.unique(np.concatenate([said[0] for said in self._said]))
+        flag = np.full(len(codes), MISSING, np.uint8)
+        reasons = np.zeros(len(codes), np.uint32)
+        for series, said_flag, said_reasons in self._said:
+            places = np.searchsorted(codes, series)
+            flag[places] = merge(flag[places], said_flag)
+            reasons[places] |= said_reasons
+        return codes, flag, reasons
 
 
 def _sequence(rows: Rows, in_order: npt.NDArray[np.bool_]) -> tuple[Rows, Int64Array | slice]:

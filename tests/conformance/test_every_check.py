@@ -37,9 +37,10 @@ def judged(check: Check, batches: Sequence[ReadingBatch]) -> dict[str, Any]:
     for batch in batches:
         rows = rows_of(batch)
         verdict = check.judge(rows)
-        amended = [] if verdict.amended_groups is None else verdict.amended_groups
-        for place, group in enumerate(amended):
-            key = (int(rows.groups.codes[group]), newest[int(rows.groups.codes[group])])
+        amended = [] if verdict.amended_series is None else verdict.amended_series.tolist()
+        assert len(set(amended)) == len(amended)
+        for place, code in enumerate(amended):
+            key = (code, newest[code])
             flag, reasons = verdicts[key]
             merged = merge(np.uint8([flag]), verdict.amended_flag[place : place + 1])
             verdicts[key] = (int(merged[0]), reasons | int(verdict.amended_reasons[place]))
@@ -109,7 +110,9 @@ def test_verdicts_do_not_depend_on_the_cut(component: Component, stream: Stream)
 @every_check
 @law(stream=streams())
 def test_series_do_not_touch_each_other(component: Component, stream: Stream) -> None:
-    """Another interleaving of the series gives the same flags."""
+    """Another interleaving of the series gives the same flags, unless the check compares them."""
+    if component.cls.scope != "series":
+        pytest.skip("this check compares series: what it knows is what arrived before")
     mixed = judged(make(component, stream.series), stream.whole())
 
     assert_same(judged(make(component, stream.series), [stream.by_series()]), mixed)
