@@ -26,6 +26,29 @@ STATIONS = {
 # Settings under which a check has something to say about the streams of tests/strategies.py, for
 # those the default policy leaves out or sets for other devices.
 _LIVELY: dict[str, dict[str, Any]] = {
+    "saturation": {
+        "quantities": {
+            "humidity": {"high": 99.5, "suspect_s": 60},
+            "pm2_5": {"high": 75, "low": 0, "suspect_s": 120, "fail_s": 1200},
+        }
+    },
+    "climatology": {
+        "quantities": {
+            "pm2_5": [
+                {"period": "hour", "span": [6, 20], "suspect_span": [0, 50]},
+                {"period": "day_of_week", "span": [1, 3], "suspect_span": [15, 90]},
+            ]
+        }
+    },
+    "detector_health": {
+        "period_s": {"flow": 60, "vehicle_count": 60, "occupancy": 60, "pm2_5": 30},
+        "no_hits": {"trigger_s": 120},
+        "chatter": {"flow": 60, "trigger_s": 60, "clear_s": 120, "verdict": "fail"},
+        "locked_on": {"trigger_s": 60, "clear_s": 120},
+        "no_change": {"trigger_s": 60},
+        "occupancy_spike": {"clear_s": 120},
+    },
+    "gap": {"default": {"suspect_s": 60, "fail_s": 900}},
     "channel_agreement": {"quantities": {"pm2_5": {"fails": True}}},
 }
 _SECTIONS: dict[str, dict[str, dict[str, Any]]] = {
