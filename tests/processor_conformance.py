@@ -48,6 +48,12 @@ _LIVELY: dict[str, dict[str, Any]] = {
         "no_change": {"trigger_s": 60},
         "occupancy_spike": {"clear_s": 120},
     },
+    "percentile_range": {
+        "quantities": {"pm2_5": {"span": [0, 100]}, "temperature": {"span": [0, 50], "pad": 1}},
+        "bins": 20,
+        "min_readings": 3,
+    },
+    "neighbours": {"quantities": {"humidity": {}, "pm2_5": {}}},
     "gap": {"default": {"suspect_s": 60, "fail_s": 900}},
     "channel_agreement": {"quantities": {"pm2_5": {"fails": True}}},
 }

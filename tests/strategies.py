@@ -22,6 +22,7 @@ KEYS = (
         for quantity in ("pm2_5", "pm10", "no2", "temperature", "speed", "flow", "raw")
     ),
     SeriesKey("aq-1", "humidity"),
+    SeriesKey("aq-9", "humidity"),
     SeriesKey("aq-9", "pm2_5"),
     SeriesKey("aq-9", "pm2_5", "channel=a"),
     SeriesKey("aq-9", "pm2_5", "channel=b"),

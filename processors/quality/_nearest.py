@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Which stations stand near which, and what series they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lamppost.batch import FloatArray, Int32Array, Int64Array
+from lamppost.series import SeriesTable
+from lamppost.stations import Station
+
+from ._latest import NOBODY
+
+_EARTH_M: Final = 6_371_000.0
+_UNKNOWN: Final = -2  # a station whose neighbours were not looked for yet
+
+
+def distances_m(latitude: FloatArray, longitude: FloatArray, here: int) -> FloatArray:
+    """Return the great-circle distance of every place (degrees) from one of them, metres."""
+    phi, lam = np.radians(latitude), np.radians(longitude)
+    across = np.sin((phi - phi[here]) / 2) ** 2
+    along = np.cos(phi) * np.cos(phi[here]) * np.sin((lam - lam[here]) / 2) ** 2
+    distance: FloatArray = 2 * _EARTH_M * np.arcsin(np.sqrt(np.minimum(across + along, 1.0)))
+    return distance
+
+
+class Nearest:
+    """For each series the same quantity's series at the nearest stations of the same kind.
+
+    Stations are compared, not series: whom a reading is compared with must not depend on which
+    series happen to be known already. Stations and series may come at any time. A station's
+    neighbours are looked for once, among all stations.
+    """
+
+    def __init__(
+        self,
+        series: SeriesTable,
+        stations: Mapping[str, Station],
+        quantities: Collection[str],
+        *,
+        most: int,
+        within_m: float,
+    ) -> None:
+        """Take whom to compare, at most how many, and how far away."""
+        self._series = series
+        self._stations = stations
+        self._quantities = quantities
+        self._most = most
+        self._within_m = within_m
+        self._known: list[Station] = []
+        self._groups: dict[tuple[str, ...], int] = {}
+        self._place: Int64Array = np.empty(0, np.int64)
+        self._group: Int64Array = np.empty(0, np.int64)
+        self._code: Int32Array = np.empty((0, 0), np.int32)
+        self._forget([])
+
+    def of(self, codes: Int32Array) -> tuple[Int32Array, FloatArray]:
+        """Return the neighbours of some series and their distances, shape (n, most)."""
+        self._refresh()
+        place, group = self._place[codes], self._group[codes]
+        near = np.full((len(codes), self._most), NOBODY, np.int32)
+        distance = np.full(near.shape, np.inf)
+        placed = np.flatnonzero(place != NOBODY)
+        self._look(np.unique(place[placed]))
+        beside = self._near[place[placed]]
+        near[placed] = np.where(
+            beside == NOBODY, NOBODY, self._code[group[placed][:, None], beside]
+        )
+        distance[placed] = self._distance[place[placed]]
+        return near, distance
+
+    def _refresh(self) -> None:
+        # Comparing lists of the very same objects costs next to nothing.
+        stations = list(self._stations.values())
+        if stations != self._known:
+            self._forget(stations)
+        known, total = len(self._place), len(self._series)
+        if known == total:
+            return
+        place, group = np.full(total, NOBODY), np.full(total, NOBODY)
+        place[:known], group[:known] = self._place, self._group
+        for code in range(known, total):
+            key = self._series[code]
+            if key.quantity in self._quantities and key.sensor in self._number:
+                place[code] = self._number[key.sensor]
+                group[code] = self._groups.setdefault(key[1:], len(self._groups))
+        added = np.full((len(self._groups), len(self._known)), NOBODY, np.int32)
+        added[: len(self._code)] = self._code
+        fresh = np.flatnonzero(place[known:] != NOBODY) + known
+        added[group[fresh], place[fresh]] = fresh
+        self._place, self._group, self._code = place, group, added
+
+    def _forget(self, stations: list[Station]) -> None:
+        """Start anew with other stations."""
+        self._known = stations
+        self._number = {station.sensor: number for number, station in enumerate(stations)}
+        self._latitude = np.array([station.latitude for station in stations], np.float64)
+        self._longitude = np.array([station.longitude for station in stations], np.float64)
+        self._kind = np.array([station.kind for station in stations], np.str_)
+        self._near: npt.NDArray[np.int64] = np.full((len(stations), self._most), _UNKNOWN)
+        self._distance = np.full((len(stations), self._most), np.inf)
+        self._groups = {}
+        self._place = self._group = np.empty(0, np.int64)
+        self._code = np.empty((0, len(stations)), np.int32)
+
+    def _look(self, places: Int64Array) -> None:
+        """Find the neighbours of the stations that have none yet."""
+        for here in places[self._near[places, 0] == _UNKNOWN].tolist():
+            distance = distances_m(self._latitude, self._longitude, here)
+            distance[(self._kind != self._kind[here]) | (distance > self._within_m)] = np.inf
+            distance[here] = np.inf
+            nearest = np.argsort(distance, kind="stable")[: self._most]
+            nearest = nearest[np.isfinite(distance[nearest])]
+            self._near[here] = NOBODY
+            self._near[here, : len(nearest)] = nearest
+            self._distance[here, : len(nearest)] = distance[nearest]

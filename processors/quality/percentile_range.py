@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Percentile range: values outside what this very series has shown in the last weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from lamppost.batch import FloatArray, Int64Array
+from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.flags import FAIL, MISSING, Reason
+from lamppost.series import SeriesTable
+from lamppost.state import SeriesState, Snapshot
+from lamppost.times import DAY_NS
+from processors._per_series import PerSeries, QuantityName
+
+from ._chosen import Chosen
+from ._runs import chosen_rows
+from ._stretches import Stretches
+from ._verdicts import answer
+
+PERCENTILE_RANGE: Final = Reason(
+    16,
+    "percentile_range",
+    "The value lies far outside what this series has shown in the last weeks.",
+    "QARTOD percentile range (ioos_qc percentile_range_test), on a fading histogram",
+)
+
+_NEVER: Final = -(2**40)
+
+
+class PercentileLimits(Settings):
+    """What is usual of one quantity."""
+
+    span: tuple[float, float] = Field(
+        description="Lowest and highest value the histogram tells apart; others count as its ends."
+    )
+    pad: float = Field(
+        default=0.0, ge=0, description="How far beyond the percentiles a value is still good."
+    )
+
+    @model_validator(mode="after")
+    def _rise(self) -> Self:
+        if not self.span[0] < self.span[1]:
+            raise ValueError("span must run from low to high")
+        return self
+
+    def numbers(self) -> tuple[float, ...]:
+        """Return the span and the pad in a row."""
+        return *self.span, self.pad
+
+
+class PercentileRangeSettings(Settings):
+    """What is usual by quantity; a quantity that is not named is not judged."""
+
+    quantities: dict[QuantityName, PercentileLimits] = Field(
+        default_factory=dict, description="What is usual, by canonical quantity name."
+    )
+    percentiles: tuple[float, float] = Field(
+        default=(5.0, 95.0), description="Lower and upper percentile, 0 to 100."
+    )
+    bins: int = Field(default=100, ge=2, le=1000, description="Bins of the histogram.")
+    half_life_days: float = Field(
+        default=14.0, gt=0, description="After so many days a reading counts half."
+    )
+    min_readings: float = Field(
+        default=1_000.0, gt=0, description="Readings, faded, below which nothing is judged."
+    )
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        low, high = self.percentiles
+        if not 0 <= low < high <= 100:
+            raise ValueError("percentiles must run from low to high within 0 to 100")
+        return self
+
+
+@register("check")
+class PercentileRange:
+    """Flags values outside the percentiles of the days before, by more than ``pad``.
+
+    ``x < P_low - pad`` or ``x > P_high + pad`` is suspect, never worse. The percentiles are those
+    of a histogram of the series' good and suspect readings of all earlier UTC days, which fades
+    with ``half_life_days``; today's readings count from tomorrow on. QARTOD takes them from the whole
+    record instead, which a stream does not have.
+
+    Known failures: without a generous ``pad`` one reading in ten is flagged by definition; the
+    first cold week of autumn is unusual, too; what stays wrong becomes usual.
+    """
+
+    name: ClassVar[str] = "percentile_range"
+    reasons: ClassVar[tuple[Reason, ...]] = (PERCENTILE_RANGE,)
+    scope: ClassVar[Scope] = "series"
+    sequential: ClassVar[bool] = True
+    Settings: ClassVar[type[PercentileRangeSettings]] = PercentileRangeSettings
+
+    def __init__(self, settings: PercentileRangeSettings, series: SeriesTable) -> None:
+        """Prepare an empty histogram for each series judged."""
+        self._settings = settings
+        given = {name: limits.numbers() for name, limits in settings.quantities.items()}
+        self._limits = PerSeries(series, given, width=3)
+        self._chosen = Chosen(series, settings.quantities)
+        self._state = SeriesState(
+            day=np.int64(_NEVER),
+            today=np.zeros(settings.bins, np.float32),
+            before=np.zeros(settings.bins, np.float32),
+            bounds=np.full(2, np.nan),
+        )
+
+    def judge(self, rows: Rows) -> Verdict:
+        """Hold every reading against the days before its own, day by day."""
+        self._state.grow(len(self._chosen))
+        judged = self._chosen.of(rows.groups.codes)[rows.groups.group] >= 0
+        usable = judged & (rows.flag != FAIL) & (rows.flag != MISSING) & np.isfinite(rows.value)
+        where, groups = chosen_rows(rows, usable)
+        time, value = rows.time[where], rows.value[where]
+        number = self._chosen.of(groups.series)
+        limits = self._limits.of(groups.series)
+        stretches = Stretches.of(groups, time // DAY_NS)
+        bounds = np.full((len(where), 2), np.nan)
+        for opened, inside in stretches.turns():
+            self._turn_over(number[stretches.first[opened]], stretches.bucket[opened])
+            bounds[inside] = self._bounds(number[inside], limits[:, inside])
+            counted = self._bin(value[inside], limits[:, inside])
+            np.add.at(self._state["today"], (number[inside], counted), np.float32(1))
+        pad = limits[2]
+        known = ~np.isnan(bounds[:, 0])
+        evaluated, suspect = np.zeros((2, len(rows)), np.bool_)
+        evaluated[where[known]] = True
+        suspect[where] = (value < bounds[:, 0] - pad) | (value > bounds[:, 1] + pad)
+        flag, reasons = answer(
+            rows.value,
+            evaluated=evaluated,
+            suspect=suspect,
+            fail=np.zeros(len(rows), np.bool_),
+            reason=PERCENTILE_RANGE,
+        )
+        return Verdict(flag, reasons)
+
+    def _turn_over(self, number: Int64Array, day: Int64Array) -> None:
+        """Let the days before fade, and take the last one in, for series that enter a new day."""
+        new = self._state["day"][number] != day
+        number, day = number[new], day[new]
+        if not len(number):
+            return
+        passed = np.minimum(day - self._state["day"][number], 10_000)
+        fade = (0.5 ** (passed / self._settings.half_life_days)).astype(np.float32)[:, None]
+        before = fade * (self._state["before"][number] + self._state["today"][number])
+        self._state["before"][number] = before
+        self._state["today"][number] = 0
+        self._state["day"][number] = day
+        self._state["bounds"][number] = self._percentiles(before)
+
+    def _percentiles(self, histogram: FloatArray) -> FloatArray:
+        """Return both percentiles as shares of the span, NaN with too few readings."""
+        risen = np.cumsum(histogram, axis=1, dtype=np.float64)
+        total = risen[:, -1]
+        row = np.arange(len(risen))
+        found = np.full((len(risen), 2), np.nan)
+        for place, percentile in enumerate(self._settings.percentiles):
+            wanted = total * percentile / 100
+            inside = np.argmax(risen >= wanted[:, None], axis=1)
+            below = np.where(inside > 0, risen[row, inside - 1], 0.0)
+            width = np.maximum(risen[row, inside] - below, np.finfo(np.float32).tiny)
+            found[:, place] = (inside + (wanted - below) / width) / self._settings.bins
+        found[total < self._settings.min_readings] = np.nan
+        return found
+
+    def _bounds(self, number: Int64Array, limits: FloatArray) -> FloatArray:
+        low, high, _ = limits
+        bounds: FloatArray = low[:, None] + self._state["bounds"][number] * (high - low)[:, None]
+        return bounds
+
+    def _bin(self, value: FloatArray, limits: FloatArray) -> Int64Array:
+        low, high, _ = limits
+        share = np.clip((value - low) / (high - low), 0.0, 1.0)
+        return np.minimum((share * self._settings.bins).astype(np.int64), self._settings.bins - 1)
+
+    def snapshot(self) -> Snapshot:
+        """Return the histograms."""
+        return self._state.snapshot()
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over the histograms."""
+        self._state.restore(snapshot)
