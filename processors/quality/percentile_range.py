@@ -84,8 +84,8 @@ class PercentileRange:
 
     ``x < P_low - pad`` or ``x > P_high + pad`` is suspect, never worse. The percentiles are those
     of a histogram of the series' good and suspect readings of all earlier UTC days, which fades
-    with ``half_life_days``; today's readings count from tomorrow on. QARTOD takes them from the whole
-    record instead, which a stream does not have.
+    with ``half_life_days``; today's readings count from tomorrow on. QARTOD takes them from the
+    whole record instead, which a stream does not have.
 
     Known failures: without a generous ``pad`` one reading in ten is flagged by definition; the
     first cold week of autumn is unusual, too; what stays wrong becomes usual.
@@ -177,7 +177,9 @@ class PercentileRange:
     def _bin(self, value: FloatArray, limits: FloatArray) -> Int64Array:
         low, high, _ = limits
         share = np.clip((value - low) / (high - low), 0.0, 1.0)
-        return np.minimum((share * self._settings.bins).astype(np.int64), self._settings.bins - 1)
+        number = (share * self._settings.bins).astype(np.int64)
+        within: Int64Array = np.minimum(number, self._settings.bins - 1)
+        return within
 
     def snapshot(self) -> Snapshot:
         """Return the histograms."""
