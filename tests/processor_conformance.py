@@ -53,6 +53,13 @@ _LIVELY: dict[str, dict[str, Any]] = {
         "bins": 20,
         "min_readings": 3,
     },
+    "attenuated_signal": {
+        "quantities": {
+            "pm2_5": {"window_s": 600, "suspect": 2.05, "fail": 0.35, "min_readings": 2},
+            "temperature": {"window_s": 300, "suspect": 0.7, "activity": "sd", "min_readings": 3},
+        }
+    },
+    "zone_offset": {"quantities": {"pm2_5": 1, "temperature": 1}},
     "neighbours": {"quantities": {"humidity": {}, "pm2_5": {}}},
     "gap": {"default": {"suspect_s": 60, "fail_s": 900}},
     "channel_agreement": {"quantities": {"pm2_5": {"fails": True}}},

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Zone offset: a clock that is whole hours wrong, as when local time is sent as UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from pydantic import Field
+
+from lamppost.batch import FloatArray, Int64Array
+from lamppost.component import Rows, Scope, Settings, Verdict, register, restore_each, snapshot_of
+from lamppost.flags import FAIL, MISSING, Reason
+from lamppost.grouping import Groups
+from lamppost.series import SeriesTable
+from lamppost.state import SeriesState, Snapshot
+from lamppost.times import DAY_NS, HOUR_NS
+from processors._per_series import PerSeries, QuantityName
+
+from ._chosen import Chosen
+from ._stretches import Stretches
+from ._verdicts import answer
+
+ZONE_OFFSET: Final = Reason(
+    18,
+    "zone_offset",
+    "The device's clock seems whole hours wrong: its day runs ahead of or behind the city's.",
+    "cross-correlation with the other stations; local time sent as UTC is common",
+)
+
+_DAYS: Final = 7
+_HOURS: Final = 24 * _DAYS
+_RING: Final = 240  # hours kept of each series: the week compared, the largest lag, and a spare day
+_LAGS: Final = np.arange(-12, 13)
+_NEVER: Final = -(2**40)
+_LARGEST: Final = 1e30
+
+
+class ZoneOffsetSettings(Settings):
+    """Which quantities have a day the whole city shares, and what is proof."""
+
+    quantities: dict[QuantityName, int] = Field(
+        default_factory=dict,
+        description="By quantity, the smallest offset that is believed, whole hours.",
+    )
+    min_series: int = Field(
+        default=4, ge=3, description="Series of the quantity needed to know the city's day."
+    )
+    min_correlation: float = Field(
+        default=0.8, gt=0, le=1, description="Correlation needed at the best offset."
+    )
+    max_unexplained: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="What the best offset may leave unexplained, as a share of what none leaves.",
+    )
+    min_hours: int = Field(
+        default=96, ge=24, le=_HOURS, description="Hours of the last week both must have."
+    )
+
+
+@register("check")
+class ZoneOffset:
+    """Flags readings of devices whose clock is whole hours wrong.
+
+    Once a day, the hourly means of each series' last week are correlated with the median of all
+    series of the quantity at lags of -12 to 12 hours. The clock is taken to be wrong when the best
+    lag is at least the quantity's hours away from 0, its correlation ``r`` reaches
+    ``min_correlation``, ``1 - r^2 <= max_unexplained (1 - r0^2)``, and the day before said the
+    same; readings are suspect from then on, until a day says otherwise. The day's comparison uses
+    what had arrived when the first reading of the new day did.
+
+    Known failures: a wall in the morning sun is an hour or two ahead of the city, so temperature
+    should ask for three; when most devices are wrong alike, the right ones are called wrong; clocks
+    that are ahead never come this far, as readings from the future get the time of receipt.
+    """
+
+    name: ClassVar[str] = "zone_offset"
+    reasons: ClassVar[tuple[Reason, ...]] = (ZONE_OFFSET,)
+    scope: ClassVar[Scope] = "city"
+    sequential: ClassVar[bool] = True
+    Settings: ClassVar[type[ZoneOffsetSettings]] = ZoneOffsetSettings
+
+    def __init__(
+        self, settings: ZoneOffsetSettings, series: SeriesTable, _stations: object = None
+    ) -> None:
+        """Prepare an empty week for each series judged; where stations stand does not matter."""
+        self._settings = settings
+        self._quantities = sorted(settings.quantities)
+        self._series = series
+        self._chosen = Chosen(series, self._quantities)
+        numbers = {name: (float(place),) for place, name in enumerate(self._quantities)}
+        self._quantity = PerSeries(series, numbers, width=1)
+        self._state = SeriesState(
+            quantity=np.int8(-1),
+            hour=np.int64(_NEVER),
+            total=np.float64(0),
+            count=np.int64(0),
+            mean=np.full(_RING, np.nan, np.float32),
+            seen=np.int8(0),
+            offset=np.int8(0),
+        )
+        self._day = SeriesState(day=np.int64(_NEVER))
+        self._day.grow(len(self._quantities))
+
+    def judge(self, rows: Rows) -> Verdict:
+        """Take the readings in, and compare whenever a quantity enters a new day."""
+        self._state.grow(len(self._chosen))
+        number = self._chosen.of(rows.groups.codes)[rows.groups.group]
+        # NaN is not below either; sums of larger numbers could not be told from infinity.
+        usable = (rows.flag != FAIL) & (rows.flag != MISSING) & (np.abs(rows.value) < _LARGEST)
+        offset, known = np.zeros((2, len(rows)), np.bool_)
+        for where in self._between_days(rows, np.flatnonzero((number >= 0) & usable)):
+            groups = Groups(rows.groups.order[where], rows.groups.series[where])
+            self._take_in(groups, number[where], rows.time[where], rows.value[where])
+            offset[where] = self._state["offset"][number[where]] != 0
+            known[where] = True
+        flag, reasons = answer(
+            rows.value,
+            evaluated=known,
+            suspect=offset,
+            fail=np.zeros(len(rows), np.bool_),
+            reason=ZONE_OFFSET,
+        )
+        return Verdict(flag, reasons)
+
+    def _between_days(self, rows: Rows, where: Int64Array) -> Iterator[Int64Array]:
+        """Yield rows up to the next one that opens a day for its quantity, and compare there."""
+        arrival = rows.groups.order[where]
+        quantity = self._quantity.of(rows.groups.series[where])[0].astype(np.int64)
+        self._state["quantity"][self._chosen.of(rows.groups.series[where])] = quantity
+        day = rows.time[where] // DAY_NS
+        opens: list[tuple[int, int, int]] = []
+        for place in np.unique(quantity).tolist():
+            mine = np.flatnonzero(quantity == place)
+            mine = mine[np.argsort(arrival[mine])]
+            newest = np.maximum.accumulate(np.append(self._day["day"][place], day[mine]))
+            opens += [
+                (int(arrival[mine[new]]), place, int(newest[new + 1]))
+                for new in np.flatnonzero(newest[1:] > newest[:-1]).tolist()
+            ]
+        start = -1
+        for at, place, new_day in sorted(opens):
+            yield where[(arrival >= start) & (arrival < at)]
+            self._compare(place, new_day)
+            self._day["day"][place] = new_day
+            start = at
+        yield where[arrival >= start]
+
+    def _take_in(
+        self, groups: Groups, number: Int64Array, time: Int64Array, value: FloatArray
+    ) -> None:
+        """Add readings to the hour they belong to; hours that are over become means."""
+        stretches = Stretches.of(groups, time // HOUR_NS)
+        state = self._state
+        for opened, inside in stretches.turns():
+            one, hour = number[stretches.first[opened]], stretches.bucket[opened]
+            over = state["hour"][one] != hour
+            self._close(one[over], hour[over])
+            np.add.at(state["total"], number[inside], value[inside])
+            np.add.at(state["count"], number[inside], 1)
+
+    def _close(self, number: Int64Array, hour: Int64Array) -> None:
+        state = self._state
+        former, count = state["hour"][number], state["count"][number]
+        # What the ring still holds of hours that passed without a reading is from ten days ago.
+        passed = np.minimum(hour - np.where(former == _NEVER, hour - _RING, former), _RING)
+        for step in range(int(passed.max(initial=0))):
+            some = passed > step
+            state["mean"][number[some], (hour[some] - step) % _RING] = np.nan
+        full = np.flatnonzero((count > 0) & (hour - former < _RING))
+        mean = state["total"][number[full]] / count[full]
+        state["mean"][number[full], former[full] % _RING] = mean
+        state["hour"][number], state["total"][number], state["count"][number] = hour, 0.0, 0
+
+    def _compare(self, quantity: int, day: int) -> None:
+        """Find the offset of each series of a quantity against their median."""
+        mine = np.flatnonzero(self._state["quantity"] == quantity)
+        widest = int(np.abs(_LAGS).max())
+        hours = np.arange(24 * day - _HOURS - widest, 24 * day + widest)
+        week = self._state["mean"][mine][:, hours % _RING].astype(np.float64)
+        # An hour a series has not reached, or left more than a ring ago, is not in its ring.
+        reached = self._state["hour"][mine][:, None]
+        week[(hours >= reached) | (hours <= reached - _RING)] = np.nan
+        enough = (~np.isnan(week)).sum(axis=0) >= self._settings.min_series
+        city = np.full(len(hours), np.nan)
+        city[enough] = np.nanmedian(week[:, enough], axis=0)
+        own = week[:, widest : widest + _HOURS]
+        correlations = np.stack(
+            [self._correlation(own, city[widest + lag : widest + lag + _HOURS]) for lag in _LAGS]
+        )
+        best = np.argmax(correlations, axis=0)
+        place = np.arange(len(mine))
+        r_best, r_none = correlations[best, place], correlations[widest, place]
+        smallest = self._settings.quantities[self._quantities[quantity]]
+        wrong = (
+            (np.abs(_LAGS[best]) >= smallest)
+            & (r_best >= self._settings.min_correlation)
+            & (1 - r_best**2 <= self._settings.max_unexplained * (1 - np.maximum(r_none, 0) ** 2))
+        )
+        seen = np.where(wrong, _LAGS[best], 0).astype(np.int8)
+        self._state["offset"][mine] = np.where(seen == self._state["seen"][mine], seen, 0)
+        self._state["seen"][mine] = seen
+
+    def _correlation(self, own: FloatArray, city: FloatArray) -> FloatArray:
+        """Return Pearson's correlation of each row with the city, -1 where too little is known."""
+        known = ~np.isnan(own) & ~np.isnan(city)
+        count = known.sum(axis=1)
+        mine, theirs = np.where(known, own, 0.0), np.where(known, city, 0.0)
+        with np.errstate(all="ignore"):
+            mine = np.where(known, mine - (mine.sum(axis=1) / count)[:, None], 0.0)
+            theirs = np.where(known, theirs - (theirs.sum(axis=1) / count)[:, None], 0.0)
+            r = (mine * theirs).sum(axis=1) / np.sqrt(
+                (mine**2).sum(axis=1) * (theirs**2).sum(axis=1)
+            )
+        good = (count >= self._settings.min_hours) & np.isfinite(r)
+        return np.where(good, np.minimum(r, 1.0), -1.0)
+
+    def snapshot(self) -> Snapshot:
+        """Return the last days of each series, and what was found."""
+        return snapshot_of(self._parts())
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over the last days of each series, and what was found."""
+        restore_each(self._parts(), snapshot)
+
+    def _parts(self) -> dict[str, SeriesState]:
+        return {"series": self._state, "quantities": self._day}
