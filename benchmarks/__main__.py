@@ -11,7 +11,17 @@ from typing import Final
 
 from lamppost_app.roles import calm_collector
 
-from . import corrections, decoding, duplicates, engine_rate, inbox, intake, line_protocol, store
+from . import (
+    checks,
+    corrections,
+    decoding,
+    duplicates,
+    engine_rate,
+    inbox,
+    intake,
+    line_protocol,
+    store,
+)
 from .machine import describe
 from .report import write_docs, write_results
 from .rows import Row
@@ -23,6 +33,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "inbox": inbox.measure,
     "decoding": decoding.measure,
     "engine": engine_rate.measure,
+    "checks": checks.measure,
     "duplicates": duplicates.measure,
     "line_protocol": line_protocol.measure,
     "store": store.measure,

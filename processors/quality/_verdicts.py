@@ -30,10 +30,12 @@ def answer(
         reason: the check's own reason.
     """
     flag = np.where(evaluated, np.uint8(GOOD), np.uint8(NOT_EVALUATED))
-    flag[suspect] = SUSPECT
-    flag[fail] = FAIL
-    reasons = np.where(suspect | fail, reason.mask, np.uint32(0))
-    missing = np.isnan(value)
+    reasons = np.zeros(len(value), np.uint32)
+    # Bad readings are few: finding them is cheaper than masked writes for all.
+    bad = np.flatnonzero(suspect | fail)
+    reasons[bad] = reason.mask
+    flag[bad] = np.where(fail[bad], np.uint8(FAIL), np.uint8(SUSPECT))
+    missing = np.flatnonzero(np.isnan(value))
     flag[missing] = MISSING
     reasons[missing] = MISSING_VALUE.mask
     return flag, reasons

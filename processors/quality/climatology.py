@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from lamppost.batch import FloatArray, Int64Array
+from lamppost.batch import FlagArray, FloatArray, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.flags import FAIL, GOOD, MISSING, MISSING_VALUE, NOT_EVALUATED, SUSPECT, Reason
 from lamppost.series import SeriesTable
@@ -111,35 +111,20 @@ class Climatology:
     def judge(self, rows: Rows) -> Verdict:
         """Hold every value against the seasons its instant lies in."""
         flag = np.full(len(rows), NOT_EVALUATED, np.uint8)
+        sizes = rows.groups.lasts - rows.groups.starts + 1
         for seasons in self._seasons:
-            numbers = seasons.of(rows.groups.codes)[:, rows.groups.group]
-            where = np.flatnonzero(~np.isnan(numbers[0]))
-            self._hold(rows.time[where], rows.value[where], numbers[:, where], (flag, where))
+            by_group = seasons.of(rows.groups.codes)
+            for period in np.unique(by_group[0][~np.isnan(by_group[0])]).tolist():
+                of_it = by_group[0] == period
+                where = slice(None) if of_it.all() else np.flatnonzero(np.repeat(of_it, sizes))
+                numbers = np.repeat(by_group[1:, of_it], sizes[of_it], axis=1)
+                part = _part_of(rows.time[where], _PERIODS[int(period)])
+                flag[where] = _held(flag[where], part, rows.value[where], numbers)
         missing = np.isnan(rows.value)
         flag[missing] = MISSING
         reasons = np.where((flag == SUSPECT) | (flag == FAIL), CLIMATOLOGY.mask, np.uint32(0))
         reasons[missing] = MISSING_VALUE.mask
         return Verdict(flag, reasons)
-
-    def _hold(
-        self,
-        time: Int64Array,
-        value: FloatArray,
-        numbers: FloatArray,
-        target: tuple[np.ndarray[Any, np.dtype[np.uint8]], Int64Array],
-    ) -> None:
-        period, first, last, low, high, lowest, highest = numbers
-        part = np.empty(len(time), np.int64)
-        for number in np.unique(period):
-            of_it = period == number
-            part[of_it] = calendar_part(time[of_it], _PERIODS[int(number)])
-        inside = (part >= first) & (part <= last)
-        usual = (value >= low) & (value <= high)
-        possible = (value >= lowest) & (value <= highest)
-        found = np.where(usual, np.uint8(GOOD), np.uint8(SUSPECT))
-        found[~possible] = FAIL
-        flag, where = target
-        flag[where[inside]] = found[inside]
 
     def snapshot(self) -> Snapshot:
         """Return nothing: each value is judged by itself."""
@@ -147,6 +132,28 @@ class Climatology:
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take nothing over."""
+
+
+def _held(flag: FlagArray, part: Int64Array, value: FloatArray, numbers: FloatArray) -> FlagArray:
+    """Return the flags of values, former ones where the season is another."""
+    first, last, low, high, lowest, highest = numbers
+    found = np.where((value >= low) & (value <= high), np.uint8(GOOD), np.uint8(SUSPECT))
+    found[(value < lowest) | (value > highest)] = FAIL
+    inside = (part >= first) & (part <= last)
+    return found if inside.all() else np.where(inside, found, flag)
+
+
+def _part_of(time: Int64Array, period: Period) -> Int64Array:
+    """Return parts of the calendar, looked up once for each hour or day that occurs."""
+    unit = time // (HOUR_NS if period == "hour" else DAY_NS)
+    if not len(unit):
+        return unit
+    first, span = int(unit.min()), int(np.ptp(unit)) + 1
+    if span > len(unit):
+        return calendar_part(time, period)
+    starts = np.arange(first, first + span) * (HOUR_NS if period == "hour" else DAY_NS)
+    part: Int64Array = calendar_part(starts, period)[unit - first]
+    return part
 
 
 def calendar_part(time: Int64Array, period: Period) -> Int64Array:

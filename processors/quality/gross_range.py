@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from lamppost.component import Rows, Scope, Settings, Verdict, register
@@ -95,11 +96,13 @@ class GrossRange:
 
     def judge(self, rows: Rows) -> Verdict:
         """Hold every value against its spans."""
-        low, high, usual_low, usual_high = self._spans.of(rows.groups.series)
-        value = rows.value
+        groups, value = rows.groups, rows.value
+        by_group = self._spans.of(groups.codes)
+        sizes = groups.lasts - groups.starts + 1
+        low, high, usual_low, usual_high = np.repeat(by_group, sizes, axis=1)
         flag, reasons = answer(
             value,
-            evaluated=low <= high,
+            evaluated=np.repeat(by_group[0] <= by_group[1], sizes),
             suspect=(value < usual_low) | (value > usual_high),
             fail=(value < low) | (value > high),
             reason=GROSS_RANGE,
