@@ -12,10 +12,12 @@ from typing import Final
 from lamppost_app.roles import calm_collector
 
 from . import (
+    backfill,
     checks,
     corrections,
     decoding,
     duplicates,
+    engine_memory,
     engine_rate,
     inbox,
     intake,
@@ -34,10 +36,12 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "decoding": decoding.measure,
     "engine": engine_rate.measure,
     "checks": checks.measure,
+    "engine_memory": engine_memory.measure,
     "duplicates": duplicates.measure,
     "line_protocol": line_protocol.measure,
     "store": store.measure,
     "corrections": corrections.measure,
+    "backfill": backfill.measure,
 }
 
 

@@ -33,6 +33,7 @@ dir = "data"
 port = {broker}
 [http]
 port = {port}
+reads_per_s = 0
 """
 _HOW: Final = (
     "`lamppost run` with its default policy and a Mosquitto; a reading for a closed hour is pushed"

@@ -1,42 +1,52 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What it costs to spell readings as line protocol."""
+"""What it costs to spell readings and aggregates as line protocol."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from lamppost.batch import JudgedBatch
+from lamppost.batch import AggregateBatch, JudgedBatch
 from lamppost.frames import arrow_batch, arrow_bytes
-from lamppost.log import READINGS, SERIES, Entry
+from lamppost.log import AGGREGATES, READINGS, SERIES, Entry
 from lamppost.series import SeriesKey, SeriesTable
-from lamppost.times import SECOND_NS
+from lamppost.times import MINUTE_NS, SECOND_NS
 from sensor_sim.load import FIRST_AT_NS, load_sensor
-from sinks.line_protocol import READING_FIELDS, LineWriter, tags
+from sinks.line_protocol import AGGREGATE_FIELDS, READING_FIELDS, LineWriter, tags
 from sinks.series_names import SeriesNames
 from sinks.text_columns import concatenated, content
+from sinks.withdrawals import Withdrawals
 
 from .rows import Peer, Row
 from .timing import Plan, in_turns
 
 GROUP: Final = "line protocol"
 _BUDGET_US: Final = 0.7
+_AGGREGATE_BUDGET_US: Final = 5.0
 _SERIES: Final = 1_000
 _READINGS: Final = 25_000
 _KEYS: Final = [SeriesKey(load_sensor(number), "pm2_5") for number in range(_SERIES)]
 _HOW: Final = (
-    f"{_READINGS:,} readings of {_SERIES:,} series from an outbox entry to the bytes of a request;"
-    " CPU of one process; the loop does the same with an f-string for each reading."
+    f"{_READINGS:,} rows of {_SERIES:,} series from an outbox entry to the bytes of a request, with"
+    " what a revision withdraws; CPU of one process; the loop does the same with an f-string"
+    " for each row."
 )
 
 
 def measure(plan: Plan) -> list[Row]:
-    """Measure readings without and with what a detector says about them."""
+    """Measure readings without and with what a detector says about them, and full aggregates."""
     bare = _entry(evidence=False)
     return [
         _row(plan, "value, flag and reasons", bare, ("value", "flag", "reasons"), _BUDGET_US),
         _row(plan, "all seven fields", _entry(evidence=True), READING_FIELDS, None),
+        _row(
+            plan,
+            f"aggregates, all {len(AGGREGATE_FIELDS)} fields",
+            _aggregates(),
+            AGGREGATE_FIELDS,
+            _AGGREGATE_BUDGET_US,
+        ),
     ]
 
 
@@ -45,10 +55,13 @@ def _row(
 ) -> Row:
     names = SeriesNames()
     names.learn(Entry(1, SERIES, FIRST_AT_NS, arrow_bytes(SeriesTable(_KEYS).to_arrow())))
-    writer = LineWriter(names)
+    writer, withdrawals = LineWriter(names), Withdrawals(names)
     rounds = in_turns(
         {
-            "columns": lambda: content(concatenated([writer.lines(entry)])),
+            "columns": lambda: (
+                content(concatenated([writer.lines(entry)])),
+                withdrawals.of(entry),
+            ),
             "loop": lambda: _plain_loop(entry, fields),
         },
         plan.pick(15, 5),
@@ -69,15 +82,37 @@ def _row(
 
 
 def _plain_loop(entry: Entry, fields: tuple[str, ...]) -> bytes:
-    batch = JudgedBatch.from_arrow(arrow_batch(entry.body))
+    kind = JudgedBatch if entry.kind == READINGS else AggregateBatch
+    batch = kind.from_arrow(arrow_batch(entry.body))
+    head, time_name = ("readings", "time") if entry.kind == READINGS else ("aggregates", "start")
+    window = "" if entry.kind == READINGS else ",window=1min"
     known = [tags(key) for key in _KEYS]
     columns = [getattr(batch, name).tolist() for name in fields]
     lines = []
-    rows = zip(batch.series.tolist(), batch.time.tolist(), *columns, strict=True)
+    rows = zip(batch.series.tolist(), getattr(batch, time_name).tolist(), *columns, strict=True)
     for series, time, *values in rows:
         said = ",".join(f"{name}={value}" for name, value in zip(fields, values, strict=True))
-        lines.append(f"readings{known[series]} {said} {time}\n")
+        lines.append(f"{head}{known[series]}{window} {said} {time}\n")
     return "".join(lines).encode()
+
+
+def _aggregates() -> Entry:
+    random = np.random.default_rng(7)
+    rows = np.arange(_READINGS)
+    # Any: columns of several types.
+    columns: dict[str, Any] = {
+        name: random.normal(20.0, 3.0, _READINGS) if dtype == "float64" else np.ones(_READINGS, int)
+        for name, dtype in AggregateBatch.dtypes().items()
+    }
+    columns |= {
+        "series": rows % _SERIES,
+        "start": FIRST_AT_NS + rows // _SERIES * MINUTE_NS,
+        "length": np.full(_READINGS, MINUTE_NS),
+        "calendar": np.zeros(_READINGS),
+        "revision": np.zeros(_READINGS),
+    }
+    batch = AggregateBatch(**columns)
+    return Entry(2, AGGREGATES, FIRST_AT_NS, arrow_bytes(batch.to_arrow()))
 
 
 def _entry(*, evidence: bool) -> Entry:

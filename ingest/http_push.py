@@ -33,6 +33,12 @@ _RETRY_AFTER_S: Final = 5
 _MEDIA_TYPES: Final = {"application/json", "application/x-ndjson", "application/ndjson"}
 _REFUSALS: Final = (400, 401, 403, 408, 413, 415, 422, 429, 503)
 _NAME_CHARACTERS: Final = 128
+PROBLEMS_PAGE: Final = "/api/problems"
+"""Where the kinds of problem are explained."""
+_KINDS: Final = {
+    HTTPStatus.TOO_MANY_REQUESTS: "too-many-requests",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
 _SPACE: Final = " \t\r\n"
 
 
@@ -124,8 +130,9 @@ class PushLimits:
 def problem(
     status: HTTPStatus, detail: str, headers: dict[str, str] | None = None, **facts: Any
 ) -> JSONResponse:
-    """Return a problem document (RFC 9457)."""
-    content = {"type": "about:blank", "title": status.phrase, "status": status.value}
+    """Return a problem document (RFC 9457); its type leads to the documentation."""
+    kind = f"{PROBLEMS_PAGE}#{_KINDS.get(status, 'request-refused')}"
+    content = {"type": kind, "title": status.phrase, "status": status.value}
     return JSONResponse(
         {**content, "detail": detail, **facts},
         status_code=status.value,

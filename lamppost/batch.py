@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final, Self, cast
 
 import numpy as np
@@ -30,6 +30,7 @@ NAN: Final = float("nan")
 # Compared by identity; a float, because a default must be hashable.
 _LEFT_OUT: Final[Any] = np.float64("nan")
 _NAN_BITS: Final = np.array([NAN]).view(np.int64)[0]
+_TYPED: Final[dict[type, tuple[tuple[str, np.dtype[Any]], ...]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,24 @@ class Columns:
         """Return the numpy type of each column, in published order."""
         raise TypeError(cls)
 
+    @classmethod
+    def typed(cls) -> tuple[tuple[str, np.dtype[Any]], ...]:
+        """Return the names and types of the columns; worked out once, every batch asks."""
+        found = _TYPED.get(cls)
+        if found is None:
+            found = tuple((name, np.dtype(dtype)) for name, dtype in cls.dtypes().items())
+            _TYPED[cls] = found
+        return found
+
     def __post_init__(self) -> None:
         """Hold every column to its type and one length, and lock it."""
         length = -1
-        for name, dtype in self.dtypes().items():
-            given = getattr(self, name)
-            if given is _LEFT_OUT:
-                given = np.full(length, np.nan)
-            array = np.asarray(given, dtype=dtype)
+        for name, dtype in self.typed():
+            array = getattr(self, name)
+            if array is _LEFT_OUT:
+                array = np.full(length, np.nan)
+            if type(array) is not np.ndarray or array.dtype != dtype:
+                array = np.asarray(array, dtype=dtype)
             if length not in {-1, len(array)}:
                 message = f"{type(self).__name__}.{name} has {len(array)} rows, not {length}"
                 raise ValueError(message)
@@ -64,7 +75,8 @@ class Columns:
 
     def take(self, rows: npt.NDArray[Any] | slice) -> Self:
         """Return the rows at positions, or where a mask is True."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in self.dtypes()})
+        columns = {name: getattr(self, name)[rows] for name, _ in self.typed()}
+        return type(self)(**columns)
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:

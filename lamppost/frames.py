@@ -30,7 +30,7 @@ class Deliveries:
         headers: JSON object of the HTTP headers that matter, or None.
         payloads: the bytes as sent.
         received_at: instants of receipt, ns UTC.
-        sources: which door each came through ("mqtt", "http", "file").
+        sources: which door each came through ("mqtt", "http", "import").
     """
 
     routes: list[str] = field(default_factory=list)

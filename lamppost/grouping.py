@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,25 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
+
+
+_DIGIT_BITS: Final = 16
+_DIGIT: Final = 1 << _DIGIT_BITS
+
+
+def series_order(series: npt.NDArray[Any]) -> IntArray:
+    """Return the positions that sort series codes, stably.
+
+    numpy sorts 16-bit numbers by counting, several times as fast as longer ones.
+    """
+    if not len(series):
+        return np.empty(0, np.int64)
+    if series.max() < _DIGIT and series.min() >= 0:
+        return np.argsort(series.astype(np.uint16), kind="stable")
+    order = np.argsort(series.astype(np.uint16), kind="stable")
+    higher = (series >> _DIGIT_BITS)[order]
+    # Codes below 0 sort first: the upper half keeps its sign.
+    return order[np.argsort(higher.astype(np.int16), kind="stable")]
 
 
 @dataclass(frozen=True)
@@ -30,7 +50,7 @@ class Groups:
     @classmethod
     def by_series(cls, series: npt.NDArray[np.int32]) -> Groups:
         """Sort rows by series, stably."""
-        order = np.argsort(series, kind="stable")
+        order = series_order(series)
         return cls(order, series[order])
 
     @cached_property

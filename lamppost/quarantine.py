@@ -24,6 +24,7 @@ CODES: Final[dict[str, str]] = {
     "unknown_quantity": "The quantity is not in the vocabulary.",
     "unknown_unit": "The unit is unknown or does not measure this quantity.",
     "time_unusable": "The message holds several numbers of one series and no usable times.",
+    "time_implausible": "The time of an imported row cannot be true, and it has no other.",
     "beyond_horizon": "The reading is older than the correction horizon allows.",
     "too_many_sensors": "More sensors no register knows have appeared than the policy allows.",
     "too_many_series": "The sensor has more series than the policy allows.",

@@ -21,11 +21,18 @@ COMMANDS: Final = (
     "quarantine",
     "ledger",
     "replay",
+    "import",
     "simulate",
     "export",
     "doctor",
     "repair",
+    "backup",
+    "restore",
 )
+
+
+_MODULES: Final = {"import": "import_files"}
+"""The module of a command whose name no module can have."""
 
 
 def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:
@@ -39,7 +46,7 @@ def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:
     )
     made.callback()(_no_options)
     for name in names:
-        import_module(f"lamppost_app.commands.{name}").add_to(made)
+        import_module(f"lamppost_app.commands.{_MODULES.get(name, name)}").add_to(made)
     return made
 
 

@@ -24,11 +24,12 @@ from lamppost.flags import (
     TIME_MISSING,
 )
 from lamppost.frames import Deliveries
+from lamppost.imports import IMPORT_FORMAT, IMPORT_ROUTE, IMPORT_SOURCE
 from lamppost.policy import Policy
 from lamppost.quantities import QUANTITIES
 from lamppost.quarantine import Refusal
 from lamppost.series import SeriesKey
-from lamppost.times import NO_TIME, SECOND_NS
+from lamppost.times import NO_TIME, SECOND_NS, format_instant, is_instant
 from lamppost.units import conversion
 
 from .admission import Admission, TurnedAway
@@ -50,11 +51,13 @@ class DecodedFrame:
         readings: in order of receipt, flagged NOT_EVALUATED, MISSING or (wrong clock) SUSPECT.
         delivery: position of the message each reading came in.
         refused: what could not be used.
+        imported: which readings are history out of a file, shape (n,).
     """
 
     readings: ReadingBatch
     delivery: npt.NDArray[np.int64]
     refused: list[Refusal]
+    imported: npt.NDArray[np.bool_]
 
 
 class Decoder:
@@ -63,6 +66,8 @@ class Decoder:
     def __init__(self, policy: Policy, formats: Mapping[str, Format], admission: Admission) -> None:
         """Take the formats by name, and who numbers the series; the policy's bounds hold there."""
         self._routes = [(topic_pattern(route.match), route.format) for route in policy.routes]
+        if IMPORT_FORMAT in formats:
+            self._routes.append((topic_pattern(IMPORT_ROUTE), IMPORT_FORMAT))
         self._formats = formats
         self._admission = admission
         admission.rule = policy.growth
@@ -94,7 +99,7 @@ class Decoder:
             out.shapes = self._shapes[name]
             self._formats[name].decode(deliveries, rows, out)
         self._learn(out, now)
-        return self._settle(out, deliveries.received())
+        return self._settle(out, deliveries.received(), _is_import(deliveries))
 
     def _by_format(self, deliveries: Deliveries, out: Decoded) -> dict[str, Sequence[int]]:
         names = list(map(self._format_of.get, deliveries.routes))
@@ -166,7 +171,12 @@ class Decoder:
         self._codes[number] = found
         self._scales[number], self._offsets[number] = way
 
-    def _settle(self, out: Decoded, received_at: npt.NDArray[np.int64]) -> DecodedFrame:
+    def _settle(
+        self,
+        out: Decoded,
+        received_at: npt.NDArray[np.int64],
+        is_import: npt.NDArray[np.bool_],
+    ) -> DecodedFrame:
         delivery, meaning, times, values = out.columns()
         codes = self._codes[meaning]
         refused = list(out.refused)
@@ -179,17 +189,36 @@ class Decoder:
         kept = kept[np.argsort(delivery[kept], kind="stable")]
         time = times[kept]
         unplaced = self._unplaced(time, received_at[delivery[kept]])
-        surplus = _repeated(unplaced, delivery[kept], codes[kept])
+        imported = is_import[delivery[kept]]
+        lost = unplaced & imported
+        refused += self._lost(delivery[kept[lost]], meaning[kept[lost]], time[lost])
+        surplus = ~lost & _repeated(unplaced, delivery[kept], codes[kept])
         refused += [
             Refusal(int(row), "time_unusable", "several numbers, no usable time to tell them apart")
             for row in delivery[kept[surplus]]
         ]
-        kept, time = kept[~surplus], time[~surplus]
+        stays = ~(surplus | lost)
+        kept, time, imported = kept[stays], time[stays], imported[stays]
         scale, offset = self._scales[meaning[kept]], self._offsets[meaning[kept]]
         with np.errstate(over="ignore"):  # what leaves the range of numbers is missing, see below
             value = values[kept] * scale + offset
-        readings = self._judge_time(codes[kept], time, received_at, delivery[kept], value)
-        return DecodedFrame(readings, delivery[kept], refused)
+        # What is imported was heard when it was measured: the clock of a series runs on from there.
+        received = np.where(imported, time, received_at[delivery[kept]])
+        readings = self._judge_time(codes[kept], time, received, delivery[kept], value)
+        return DecodedFrame(readings, delivery[kept], refused, imported)
+
+    def _lost(
+        self,
+        delivery: npt.NDArray[np.int64],
+        meaning: npt.NDArray[np.int64],
+        time: npt.NDArray[np.int64],
+    ) -> list[Refusal]:
+        """Return the refusals of imported readings whose time cannot be believed."""
+        rows = zip(delivery.tolist(), meaning.tolist(), time.tolist(), strict=True)
+        return [
+            Refusal(row, "time_implausible", _implausible(instant), self._meanings[number].sensor)
+            for row, number, instant in rows
+        ]
 
     def _unplaced(
         self, time: npt.NDArray[np.int64], received: npt.NDArray[np.int64]
@@ -201,11 +230,10 @@ class Decoder:
         self,
         codes: npt.NDArray[np.int32],
         time: npt.NDArray[np.int64],
-        received_at: npt.NDArray[np.int64],
+        received: npt.NDArray[np.int64],
         delivery: npt.NDArray[np.int64],
         value: npt.NDArray[np.float64],
     ) -> ReadingBatch:
-        received = received_at[delivery]
         unplaced = self._unplaced(time, received)
         absent = time == NO_TIME
         wrong = unplaced & ~absent
@@ -227,6 +255,18 @@ class Decoder:
             flag=flag,
             reasons=reasons,
         )
+
+
+def _is_import(deliveries: Deliveries) -> npt.NDArray[np.bool_]:
+    """Return which messages are history out of a file."""
+    sources = deliveries.sources
+    return np.fromiter((source == IMPORT_SOURCE for source in sources), np.bool_, len(sources))
+
+
+def _implausible(time: int) -> str:
+    if not is_instant(time):
+        return "a row without a time"
+    return f"{format_instant(time)} lies before the earliest believable time, or in the future"
 
 
 def _repeated(

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
+import numpy as np
 import pyarrow as pa
 from pydantic import ValidationError
 
@@ -35,9 +36,10 @@ from lamppost.quarantine import (
     state_changes,
 )
 from lamppost.series import SeriesKey, SeriesTable
+from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import nested, part
 from lamppost.stations import Station
-from lamppost.times import format_instant
+from lamppost.times import SECOND_NS, format_instant
 
 from .admission import Admission
 from .decoding import DecodedFrame, Decoder
@@ -53,8 +55,13 @@ _ENGINE_SOURCE: Final = "engine"
 class Engine:
     """Applies inbox entries, one at a time."""
 
-    def __init__(self) -> None:
-        """Start with an empty policy: everything is quarantined until one arrives."""
+    def __init__(self, shelf: Shelf | None = None) -> None:
+        """Start with an empty policy: everything is quarantined until one arrives.
+
+        Args:
+            shelf: where rows lie that need not be in memory; without one they stay there.
+        """
+        self._shelf = shelf or MemoryShelf()
         self._series = SeriesTable()
         self._published_series = 0
         self._stations: dict[str, Station] = {}
@@ -63,7 +70,7 @@ class Engine:
         self._floods = FloodWatch()
         self._tally = Tally(self._series)
         self._now = 0
-        self._use(_EMPTY, Pipeline(_EMPTY, self._series, self._stations))
+        self._use(_EMPTY, self._pipeline_of(_EMPTY))
 
     @property
     def now(self) -> int:
@@ -123,7 +130,7 @@ class Engine:
 
     def _frame(self, deliveries: Deliveries, door: str = "") -> list[Record]:
         decoded = self._decoder.decode(deliveries, self._now)
-        judged = self._pipeline.judge(decoded.readings, self._now)
+        judged = self._pipeline.judge(decoded.readings, self._now, decoded.imported)
         too_old = self._too_old(decoded, judged)
         doors = [door] * len(deliveries) if door else deliveries.sources
         self._book_readings(doors, decoded, judged)
@@ -176,21 +183,22 @@ class Engine:
             *self._columns(log.AGGREGATES, advanced.aggregates),
             *self._columns(log.INDICES, advanced.indices),
             *self._alert_events(alerts),
-            *([self._json(log.LEDGER, ledger)] if ledger else []),
+            *([Record(log.LEDGER, self._now, ledger)] if ledger else []),
         ]
 
-    def _close_books(self) -> tuple[list[dict[str, Any]], list[AlertEvent]]:
+    def _close_books(self) -> tuple[bytes, list[AlertEvent]]:
         """Return, when it is time, the rows of the ledger and what is to be said of their balance.
 
         In between the ledger lacks what the tally holds: it would seem not to balance, more or less
         so by when a snapshot was taken.
         """
         if not self._ledger.due(self._now):
-            return [], []
+            return b"", []
         self._tally.settle(self._ledger)
         rows = self._ledger.publish(self._now)
         imbalance = received_signal(self._ledger.broken(), self._now)
-        return rows, self._system_says(LEDGER_RULE_ID, imbalance)
+        text = rows.to_json() if len(rows) else b""
+        return text, self._system_says(LEDGER_RULE_ID, imbalance)
 
     def _command(self, entry: Entry) -> list[Record]:
         try:
@@ -226,7 +234,7 @@ class Engine:
         """Take a policy that can be used; any other leaves the former in force."""
         try:
             policy = Policy.model_validate_json(entry.body)
-            pipeline = Pipeline(policy, self._series, self._stations)
+            pipeline = self._pipeline_of(policy)
         except (ConfigError, ValidationError) as error:
             problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             return self._quarantine_entry(entry, "bad_policy", str(problem))
@@ -239,6 +247,9 @@ class Engine:
         self._stations.update({station.sensor: station for station in given})
         self._admission.register()
         return [self._json(log.STATIONS, [station.model_dump() for station in given])]
+
+    def _pipeline_of(self, policy: Policy) -> Pipeline:
+        return Pipeline(policy, self._series, self._stations, self._shelf)
 
     def _use(self, policy: Policy, pipeline: Pipeline) -> None:
         self._policy, self._version = policy, policy.version
@@ -366,6 +377,16 @@ class Engine:
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return Record(kind, self._now, text.encode())
 
+    def shelved(self) -> set[str]:
+        """Return the names of what lies on the shelf."""
+        return self._pipeline.shelved()
+
+    def clock_skew_s(self) -> dict[str, float]:
+        """Return how far receipt usually lies behind the clock of each sensor, s."""
+        skew = self._pipeline.clock_skew_ns() / SECOND_NS
+        heard = np.flatnonzero(np.isfinite(skew)).tolist()
+        return {self._series[code].sensor: float(skew[code]) for code in heard}
+
     def snapshot(self) -> bytes:
         """Return the whole state."""
         self._tally.settle(self._ledger)
@@ -382,10 +403,10 @@ class Engine:
         return pack(nested("pipeline", self._pipeline.snapshot()), facts)
 
     @classmethod
-    def from_snapshot(cls, body: bytes) -> Engine:
+    def from_snapshot(cls, body: bytes, shelf: Shelf | None = None) -> Engine:
         """Return the engine that handed out a snapshot, as it was."""
         arrays, facts = unpack(body)
-        engine = cls()
+        engine = cls(shelf)
         engine._load(facts)
         engine._pipeline.restore(part("pipeline", arrays))
         return engine
@@ -404,7 +425,7 @@ class Engine:
         if "floods" in facts:
             self._floods.restore(facts["floods"])
         policy = Policy.model_validate_json(facts["policy"])
-        self._use(policy, Pipeline(policy, self._series, self._stations))
+        self._use(policy, self._pipeline_of(policy))
 
 
 _EMPTY: Final = Policy(windows={"tumbling": {}})

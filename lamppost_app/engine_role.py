@@ -17,6 +17,7 @@ from .cursors import Cursors
 from .engine import Engine
 from .log_integrity import ranges
 from .quarantine_bounds import forget
+from .run_files import RunFiles, names_by_snapshot
 from .settings import Settings, sinks_in_use
 from .sqlite_log import ENGINE, SqliteLog
 
@@ -38,11 +39,18 @@ class EngineRole:
         snapshot_s: float,
         stop: threading.Event | None = None,
         cursors: Cursors | None = None,
+        files: RunFiles | None = None,
     ) -> None:
         """Restore the engine to where the outbox says it was.
 
-        Where a cursor file is given, damaged entries of the inbox are noted there.
+        Where a cursor file is given, damaged entries of the inbox are noted there. Without files
+        everything the windows remember stays in memory, and in the snapshots.
+
+        Raises:
+            StorageFailed: a file the last snapshot names is missing or damaged.
         """
+        self._files = files
+        self._named: list[set[str]] = []
         self._cursors = cursors
         self._stop = stop or threading.Event()
         self._inbox = inbox
@@ -63,10 +71,12 @@ class EngineRole:
         """Load the last snapshot and replay, silently, what was committed after it."""
         stored = self._outbox.latest_snapshot()
         committed = self._outbox.position(ENGINE)
-        engine, at = Engine(), 0
+        engine, at = Engine(self._files), 0
+        self._tidy_files()
         if stored is not None:
             at, body = stored
-            engine = Engine.from_snapshot(body)
+            engine = Engine.from_snapshot(body, self._files)
+            self._check_files(engine)
         replayed = at
         while replayed < committed:
             entries = self._inbox.read(replayed, min(_ENTRIES, committed - replayed))
@@ -78,6 +88,29 @@ class EngineRole:
         self._position = committed
         events.info("engine_ready", snapshot=at, replayed=committed - at)
         return engine
+
+    def _tidy_files(self) -> None:
+        """Delete the files no kept snapshot names: replaying makes those that are needed anew."""
+        if self._files is not None:
+            self._named = names_by_snapshot(self._outbox)
+            self._files.keep_only(set().union(*self._named))
+
+    def _check_files(self, engine: Engine) -> None:
+        if self._files is None:
+            return
+        problems = self._files.examine(engine.shelved(), thoroughly=False)
+        if problems:
+            raise StorageFailed("; ".join(problems))
+
+    def _snapshot(self) -> bytes:
+        body = self.engine.snapshot()
+        self._named = [*self._named[-1:], self.engine.shelved()]
+        return body
+
+    def _let_go(self) -> None:
+        """Delete, after a snapshot is durable, the files that neither it nor the last one names."""
+        if self._files is not None:
+            self._files.keep_only(set().union(*self._named))
 
     def step(self) -> bool:
         """Process what waits in the inbox, up to a bound; return whether there was any."""
@@ -107,6 +140,8 @@ class EngineRole:
             return engine.set_aside(entry)
         try:
             return engine.apply(entry)
+        except StorageFailed:
+            raise  # the disk's fault, not the entry's
         except Exception:
             events.error("engine_failed", entry=entry.seq, kind=entry.kind)
             self._outbox.set_position(f"{_POISON}{entry.seq}", entry.seq)
@@ -114,7 +149,7 @@ class EngineRole:
 
     def _commit(self, records: list[Record], position: int) -> None:
         due = time.monotonic() - self._snapshot_at >= self._snapshot_s
-        snapshot = self.engine.snapshot() if due else None
+        snapshot = self._snapshot() if due else None
         waiting = False
         while not self._stored(records, position, snapshot, told=waiting):
             waiting = True
@@ -125,6 +160,7 @@ class EngineRole:
             events.info("outbox_back")
         self._position = position
         if due:
+            self._let_go()
             self._snapshot_at = time.monotonic()
 
     def _stored(
@@ -156,8 +192,9 @@ class EngineRole:
             return
         try:
             self._outbox.commit_results(
-                [], consumer=ENGINE, position=self._position, snapshot=self.engine.snapshot()
+                [], consumer=ENGINE, position=self._position, snapshot=self._snapshot()
             )
+            self._let_go()
         except StorageFailed:
             raise
         except OSError as error:
@@ -169,7 +206,12 @@ def run_engine(settings: Settings, stop: threading.Event) -> None:
     inbox, outbox = SqliteLog(settings.inbox_path), SqliteLog(settings.outbox_path)
     cursors = Cursors(settings.cursors_path)
     role = EngineRole(
-        inbox, outbox, snapshot_s=settings.engine.snapshot_s, stop=stop, cursors=cursors
+        inbox,
+        outbox,
+        snapshot_s=settings.engine.snapshot_s,
+        stop=stop,
+        cursors=cursors,
+        files=RunFiles(settings.windows_path),
     )
     trimmed_at = time.monotonic()
     while not stop.is_set():

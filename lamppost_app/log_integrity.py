@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import struct
+import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,9 +65,14 @@ def is_whole(row: Sequence[Any]) -> bool:
     return sound and crc in (entry_crc(seq, kind, at, body), zlib.crc32(body))
 
 
-def is_whole_snapshot(seq: int, crc: int, body: bytes) -> bool:
+def is_whole_snapshot(seq: int, crc: int, body: object) -> bool:
     """Tell whether a snapshot is what was stored, as :func:`is_whole` does of entries."""
-    return crc in (numbered_crc(seq, body), zlib.crc32(body))
+    return isinstance(body, bytes) and crc in (numbered_crc(seq, body), zlib.crc32(body))
+
+
+def position_crc(consumer: object, position: object) -> int:
+    """Return the checksum of a consumer's position, one that fits nothing if it is no number."""
+    return numbered_crc(position, str(consumer).encode()) if isinstance(position, int) else -1
 
 
 def damaged(seq: int) -> Entry:
@@ -88,12 +96,35 @@ class EndMark:
 
     SQLite drops everything in its write-ahead log behind the first bad byte, and says nothing. The
     mark is written after each commit and not synced: it never runs ahead of the log, and where it
-    is ahead nevertheless, the log has lost its end.
+    is ahead nevertheless, the log has lost its end. Whoever has the log open holds a lock on it.
     """
 
     def __init__(self, path: Path) -> None:
         """Open or create the file."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def take(self) -> bool:
+        """Tell whether nobody else has the log open; nobody can open it until it is shared."""
+        return self._locked(fcntl.LOCK_EX)
+
+    def share(self, patience_s: float) -> None:
+        """Have the log open together with others, until this is closed.
+
+        Raises:
+            OSError: somebody keeps it to himself for longer than that.
+        """
+        until = time.monotonic() + patience_s
+        while not self._locked(fcntl.LOCK_SH):
+            if time.monotonic() > until:
+                raise OSError(errno.EAGAIN, "another process is putting the log right")
+            time.sleep(0.01)
+
+    def _locked(self, how: int) -> bool:
+        try:
+            fcntl.flock(self._file, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def read(self) -> int:
         """Return the number, 0 where there is none that can be believed."""

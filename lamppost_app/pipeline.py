@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
 from lamppost.batch import CORRECTED, AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
@@ -24,8 +25,11 @@ from lamppost.component import (
 )
 from lamppost.errors import ConfigError
 from lamppost.flags import CORRECTION
+from lamppost.grouping import BoolArray
+from lamppost.imports import IMPORT_FORMAT
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
+from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
 from lamppost.system_rules import SYSTEM_RULES
@@ -37,6 +41,7 @@ from processors.quality.stage import QualityStage
 from processors.windows.tumbling import Tumbling
 
 from .components import discover_processing
+from .imported_past import ImportedPast, is_long_past
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +84,25 @@ class Pipeline:
     """
 
     def __init__(
-        self, policy: Policy, series: SeriesTable, stations: Mapping[str, Station]
+        self,
+        policy: Policy,
+        series: SeriesTable,
+        stations: Mapping[str, Station],
+        shelf: Shelf | None = None,
     ) -> None:
-        """Build every component the policy names."""
+        """Build every component the policy names; what memory does not hold goes on the shelf."""
         discover_processing()
         self._policy = policy
         self._version = policy.version
         self._series = series
+        self._shelf = shelf or MemoryShelf()
         self.formats: dict[str, Format] = {
             route.format: find("format", route.format, f"routes.{number}.format").cls()
             for number, route in enumerate(policy.routes)
         }
+        if policy.routes:
+            self.formats.setdefault(IMPORT_FORMAT, find("format", IMPORT_FORMAT, "import").cls())
+        self._past = ImportedPast(series)
         self._aggregator = self._one_aggregator()
         self._arrival = Arrival(series, self._aggregator)
         self._stations = stations
@@ -103,22 +116,35 @@ class Pipeline:
         }
         self._book = AlertBook()
 
-    def judge(self, readings: ReadingBatch, now: int) -> Judged:
-        """Take a batch of decoded readings through quality and detection into the windows."""
-        arrived = self._arrival.sort_out(readings)
+    def judge(self, readings: ReadingBatch, now: int, imported: BoolArray | None = None) -> Judged:
+        """Take a batch of decoded readings through quality and detection into the windows.
+
+        What was ``imported`` is judged like everything else, but nobody is alerted about it, and
+        detectors learn from its last days only.
+        """
+        arrived = self._arrival.sort_out(readings, imported)
         judgement = self._quality.judge(arrived.readings, arrived.in_order)
-        judged, amended = self._detection.score(judgement, arrived.in_order)
+        compared = arrived.in_order
+        if imported is not None and imported.any():
+            compared = compared & ~is_long_past(arrived.readings.time, imported[arrived.kept], now)
+        judged, amended = self._detection.score(judgement, compared)
         judged = _corrections_last(judged)
         both = JudgedBatch.concat([judged, amended]) if len(amended) else judged
         self._aggregator.add(both)
-        alerts = self._alert(now, both, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
+        news = both
+        if imported is not None and imported.any():
+            old = imported[arrived.kept]
+            self._past.note(arrived.readings.take(old))
+            news = both.take(~np.append(old, np.zeros(len(amended), np.bool_)))
+        alerts = self._alert(now, news, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
         return Judged(arrived, both, alerts)
 
     def advance(self, now: int) -> Advanced:
         """Let time pass: close windows, publish indices, look for silence."""
         aggregates = self._aggregator.advance(now)
         indices = IndexBatch.concat([index.update(aggregates) for index in self._indices])
-        alerts = self._alert(now, JudgedBatch.empty(), aggregates, indices, ticked=True)
+        news = self._past.newer_windows(aggregates), self._past.newer_indices(indices)
+        alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True)
         return Advanced(aggregates, indices, alerts)
 
     def acknowledge(self, command: AcknowledgeCommand, now: int) -> AlertEvent | None:
@@ -153,8 +179,11 @@ class Pipeline:
             raise ConfigError(
                 "must name exactly one aggregator", where=where, hint=f"known: {known}"
             )
-        (aggregator,) = self._build("aggregator", self._policy.windows, where)
-        return aggregator  # type: ignore[no-any-return] # the registry knows classes, not their types
+        ((name, raw),) = self._policy.windows.items()
+        component = find("aggregator", name, f"{where}.{name}")
+        settings = component.parse(raw, f"{where}.{name}")
+        made: Tumbling = component.cls(settings, self._series, self._shelf)
+        return made
 
     def _build(
         self,
@@ -215,6 +244,7 @@ class Pipeline:
         return {
             **formats,
             "arrival": (self._arrival, ""),
+            "imported": (self._past, ""),
             "quality": (self._quality, repr(policy.quality)),
             "detection": (self._detection, repr(policy.detection)),
             "windows": (self._aggregator, repr(policy.windows)),
@@ -222,6 +252,14 @@ class Pipeline:
             **alerts,
             "book": (self._book, ""),
         }
+
+    def clock_skew_ns(self) -> npt.NDArray[np.float64]:
+        """How far receipt usually lies behind device time, by series; NaN where never heard."""
+        return self._aggregator.clock_skew_ns
+
+    def shelved(self) -> set[str]:
+        """Return the names of what lies on the shelf."""
+        return self._aggregator.shelved()
 
     def snapshot(self) -> Snapshot:
         """Return the state of every part under its name."""

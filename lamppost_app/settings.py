@@ -8,7 +8,15 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +27,7 @@ from pydantic_settings import (
 
 from lamppost.errors import ConfigError
 from lamppost.validation import first_problem
+from sinks.store_retention import checked_days
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -146,17 +155,34 @@ class LimitsSettings(_Section):
     kept_mb_per_h: float = Field(default=64.0, ge=0)
 
 
+class ImportSettings(_Section):
+    """How far ``lamppost import`` may run ahead of the engine.
+
+    Attributes:
+        ahead_mb: megabytes of imported rows the engine has not read, while it runs: what devices
+            send meanwhile waits behind them.
+        waiting_mb: the same while the engine does not run; then the import waits for it.
+    """
+
+    ahead_mb: float = Field(default=4.0, gt=0)
+    waiting_mb: float = Field(default=256.0, gt=0)
+
+
 class StoreSettings(_Section):
     """The portal's embedded store.
 
     Attributes:
         readings_days: days single readings are kept, by their time.
-        minute_aggregates_days: days aggregates of up to a minute are kept; longer ones stay.
+        aggregates_days: days windows are kept, by resolution (1min, 15min, 1h, 8h, 24h, day, month,
+            year), 0 for ever; by default 30 for 1min, 366 for 15min, for ever what is left out.
+        history_days: days a superseded revision of a window or an index is kept after it was
+            replaced; 0 for ever.
         quarantine_days: days quarantined messages are kept, by their receipt.
     """
 
     readings_days: float = Field(default=7.0, gt=0)
-    minute_aggregates_days: float = Field(default=30.0, gt=0)
+    aggregates_days: Annotated[dict[str, float], AfterValidator(checked_days)] = {}
+    history_days: float = Field(default=366.0, ge=0)
     quarantine_days: float = Field(default=30.0, gt=0)
 
 
@@ -198,6 +224,10 @@ class HttpSettings(_Section):
             is cut off, at the latest after twice the time.
         max_connections: connections at a time; past it the one that is idle longest goes.
         max_live_pages: pages at a time that are told what is new; further ones get 503.
+        reads_per_s: requests a client may send to the programming interface in the long run; 0 lets
+            it send any number. Clients behind one address count as one.
+        reads_at_once: requests of a client in a burst; beyond both it gets 429.
+        query_timeout_s: a question to the programming interface that takes longer is given up.
     """
 
     enabled: bool = True
@@ -210,6 +240,9 @@ class HttpSettings(_Section):
     client_patience_s: float = Field(default=20.0, gt=0)
     max_connections: int = Field(default=500, ge=1)
     max_live_pages: int = Field(default=200, ge=0)
+    reads_per_s: float = Field(default=20.0, ge=0)
+    reads_at_once: int = Field(default=200, ge=1)
+    query_timeout_s: float = Field(default=10.0, gt=0)
 
 
 class InfluxSettings(_Section):
@@ -218,6 +251,13 @@ class InfluxSettings(_Section):
     Attributes:
         enabled: whether to write there.
         url, org, bucket: where.
+        retention_days: days the bucket is to keep points, 0 for ever; used when it is created, and
+            compared with what it has. Not set: whatever the bucket has, for ever if it is created.
+        readings_bucket: a bucket of its own for single readings.
+        readings_days: the same for that bucket.
+        minutes_bucket: a bucket of its own for aggregates of less than an hour.
+        minutes_days: the same for that bucket.
+        create_buckets: create a bucket that is not there, if the token may.
         token: keep it in LAMPPOST_INFLUXDB__TOKEN.
         readings: write every judged reading too, not only aggregates, indices and alerts.
         timeout_s: longest time a request may take, from connecting to the end of the answer.
@@ -227,6 +267,12 @@ class InfluxSettings(_Section):
     url: str = "http://127.0.0.1:8086"
     org: str = "city"
     bucket: str = "lamppost"
+    retention_days: float | None = Field(default=None, ge=0)
+    readings_bucket: str = ""
+    readings_days: float | None = Field(default=None, ge=0)
+    minutes_bucket: str = ""
+    minutes_days: float | None = Field(default=None, ge=0)
+    create_buckets: bool = True
     token: SecretStr = SecretStr("")
     readings: bool = True
     timeout_s: float = Field(default=30.0, gt=0)
@@ -282,6 +328,7 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     engine: EngineSettings = EngineSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
+    imports: ImportSettings = ImportSettings()
     store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()
     influxdb: InfluxSettings = InfluxSettings()
@@ -303,6 +350,11 @@ class Settings(BaseSettings):
     def cursors_path(self) -> Path:
         """Where the cursors of sinks without a store of their own are."""
         return self.data.dir / "cursors.db"
+
+    @property
+    def windows_path(self) -> Path:
+        """Where the windows keep what is not in memory."""
+        return self.data.dir / "windows"
 
     @property
     def intake_status_path(self) -> Path:

@@ -16,7 +16,8 @@ from typing import Any, Final
 from lamppost.errors import ConfigError, StorageFailed
 
 from . import sqlite_errors
-from .log_integrity import EndMark, numbered_crc
+from .log_integrity import EndMark, position_crc
+from .log_salvage import salvage
 
 _LAYOUT_VERSION: Final = 1
 _LOCK_WAIT_S: Final = 30.0
@@ -68,24 +69,37 @@ class SqliteFile:
         self._failed: StorageFailed | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._mark = EndMark(path.with_name(f"{path.name}-end"))
+            left = self._mark.take() and salvage(path, self._mark.read())
+            self._mark.share(_LOCK_WAIT_S)
             self._connection = sqlite3.connect(
                 path, timeout=_LOCK_WAIT_S, isolation_level=None, check_same_thread=False
             )
             self._connection.text_factory = _text
+            if left:
+                self._begin_anew()
             self._prepare()
-            self._mark = EndMark(path.with_name(f"{path.name}-end"))
         except ConfigError:
-            self._connection.close()
+            self._abandon()
             raise
         except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
-            if hasattr(self, "_connection"):
-                self._connection.close()
+            self._abandon()
             raise self._unopened(error) from error
+
+    def _abandon(self) -> None:
+        for part in ("_connection", "_mark"):
+            if hasattr(self, part):
+                getattr(self, part).close()
+
+    def _begin_anew(self) -> None:
+        """Empty the write-ahead log: what a crash left behind its end must not come back."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _unopened(self, error: Exception) -> Exception:
         """Return what to raise when the file could not be opened."""
         cause = error.__cause__ or error
-        if getattr(cause, "errno", None) == errno.ENOSPC:
+        if getattr(cause, "errno", None) in {errno.ENOSPC, errno.EAGAIN}:
             return error
         if isinstance(cause, sqlite3.Error) and (
             sqlite_errors.passes(cause) or sqlite_errors.is_io(cause)
@@ -155,7 +169,7 @@ class SqliteFile:
         with self._reading():
             found = {name: seq for name, seq, _ in self._scan("positions", "consumer, seq, 0")}
             copies = self._scan("checked_positions", "consumer, seq, crc")
-        found |= {name: seq for name, seq, crc in copies if crc == _position_crc(name, seq)}
+        found |= {name: seq for name, seq, crc in copies if crc == position_crc(name, seq)}
         return {str(name): int(seq) for name, seq in found.items() if name != HORIZON}
 
     def set_position(self, consumer: str, position: int) -> None:
@@ -206,13 +220,13 @@ class SqliteFile:
         )
         self._connection.execute(
             "INSERT OR REPLACE INTO checked_positions VALUES (?, ?, ?)",
-            (consumer, position, _position_crc(consumer, position)),
+            (consumer, position, position_crc(consumer, position)),
         )
 
     def _position(self, consumer: str) -> int:
         where = "WHERE consumer = ?"
         for row in self._scan("checked_positions", "seq, crc", where, consumer):
-            if row[1] == _position_crc(consumer, row[0]):
+            if row[1] == position_crc(consumer, row[0]):
                 return int(row[0])
         for row in self._scan("positions", "seq", where, consumer):
             return int(row[0])
@@ -269,10 +283,6 @@ class SqliteFile:
 
 def _text(raw: bytes) -> str:
     return raw.decode(errors="replace")
-
-
-def _position_crc(consumer: object, position: object) -> int:
-    return numbered_crc(position, str(consumer).encode()) if isinstance(position, int) else -1
 
 
 @functools.cache

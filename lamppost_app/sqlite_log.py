@@ -67,6 +67,33 @@ class SqliteLog(SqliteFile):
         self._committed(last)
         return last
 
+    def append_from(
+        self, records: Sequence[Record], *, source: str, position: int, expected: int
+    ) -> int:
+        """Store records and how far their source has been read, all or none.
+
+        Raises:
+            ConfigError: another process has read on in the same source; nothing was stored.
+        """
+        with self._transaction():
+            self._expect(source, expected)
+            last = self._insert(records, after=max(self._end(), self._mark.read()))
+            self._place(source, position)
+        self._committed(last)
+        return last
+
+    def forget_position(self, consumer: str) -> None:
+        """Forget a position that will not be asked for again."""
+        with self._transaction():
+            for table in ("positions", "checked_positions"):
+                self._connection.execute(f"DELETE FROM {table} WHERE consumer = ?", (consumer,))  # noqa: S608 - fixed names
+
+    def size_after(self, number: int) -> int:
+        """Return the bytes of all entries above a number."""
+        query = "SELECT coalesce(sum(length(body)), 0) FROM entries WHERE seq > ?"
+        ((size,),) = self._query(query, (number,))
+        return int(size)
+
     def reserve(self, number: int) -> None:
         """Give no number up to this one again: somebody has read that far."""
         self._mark.raise_to(number)

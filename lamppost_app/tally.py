@@ -4,22 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lamppost.balance import hour_of
 from lamppost.batch import Int64Array
 from lamppost.series import SeriesTable
-from lamppost.times import HOUR_NS
 
-from .ledger import COLUMNS, Ledger
-
-# In a key: 24 bits of hour (enough until the year 3883), 4 of door, 3 of column, then the sensor.
-_DOOR_AT: Final = 24
-_COLUMN_AT: Final = 28
-_SENSOR_AT: Final = 31
-_MOST_PENDING: Final = 262_144
+from .ledger import Ledger
 
 
 class Tally:
@@ -29,9 +22,7 @@ class Tally:
         """Start without counts; the table of series may grow."""
         self._sensors = _SensorNumbers(series)
         self._doors: dict[str, int] = {}
-        self._keys: list[Int64Array] = []
-        self._counts: list[Int64Array] = []
-        self._pending = 0
+        self._counts: dict[tuple[int, str, int], Int64Array] = {}
 
     def doors(self, sources: Sequence[str]) -> Int64Array:
         """Return the number of each message's door, shape (messages,)."""
@@ -49,35 +40,32 @@ class Tally:
         """Count one reading for each row, in the hour of engine time ``now``."""
         if not len(series):
             return
-        keys = self._sensors.of(series) << _SENSOR_AT
-        keys += COLUMNS.index(column) << _COLUMN_AT
-        keys += (door << _DOOR_AT) + now // HOUR_NS
-        found, counts = np.unique(keys, return_counts=True)
-        self._keys.append(found)
-        self._counts.append(counts)
-        self._pending += len(found)
-        if self._pending > _MOST_PENDING:
-            self._merge()
+        sensors = self._sensors.of(series)
+        first, last = int(door.min()), int(door.max())
+        for number in range(first, last + 1):
+            own = sensors if first == last else sensors[door == number]
+            np.add.at(self._counts_of(number, column, hour_of(now)), own, 1)
+
+    def _counts_of(self, door: int, column: str, hour: int) -> Int64Array:
+        counts = self._counts.get((door, column, hour))
+        known = len(self._sensors.names)
+        if counts is None or len(counts) < known:
+            grown = np.zeros(2 * known, np.int64)
+            if counts is not None:
+                grown[: len(counts)] = counts
+            counts = self._counts[door, column, hour] = grown
+        return counts
 
     def settle(self, ledger: Ledger) -> None:
         """Book everything counted so far."""
-        if not self._keys:
+        if not self._counts:
             return
-        self._merge()
         doors = list(self._doors)
-        (keys,), (counts,) = self._keys, self._counts
-        for key, items in zip(keys.tolist(), counts.tolist(), strict=True):
-            at = (key & 0xFFFFFF) * HOUR_NS
-            column = COLUMNS[key >> _COLUMN_AT & 0x7]
-            sensor = self._sensors.names[key >> _SENSOR_AT]
-            ledger.count(doors[key >> _DOOR_AT & 0xF], sensor, at, column, items)
-        self._keys, self._counts, self._pending = [], [], 0
-
-    def _merge(self) -> None:
-        keys, group = np.unique(np.concatenate(self._keys), return_inverse=True)
-        # Exact: bincount adds floats, and no count comes near 2 to the power of 53.
-        counts = np.bincount(group, np.concatenate(self._counts)).astype(np.int64)
-        self._keys, self._counts, self._pending = [keys], [counts], len(keys)
+        numbers = self._sensors.in_books(ledger)
+        for (door, column, hour), counts in self._counts.items():
+            some = np.flatnonzero(counts)
+            ledger.count_many(doors[door], numbers[some], hour, column, counts[some])
+        self._counts = {}
 
 
 class _SensorNumbers:
@@ -88,6 +76,8 @@ class _SensorNumbers:
         self._series = series
         self._by_name: dict[str, int] = {}
         self._of_series = np.empty(0, np.int64)
+        self._booked = np.empty(0, np.int64)
+        self._generation: object = None
 
     def of(self, codes: npt.NDArray[np.int32]) -> Int64Array:
         """Return the sensor's number of each series code, shape (n,)."""
@@ -97,6 +87,14 @@ class _SensorNumbers:
             self._of_series = np.append(self._of_series, added)
         numbers: Int64Array = self._of_series[codes]
         return numbers
+
+    def in_books(self, ledger: Ledger) -> Int64Array:
+        """Return the number the ledger has for each sensor."""
+        if ledger.generation is not self._generation:
+            self._generation, self._booked = ledger.generation, np.empty(0, np.int64)
+        added = ledger.sensor_numbers(self.names[len(self._booked) :])
+        self._booked = np.append(self._booked, added)
+        return self._booked
 
     def _number(self, code: int) -> int:
         name = self._series[code].sensor

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamppost.component import Sink, find
 from sinks.mqtt_client import BrokerSettings
@@ -14,8 +14,11 @@ from sinks.mqtt_client import BrokerSettings
 from .components import discover_all
 from .cursors import Cursors
 from .delivery import SinkRunner, start_runners
-from .settings import MqttSettings, Settings
+from .settings import InfluxSettings, MqttSettings, Settings
 from .sqlite_log import SqliteLog
+
+if TYPE_CHECKING:
+    from sinks.influx_buckets import InfluxSettings as SinkSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +78,16 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
 # The library of a destination is imported where that destination is in use: it may take longer than
 # all the rest of a start.
 def _influxdb(settings: Settings) -> Sink:
-    from sinks.influxdb import InfluxdbSink, InfluxSettings
+    from sinks.influxdb import InfluxdbSink
 
-    given = settings.influxdb
-    return InfluxdbSink(
-        InfluxSettings(
-            url=given.url,
-            org=given.org,
-            bucket=given.bucket,
-            token=given.token,
-            readings=given.readings,
-            timeout_s=given.timeout_s,
-        )
-    )
+    return InfluxdbSink(influx(settings.influxdb))
+
+
+def influx(given: InfluxSettings) -> SinkSettings:
+    """Return how the InfluxDB of the settings is reached."""
+    from sinks.influx_buckets import InfluxSettings as SinkSettings
+
+    return SinkSettings(**given.model_dump(exclude={"enabled"}))
 
 
 def _open_data(settings: Settings) -> Sink:

@@ -29,7 +29,9 @@ class Memory(Protocol):
         """Return which instants are held, and the value of each."""
         ...
 
-    def oldest(self, newest: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def oldest(
+        self, series: npt.NDArray[np.int32], newest: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
         """Return the oldest instant at which a series may still change, by its newest one."""
         ...
 
@@ -69,13 +71,17 @@ class Arrival:
         received: npt.NDArray[np.int64] = self._state["received"]
         return received
 
-    def sort_out(self, batch: ReadingBatch) -> Arrived:
-        """Say what each reading of a batch is; later calls remember it."""
+    def sort_out(self, batch: ReadingBatch, imported: BoolArray | None = None) -> Arrived:
+        """Say what each reading of a batch is; later calls remember it.
+
+        Nobody was heard where a reading was ``imported``.
+        """
         self._state.grow(len(self._series))
-        np.maximum.at(self._state["received"], batch.series, batch.received)
+        heard = slice(None) if imported is None else ~imported
+        np.maximum.at(self._state["received"], batch.series[heard], batch.received[heard])
         before = self._newest_before(batch)
         in_order = batch.time > before
-        too_old = batch.time < self._memory.oldest(before)
+        too_old = batch.time < self._memory.oldest(batch.series, before)
         duplicate = np.zeros(len(batch), np.bool_)
         corrected = np.zeros(len(batch), np.bool_)
         if not in_order.all():

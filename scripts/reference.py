@@ -281,16 +281,16 @@ def quantities_reference() -> str:
 
 
 def points_reference() -> str:
-    """Return the fields of each measurement in InfluxDB."""
-    fields = {
-        "readings": line_protocol.READING_FIELDS,
-        "aggregates": line_protocol.AGGREGATE_FIELDS,
-        "indices": line_protocol.INDEX_FIELDS,
-    }
+    """Return measurements, tags, times and fields in InfluxDB."""
     rows = (
-        (f"`{name}`", ", ".join(f"`{field}`" for field in found)) for name, found in fields.items()
+        (f"`{name}`", _names(found.tags), found.time, _names(found.fields))
+        for name, found in line_protocol.LAYOUT.items()
     )
-    return table(("measurement", "fields"), rows)
+    return table(("measurement", "tags", "time", "fields"), rows)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def files_reference() -> str:

@@ -16,10 +16,12 @@ from typing import Any, Final
 
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
 from lamppost.errors import NotConnected
 
 _ANSWER_BYTES: Final = 65_536
+_TIMEOUTS: Final = (TimeoutError, UrllibTimeoutError)
 
 
 class Exchange:
@@ -51,6 +53,14 @@ class Exchange:
         finally:
             timer.cancel()
             timer.join()
+
+    def late(self, error: Exception) -> bool:
+        """Whether a request ended because its time was up, by our clock or by the socket's own.
+
+        Both run at the same time; which of them is first is chance.
+        """
+        causes = (error, *error.args)
+        return self.timed_out or any(isinstance(cause, _TIMEOUTS) for cause in causes)
 
     def watch(self, opened: socket.socket) -> None:
         """Take a new connection as the one to cut, and let go of the former."""

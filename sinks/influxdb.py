@@ -9,26 +9,29 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
-from pydantic import Field, SecretStr
 
 from lamppost import events
 from lamppost.balance import Tally
-from lamppost.component import Settings, register
+from lamppost.component import register
 from lamppost.errors import NotConnected, PartialWrite
 from lamppost.log import AGGREGATES, ALERTS, INDICES, READINGS, RULES, SERIES, STATIONS, Entry
+from lamppost.times import HOUR_NS
 
 from .bounded_http import Exchange
-from .line_batch import LineBatch, Settled
-from .line_protocol import LineWriter
+from .influx_buckets import InfluxSettings, open_api, prepare
+from .line_batch import LineBatch, Part, Settled
+from .line_protocol import LineWriter, shorter_than
 from .series_names import NamedSink
-from .text_columns import TextColumn, concatenated
+from .withdrawals import Withdrawal, Withdrawals
+
+__all__ = ["InfluxSettings", "InfluxdbSink"]
 
 # Answers that say nothing about the lines: a credential, an address, a limit, a proxy.
 _NOT_THE_LINES: Final = frozenset({401, 402, 403, 404, 405, 407, 408, 425, 429})
@@ -50,34 +53,10 @@ _PAUSE_S: Final = 1.0
 _REFUSED_UNHEARD: Final = 16
 _DROPPED: Final = re.compile(r"\bdropped=(\d{1,9})\b")
 _CONNECTION_ERRORS: Final = (urllib3.exceptions.HTTPError, OSError, UnicodeDecodeError)
-# What the client makes of an answer that is no list of buckets.
-_NO_LIST_OF_BUCKETS: Final = (ValueError, AttributeError, TypeError, KeyError)
 _ANSWER_SHOWN: Final = 300
+_NO_DELETE: Final = "the server does not delete points, so what a revision has withdrawn stays"
+_TAGS_OF_ANOTHER: Final = "a point with more tags of the same station and quantity would go as well"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class InfluxSettings(Settings):
-    """Where to write, and how much.
-
-    Attributes:
-        url: address of the server.
-        org: organization, by name or id.
-        bucket: where the points go.
-        token: credential with the right to write to the bucket.
-        readings: write every judged reading too, not only aggregates, indices and alerts.
-        timeout_s: longest time a request may take, from connecting to the end of the answer.
-        request_bytes: largest request, before compression.
-        gzip: compress requests; "auto" does unless the server is on this machine.
-    """
-
-    url: str = "http://127.0.0.1:8086"
-    org: str = "city"
-    bucket: str = "lamppost"
-    token: SecretStr = SecretStr("")
-    readings: bool = True
-    timeout_s: float = Field(default=30.0, gt=0)
-    request_bytes: int = Field(default=2_000_000, ge=1_000)
-    gzip: Literal["auto", "on", "off"] = "auto"
 
 
 class _Rejected(Exception):
@@ -100,8 +79,8 @@ class _Rejected(Exception):
 class InfluxdbSink(NamedSink):
     """Writes readings, aggregates, indices and alert events to InfluxDB, synchronously.
 
-    Points are keyed by tags and time, so writing one again overwrites it with itself. A field that
-    a later revision no longer has keeps its former value there: read it together with ``count``.
+    Points are keyed by tags and time, so writing one again overwrites it with itself. Where a later
+    revision no longer has a field, the point is deleted before that revision is written.
     """
 
     name: ClassVar[str] = "influxdb"
@@ -121,6 +100,8 @@ class InfluxdbSink(NamedSink):
         super().__init__()
         self._settings = settings
         self._writer = LineWriter(self.names)
+        self._withdrawals = Withdrawals(self.names)
+        self._api = open_api(settings)
         # Any: much of the client's published interface carries no types.
         self._client: Any = InfluxDBClient(
             url=settings.url,
@@ -136,10 +117,13 @@ class InfluxdbSink(NamedSink):
         self._client.api_client.rest_client.pool_manager.pool_classes_by_scheme = (
             self._exchange.pools()
         )
-        self._checked = False
-        self._settled: dict[int, Settled] = {}
+        self._prepared = False
+        self._can_delete = True
+        self._said_stay: set[int] = set()
+        self._unclear = 0
+        self._settled: dict[str, dict[int, Settled]] = {}
         self._request_bytes = settings.request_bytes
-        self._good_line = b""
+        self._good_lines: dict[str, bytes] = {}
         self._refused_in_a_row = 0
         self._rejections = 0
         self._lines_blamed = False
@@ -156,20 +140,30 @@ class InfluxdbSink(NamedSink):
             NotConnected: the server is away, wants us to wait, or refuses us as such.
             PartialWrite: it refused some lines; all others are stored.
         """
-        batch = LineBatch(entries, [self._lines(entry) for entry in entries], self._settled)
-        if not len(batch):
-            return Tally() if self._settings.readings else None
-        self._check_bucket()
+        batches = self._batches(entries)
+        readings = self._settings.readings
+        if not any(map(len, batches.values())):
+            return Tally() if readings else None
+        self._prepare()
         self._rejections, self._lines_blamed = 0, False
         try:
-            self._store_open(batch)
+            for bucket, batch in batches.items():
+                self._store_open(bucket, batch)
         except NotConnected:
-            self._settled = batch.settled()
+            self._settled = {bucket: batch.settled() for bucket, batch in batches.items()}
             raise
         self._settled = {}
-        tally = batch.tally() if self._settings.readings else None
-        if batch.refused:
-            raise PartialWrite(batch.refused, tally)
+        tally = Tally() if readings else None
+        refused: dict[int, str] = {}
+        first = 0
+        for batch in batches.values():
+            refused |= {first + line: reason for line, reason in batch.refused.items()}
+            first += len(batch)
+            if tally is not None:
+                tally.stored.update(batch.tally().stored)
+                tally.refused.update(batch.tally().refused)
+        if refused:
+            raise PartialWrite(refused, tally)
         return tally
 
     def close(self) -> None:
@@ -178,38 +172,78 @@ class InfluxdbSink(NamedSink):
         self._client.api_client.rest_client.pool_manager.clear()
         self._client.close()
         self._exchange.close()
+        self._api.close()
 
-    def _lines(self, entry: Entry) -> TextColumn:
-        self.names.learn(entry)
-        if entry.kind == READINGS and not self._settings.readings:
-            return concatenated([])
-        return self._writer.lines(entry)
+    def _batches(self, entries: Sequence[Entry]) -> dict[str, LineBatch]:
+        """Return the lines of entries, in order, by the bucket they go to."""
+        parts: dict[str, list[Part]] = {}
+        for entry in entries:
+            self.names.learn(entry)
+            if entry.kind == READINGS and not self._settings.readings:
+                continue
+            for bucket, part in self._by_bucket(entry):
+                lines = self._writer.lines(part)
+                if len(lines):
+                    withdrawn = self._withdrawals.of(part)
+                    parts.setdefault(bucket, []).append(Part(part, lines, withdrawn))
+        return {
+            bucket: LineBatch(found, self._settled.get(bucket, {}))
+            for bucket, found in parts.items()
+        }
 
-    def _store_open(self, batch: LineBatch) -> None:
+    def _by_bucket(self, entry: Entry) -> list[tuple[str, Entry]]:
+        settings = self._settings
+        if entry.kind == READINGS:
+            return [(settings.readings_bucket or settings.bucket, entry)]
+        if entry.kind == AGGREGATES and settings.minutes_bucket:
+            minutes, longer = shorter_than(entry, HOUR_NS)
+            return [(settings.minutes_bucket, minutes), (settings.bucket, longer)]
+        return [(settings.bucket, entry)]
+
+    def _store_open(self, bucket: str, batch: LineBatch) -> None:
         for first, last in list(batch.open_runs()):
             start = first
+            self._withdraw(bucket, batch.withdrawals(first, last))
             while start < last:
                 stop = min(last, batch.fitting(start, self._request_bytes))
-                self._store(batch, start, stop)
+                self._store(bucket, batch, start, stop)
                 start = stop
 
-    def _store(self, batch: LineBatch, start: int, stop: int) -> None:
+    def _withdraw(self, bucket: str, points: Sequence[Withdrawal]) -> None:
+        """Delete points whose new revision lacks a field, where the server can."""
+        if self._withdrawals.unclear > self._unclear:
+            self._unclear = self._withdrawals.unclear
+            events.warning("influxdb_fields_stay", points=self._unclear, why=_TAGS_OF_ANOTHER)
+        for point in points if self._can_delete else ():
+            reply = self._api.delete(bucket, point.measurement, point.tags, point.at)
+            if reply.answer == "found":
+                continue
+            # Without JSON it is no answer of this API: there is no such address.
+            self._can_delete = bool(reply.content)
+            if reply.status not in self._said_stay:
+                self._said_stay.add(reply.status)
+                why = f"{_NO_DELETE}: {reply.status} {reply.text}"
+                events.warning("influxdb_fields_stay", points=len(points), why=why)
+            if not self._can_delete:
+                return
+
+    def _store(self, bucket: str, batch: LineBatch, start: int, stop: int) -> None:
         """Write lines, halving what is rejected until the lines that are to blame stand alone."""
         try:
-            self._post(batch.body(start, stop))
+            self._post(bucket, batch.body(start, stop))
         except _Rejected as rejection:
             self._pace(rejection, stop - start)
             # Where all lines of a request are left out, as many as there are, each is to blame.
             if stop - start == 1 or rejection.dropped == stop - start:
                 batch.refuse(start, stop, str(rejection))
-                self._doubt(batch, start, stop, rejection)
+                self._doubt(bucket, batch, stop - start, rejection)
                 return
             middle = (start + stop) // 2
-            self._store(batch, start, middle)
-            self._store(batch, middle, stop)
+            self._store(bucket, batch, start, middle)
+            self._store(bucket, batch, middle, stop)
             return
         batch.store(start, stop)
-        self._good_line, self._refused_in_a_row = batch.body(stop - 1, stop), 0
+        self._good_lines[bucket], self._refused_in_a_row = batch.body(stop - 1, stop), 0
         self._request_bytes = min(2 * self._request_bytes, self._settings.request_bytes)
 
     def _pace(self, rejection: _Rejected, lines: int) -> None:
@@ -225,17 +259,17 @@ class InfluxdbSink(NamedSink):
             text = f"InfluxDB at {self._settings.url} refuses many lines, the last with {rejection}"
             raise NotConnected(text, retry_after_s=_PAUSE_S, progressed=True)
 
-    def _doubt(self, batch: LineBatch, start: int, stop: int, rejection: _Rejected) -> None:
+    def _doubt(self, bucket: str, batch: LineBatch, refused: int, rejection: _Rejected) -> None:
         """Ask whether a server that takes nothing would take a line it has taken before.
 
         Raises:
             NotConnected: it would not: the lines are not to blame, and none is given up.
         """
-        self._refused_in_a_row += stop - start
+        self._refused_in_a_row += refused
         if self._lines_blamed or batch.any_stored:
             return
-        if self._good_line:
-            self._lines_blamed = self._takes(self._good_line)
+        if bucket in self._good_lines:
+            self._lines_blamed = self._takes(bucket, self._good_lines[bucket])
         elif self._refused_in_a_row < _REFUSED_UNHEARD:
             return
         if not self._lines_blamed:
@@ -246,20 +280,20 @@ class InfluxdbSink(NamedSink):
             )
             raise NotConnected(text)
 
-    def _takes(self, line: bytes) -> bool:
+    def _takes(self, bucket: str, line: bytes) -> bool:
         try:
-            self._post(line)
+            self._post(bucket, line)
         except _Rejected:
             return False
         return True
 
-    def _post(self, body: bytes) -> None:
+    def _post(self, bucket: str, body: bytes) -> None:
         if self._gzip:
             body = gzip.compress(body, compresslevel=1, mtime=0)
         exchange, settings = self._exchange, self._settings
         try:
             with exchange.within(settings.timeout_s):
-                self._write_api.write(settings.bucket, settings.org, body)
+                self._write_api.write(bucket, settings.org, body)
                 exchange.require_trust()
         except ApiException as error:
             if exchange.timed_out:
@@ -271,7 +305,7 @@ class InfluxdbSink(NamedSink):
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> NotConnected:
-        if self._exchange.timed_out or isinstance(error, urllib3.exceptions.TimeoutError):
+        if self._exchange.late(error):
             return self._too_slow()
         return NotConnected(f"InfluxDB at {self._settings.url} cannot be reached: {error}")
 
@@ -297,28 +331,13 @@ class InfluxdbSink(NamedSink):
         text += f" ({hint})" if hint else ""
         return NotConnected(text, retry_after_s=_retry_after_s(error))
 
-    def _check_bucket(self) -> None:
-        """Warn once when the server knows no such bucket; tolerate servers that cannot be asked.
-
-        Not an error: a token that may only write cannot see buckets.
-        """
-        if self._checked:
+    def _prepare(self) -> None:
+        if self._prepared:
             return
-        bucket = self._settings.bucket
-        try:
-            with self._exchange.within(self._settings.timeout_s):
-                missing = self._client.buckets_api().find_bucket_by_name(bucket) is None
-        except (ApiException, *_NO_LIST_OF_BUCKETS) as error:
-            if self._exchange.timed_out:
-                raise self._too_slow() from error
-            missing = False
-        except _CONNECTION_ERRORS as error:
-            raise self._unreachable(error) from error
-        if missing:
-            events.warning("influxdb_bucket_not_visible", bucket=bucket, url=self._settings.url)
+        prepare(self._api, self._settings)
         if self._gzip:
             self._client.api_client.set_default_header("Content-Encoding", "gzip")
-        self._checked = True
+        self._prepared = True
 
 
 def _retry_after_s(error: ApiException) -> float | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -13,6 +14,7 @@ from lamppost.balance import Tally, accepted_rows, count_rows
 from lamppost.log import Entry
 
 from .text_columns import TextColumn, concatenated, content, ends
+from .withdrawals import Withdrawal
 
 _LINE_SHOWN: Final = 400
 _OPEN: Final = 0
@@ -32,6 +34,20 @@ class Settled(NamedTuple):
     reasons: Mapping[int, str]
 
 
+class Part(NamedTuple):
+    """The lines of one entry.
+
+    Attributes:
+        entry: where they come from.
+        lines: each with its line end.
+        withdrawn: the points that must go before these lines are written.
+    """
+
+    entry: Entry
+    lines: TextColumn
+    withdrawn: Sequence[Withdrawal]
+
+
 class LineBatch:
     """Lines of many entries, cut by byte offsets.
 
@@ -39,17 +55,13 @@ class LineBatch:
         refused: why lines were refused, by their place in the batch.
     """
 
-    def __init__(
-        self,
-        entries: Sequence[Entry],
-        columns: Sequence[TextColumn],
-        settled: Mapping[int, Settled],
-    ) -> None:
+    def __init__(self, parts: Sequence[Part], settled: Mapping[int, Settled]) -> None:
         """Join the lines of entries, and recall what became of some in an earlier attempt."""
+        columns = [part.lines for part in parts]
         lines = concatenated(columns)
         self._content = content(lines)
         self._ends: npt.NDArray[np.int64] = ends(lines)
-        self._entries = entries
+        self._entries = [part.entry for part in parts]
         self._first_lines = np.cumsum([0, *(len(column) for column in columns)])
         self._states = np.zeros(len(self), np.int8)
         self.refused: dict[int, str] = {}
@@ -60,6 +72,17 @@ class LineBatch:
                 self.refused.update(
                     {first + place: reason for place, reason in known.reasons.items()}
                 )
+        firsts = self._first_lines.tolist()
+        self._withdrawals = {
+            first + point.row: point
+            for part, first in zip(parts, firsts, strict=False)
+            for point in part.withdrawn
+        }
+        self._cuts = {
+            first + (point.row if point.again else 0)
+            for part, first in zip(parts, firsts, strict=False)
+            for point in part.withdrawn
+        }
 
     def __len__(self) -> int:
         """Return the number of lines."""
@@ -71,9 +94,21 @@ class LineBatch:
         return bool((self._states == _STORED).any())
 
     def open_runs(self) -> Iterator[tuple[int, int]]:
-        """Yield the runs of lines of which nothing is known yet, in order."""
+        """Yield the runs of lines of which nothing is known yet, in order.
+
+        A new run begins where a point must go before it is written, as an earlier run may have
+        written it.
+        """
         edges = np.flatnonzero(np.diff(self._states == _OPEN, prepend=False, append=False))
-        yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            cuts = sorted(cut for cut in self._cuts if start < cut < stop)
+            yield from itertools.pairwise([start, *cuts, stop])
+
+    def withdrawals(self, start: int, stop: int) -> list[Withdrawal]:
+        """Return the points that must go before these lines are written."""
+        if not self._withdrawals:
+            return []
+        return [self._withdrawals[line] for line in range(start, stop) if line in self._withdrawals]
 
     def body(self, start: int, stop: int) -> bytes:
         """Return lines as one request body."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.batch import STATISTICS, AggregateBatch, Columns, IndexBatch, JudgedBatch
-from lamppost.frames import arrow_batch
+from lamppost.batch import FIXED, STATISTICS, AggregateBatch, Columns, IndexBatch, JudgedBatch
+from lamppost.frames import arrow_batch, arrow_bytes
 from lamppost.log import AGGREGATES, ALERTS, INDICES, READINGS, Entry
 from lamppost.periods import resolution_name, resolutions
 from lamppost.series import SeriesKey, qualifiers_mapping
@@ -48,10 +48,42 @@ AGGREGATE_FIELDS: Final = (
     "flag",
     "revision",
 )
-INDEX_FIELDS: Final = ("value", "concentration", "category", "coverage")
+INDEX_FIELDS: Final = ("value", "concentration", "category", "coverage", "beyond", "revision")
+ALERT_FIELDS: Final = ("active", "acknowledged")
 
-# Tag names of ours; a qualifier of the same name is stored as q_<name>.
-_RESERVED: Final = frozenset({"station", "quantity", "window", "index", "rule", "severity", "time"})
+
+class Measurement(NamedTuple):
+    """One kind of point; its fields are all floats, so that none ever changes its type.
+
+    Attributes:
+        tags: beside one for each qualifier of the series.
+        fields: those it can have; one that is not a number is left out.
+        time: which instant its time is.
+    """
+
+    tags: tuple[str, ...]
+    fields: tuple[str, ...]
+    time: str
+
+
+_SERIES_TAGS: Final = ("station", "quantity")
+LAYOUT: Final = {
+    "readings": Measurement(_SERIES_TAGS, READING_FIELDS, "instant of the reading"),
+    "aggregates": Measurement(
+        (*_SERIES_TAGS, "window"), AGGREGATE_FIELDS, "first instant of the window"
+    ),
+    "indices": Measurement((*_SERIES_TAGS, "index"), INDEX_FIELDS, "end of the averaging period"),
+    "alerts": Measurement(
+        (*_SERIES_TAGS, "rule", "severity"), ALERT_FIELDS, "instant of the event"
+    ),
+}
+"""What is written, for whoever reads it: docs and dashboards are checked against it."""
+
+# Names of ours; a qualifier of the same name is stored as q_<name>. No tag may be named like a
+# field: some servers refuse it, the others then delete by neither.
+_RESERVED: Final = frozenset(
+    {"time", *(name for kind in LAYOUT.values() for name in (*kind.tags, *kind.fields))}
+)
 # Servers disagree about backslashes, and none takes control characters.
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\\%]")
 _SPECIAL: Final = re.compile(r"[ ,=]")
@@ -69,20 +101,42 @@ def escape(text: str) -> str:
     >>> escape("50%")
     '50%25'
     """
-    encoded = _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text)
-    return _SPECIAL.sub(lambda found: f"\\{found[0]}", encoded)
+    return _backslashed(stored(text))
 
 
-def tags(key: SeriesKey) -> str:
-    """Return the tags of a series with a leading comma.
+def stored(text: str) -> str:
+    """Return a tag key or value as it stands in the database, and in a question about it."""
+    return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text)
+
+
+def stored_tags(key: SeriesKey) -> list[tuple[str, str]]:
+    """Return the tags of a series as they stand in the database.
 
     A line cannot hold an empty tag: an empty name is left out, an empty qualifier reads ``%``.
     """
     pairs = [("station", key.sensor), ("quantity", key.quantity)]
-    named = [(name, escape(value)) for name, value in pairs if value]
+    named = [(name, stored(value)) for name, value in pairs if value]
     qualifiers = qualifiers_mapping(key.qualifiers).items()
-    named += [(_tag_name(name), escape(value) or "%") for name, value in qualifiers]
-    return "".join(f",{name}={value}" for name, value in named)
+    return named + [(_tag_name(name), stored(value) or "%") for name, value in qualifiers]
+
+
+def tags(key: SeriesKey) -> str:
+    """Return the tags of a series as they stand in a line, with a leading comma."""
+    return "".join(
+        f",{_backslashed(name)}={_backslashed(value)}" for name, value in stored_tags(key)
+    )
+
+
+def _backslashed(encoded: str) -> str:
+    return _SPECIAL.sub(lambda found: f"\\{found[0]}", encoded)
+
+
+def shorter_than(entry: Entry, length_ns: int) -> tuple[Entry, Entry]:
+    """Return an entry of aggregates in two: windows shorter than a length, and all others."""
+    batch = AggregateBatch.from_arrow(arrow_batch(entry.body))
+    short = (batch.calendar == FIXED) & (batch.length < length_ns)
+    bodies = [arrow_bytes(batch.take(rows).to_arrow()) for rows in (short, ~short)]
+    return entry._replace(body=bodies[0]), entry._replace(body=bodies[1])
 
 
 class LineWriter:
@@ -142,7 +196,7 @@ class LineWriter:
 def _tag_name(name: str) -> str:
     """Return the tag name of a qualifier, distinct for distinct qualifiers and never ours."""
     taken = name in _RESERVED or name.startswith(("q_", "_")) or not name
-    return escape(f"q_{name}" if taken else name)
+    return stored(f"q_{name}" if taken else name)
 
 
 def _lines(

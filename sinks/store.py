@@ -5,31 +5,39 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import duckdb
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from lamppost.balance import Tally
 from lamppost.component import Settings, register
-from lamppost.errors import ConfigError, NotConnected, StorageFailed
+from lamppost.errors import NotConnected, StorageFailed
 from lamppost.log import OUTBOX_KINDS, Entry
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS
 
-from .store_layout import (
-    ADDED_COLUMNS_SINCE,
-    ADDED_SINCE,
-    ALERTS_VIEW,
-    LAYOUT_VERSION,
-    META_DEFINITION,
-    TABLES,
+from . import store_layout as layout
+from .store_file import (
+    DAMAGED_ADVICE,
+    copy_parts,
+    examine,
+    first_line,
+    is_damage,
+    opened,
+    prepare,
+    sized,
 )
+from .store_order import sort_a_week
 from .store_reader import StoreReader
-from .store_writes import apply_entries
+from .store_retention import checked_days, window_limits
+from .store_writes import apply_entries, forget_superseded
 
 _RETENTION_EVERY_NS: Final = HOUR_NS
+_SORTING_EVERY_NS: Final = 5 * MINUTE_NS
+_NEVER: Final = "1000 TB"
+_WINDOWS: Final = (layout.AGGREGATES.name, layout.AGGREGATES_HISTORY.name)
 
 
 class StoreSettings(Settings):
@@ -38,7 +46,8 @@ class StoreSettings(Settings):
     Attributes:
         path: the DuckDB file.
         readings_days: days readings are kept, by their time.
-        minute_aggregates_days: days aggregates of up to a minute are kept; longer ones stay.
+        aggregates_days: days windows are kept, by resolution; 0 for ever.
+        history_days: days a superseded revision is kept after it was replaced; 0 for ever.
         quarantine_days: days quarantined messages are kept, by their receipt.
         memory_mb: memory DuckDB may use before it spills to disk.
         threads: threads one query may use.
@@ -46,7 +55,10 @@ class StoreSettings(Settings):
 
     path: Path
     readings_days: float = Field(default=7.0, gt=0)
-    minute_aggregates_days: float = Field(default=30.0, gt=0)
+    aggregates_days: Annotated[dict[str, float], AfterValidator(checked_days)] = Field(
+        default_factory=dict, validate_default=True
+    )
+    history_days: float = Field(default=366.0, ge=0)
     quarantine_days: float = Field(default=30.0, gt=0)
     memory_mb: int = Field(default=512, ge=64)
     threads: int = Field(default=2, ge=1)
@@ -72,11 +84,12 @@ class Store:
             ConfigError: it is not a store, of another layout, or in use by another process.
         """
         self._settings = settings
-        self._root = _open(settings)
+        self._root = opened(settings.path, memory_mb=settings.memory_mb, threads=settings.threads)
         self._writing = threading.Lock()
         self._writer = self._root.cursor()
-        self._cursor = _prepare(self._writer, settings.path)
+        self._cursor = prepare(self._writer, settings.path)
         self._tidied_at: int | None = None
+        self._sorted_at = 0
         self.reader = StoreReader(self._root)
 
     def cursor(self) -> int:
@@ -97,7 +110,9 @@ class Store:
             self._writer.begin()
             try:
                 tally = apply_entries(self._writer, entries)
-                self._tidy(max((entry.at for entry in entries), default=0))
+                now = max((entry.at for entry in entries), default=0)
+                self._tidy(now)
+                self._lay_together(now)
                 self._writer.execute(
                     "UPDATE meta SET value = greatest(value, ?) WHERE key = 'cursor'", [cursor]
                 )
@@ -111,8 +126,11 @@ class Store:
             ) as error:
                 self._roll_back()
                 raise NotConnected(f"the store cannot write: {error}") from error
-            except BaseException:
+            except BaseException as error:
                 self._roll_back()
+                if is_damage(error):
+                    problem = f"{self._settings.path} is damaged: {first_line(error)}"
+                    raise NotConnected(f"{problem}; {DAMAGED_ADVICE}") from error
                 raise
             self._cursor = max(self._cursor, cursor)
             return tally
@@ -121,6 +139,37 @@ class Store:
         with contextlib.suppress(duckdb.TransactionException):  # a failed commit has ended it
             self._writer.rollback()
 
+    def copy(self, target: Path, tell: Callable[[int, int], object]) -> int:
+        """Copy the file as of now to ``target``, and return the cursor in the copy.
+
+        Between two checkpoints DuckDB writes only to its write-ahead log, and to blocks of the file
+        that nothing refers to yet. So what is copied does not change, while writing goes on.
+
+        Args:
+            target: the file to write; what there is of a write-ahead log goes beside it.
+            tell: is told now and then how many bytes of how many are done.
+
+        Raises:
+            OSError: the copy cannot be written.
+        """
+        with self._writing:
+            self._writer.execute(f"SET checkpoint_threshold = '{_NEVER}'")
+            with contextlib.suppress(duckdb.TransactionException):  # somebody reads: the log has it
+                self._writer.execute("CHECKPOINT")
+            parts = sized(self._settings.path)
+            cursor = self._cursor
+        try:
+            copy_parts(parts, target, tell)
+        finally:
+            with self._writing:
+                self._writer.execute("RESET checkpoint_threshold")
+        return cursor
+
+    def examine(self) -> list[str]:
+        """Read everything, and return what is damaged, by table; writing goes on meanwhile."""
+        with self._root.cursor() as connection:
+            return examine(connection)
+
     def close(self) -> None:
         """Close the file; readers still at work get an error."""
         with self._writing:
@@ -128,88 +177,26 @@ class Store:
             self._writer.close()
             self._root.close()
 
+    def _lay_together(self, now: int) -> None:
+        """Write at most one week of windows anew every few minutes, so that no write takes long."""
+        if now >= self._sorted_at + _SORTING_EVERY_NS:
+            self._sorted_at = now
+            sort_a_week(self._writer, now)
+
     def _tidy(self, now: int) -> None:
         """Delete what is past its time, at most once an hour of the entries' own time."""
         if self._tidied_at is not None and now < self._tidied_at + _RETENTION_EVERY_NS:
             return
         self._tidied_at = now
         keep = self._settings
-        limits = (
-            ("readings WHERE time < ?", keep.readings_days),
-            (f"aggregates WHERE length <= {MINUTE_NS} AND start < ?", keep.minute_aggregates_days),
-            ("quarantine WHERE received_at < ?", keep.quarantine_days),
-            ('quarantine_states WHERE "at" < ?', keep.quarantine_days),
-        )
-        for target, days in limits:
-            self._writer.execute(f"DELETE FROM {target}", [now - round(days * DAY_NS)])  # noqa: S608 - from the list above
-
-
-def _open(settings: StoreSettings) -> duckdb.DuckDBPyConnection:
-    path = settings.path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(
-            str(path),
-            config={
-                "memory_limit": f"{settings.memory_mb}MB",
-                "threads": settings.threads,
-                "enable_external_access": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            },
-        )
-    except (OSError, duckdb.Error) as error:
-        first_line = str(error).splitlines()[0]
-        hint = "move it away: it is built anew from what the outbox still holds"
-        if "lock" in first_line:
-            hint = "is another portal running on this data folder?"
-        raise ConfigError(f"cannot open the store: {first_line}", where=str(path), hint=hint) from (
-            error
-        )
-
-
-def _prepare(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    tables = connection.execute(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main'"
-    ).fetchall()
-    if not tables:
-        _create(connection)
-    elif ("meta",) not in tables:
-        hint = "name another file, or move this one away"
-        raise ConfigError("this database is not a store of Lamppost", where=str(path), hint=hint)
-    facts = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-    if facts.get("layout") in ADDED_SINCE:
-        facts["layout"] = _upgrade(connection, facts["layout"])
-    if facts.get("layout") != LAYOUT_VERSION:
-        hint = (
-            f"this Lamppost reads layout {LAYOUT_VERSION}: run the version that wrote the file, or"
-            " move it away to have a new one built from what the outbox still holds"
-        )
-        problem = f"the store has layout {facts.get('layout')}"
-        raise ConfigError(problem, where=str(path), hint=hint)
-    return int(facts["cursor"])
-
-
-def _upgrade(connection: duckdb.DuckDBPyConnection, layout: int) -> int:
-    """Add the tables and columns that layouts since have; what there is stays."""
-    connection.begin()
-    for older, tables in sorted(ADDED_SINCE.items()):
-        for table in tables if older >= layout else ():
-            connection.execute(table.definition)
-    for older, columns in sorted(ADDED_COLUMNS_SINCE.items()):
-        for name, added in columns.items() if older >= layout else ():
-            for column, kind in added.items():
-                connection.execute(f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {column} {kind}")
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'layout'", [LAYOUT_VERSION])
-    connection.commit()
-    return LAYOUT_VERSION
-
-
-def _create(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.begin()
-    for table in TABLES:
-        connection.execute(table.definition)
-    connection.execute(META_DEFINITION)
-    connection.execute(ALERTS_VIEW)
-    connection.execute("INSERT INTO meta VALUES ('layout', ?), ('cursor', 0)", [LAYOUT_VERSION])
-    connection.commit()
+        limits: list[tuple[str, list[int]]] = [
+            ("readings WHERE time < ?", [now - round(keep.readings_days * DAY_NS)]),
+            ("quarantine WHERE received_at < ?", [now - round(keep.quarantine_days * DAY_NS)]),
+            ('quarantine_states WHERE "at" < ?', [now - round(keep.quarantine_days * DAY_NS)]),
+        ]
+        for condition, values in window_limits(keep.aggregates_days, now):
+            limits += [(f"{name} WHERE {condition}", values) for name in _WINDOWS]
+        for target, values in limits:
+            self._writer.execute(f"DELETE FROM {target}", values)  # noqa: S608 - from the lists above
+        if keep.history_days:
+            forget_superseded(self._writer, now - round(keep.history_days * DAY_NS))

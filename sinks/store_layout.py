@@ -8,7 +8,7 @@ from typing import Final
 
 from lamppost.batch import STATISTICS
 
-LAYOUT_VERSION: Final = 3
+LAYOUT_VERSION: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +43,79 @@ class Table:
     @property
     def merge(self) -> str:
         """The statement that takes the rows of ``staged`` in, each key at most once in there."""
-        match = " AND ".join(f'old."{name}" = new."{name}"' for name in self.key)
-        if self.pruned_by is not None:
-            match += f' AND old."{self.pruned_by}" BETWEEN ? AND ?'
         newer = f"({self._names('new', self.order)}) > ({self._names('old', self.order)})"
         values = ", ".join(f'"{name}" = new."{name}"' for name in self.columns)
         columns = ", ".join(f'"{name}"' for name in self.columns)
         return (
-            f"MERGE INTO {self.name} AS old USING ({self._staged}) AS new ON {match}"  # noqa: S608 - names of this module only
-            f" WHEN MATCHED AND {newer} THEN UPDATE SET {values}"
+            f"MERGE INTO {self.name} AS old USING ({self._staged}) AS new"  # noqa: S608 - names of this module only
+            f" ON {self._match('new')} WHEN MATCHED AND {newer} THEN UPDATE SET {values}"
             f" WHEN NOT MATCHED THEN INSERT ({columns})"
             f" VALUES ({self._names('new', tuple(self.columns))})"
         )
 
+    def _match(self, side: str) -> str:
+        match = " AND ".join(f'old."{name}" = {side}."{name}"' for name in self.key)
+        if self.pruned_by is not None:
+            match += f' AND old."{self.pruned_by}" BETWEEN ? AND ?'
+        return match
+
     @property
     def _staged(self) -> str:
+        return f"SELECT {', '.join(self._staged_columns)} FROM staged"  # noqa: S608 - names of this module only
+
+    @property
+    def _staged_columns(self) -> list[str]:
         # A number that is not there is NULL in the store, so that no query has to know about NaN.
-        columns = [
+        return [
             f'CASE WHEN isnan("{name}") THEN NULL ELSE "{name}" END AS "{name}"'
             if kind == "DOUBLE"
             else f'"{name}"'
             for name, kind in self.columns.items()
         ]
-        return f"SELECT {', '.join(columns)} FROM staged"  # noqa: S608 - names of this module only
 
     @staticmethod
     def _names(side: str, columns: tuple[str, ...]) -> str:
         return ", ".join(f'{side}."{name}"' for name in columns)
 
-    def newest(self, key: tuple[str, ...], time: str) -> Table:
+    @property
+    def met(self) -> str:
+        """The query for rows whose key ``staged`` has in another revision, and which of both stays.
+
+        Its last column says whether the row in the table is the newer one.
+        """
+        columns = self._names("old", tuple(self.columns))
+        old, new = self._names("old", self.order), self._names("staged", self.order)
+        return (
+            f"SELECT {columns}, ({old}) > ({new}) AS stays FROM {self.name} AS old"  # noqa: S608 - names of this module only
+            f" JOIN staged ON {self._match('staged')} WHERE ({old}) <> ({new})"
+        )
+
+    @property
+    def clear(self) -> str:
+        """The statement that takes out rows which ``staged`` replaces."""
+        old, new = self._names("old", self.order), self._names("staged", self.order)
+        return (
+            f"DELETE FROM {self.name} AS old USING staged"  # noqa: S608 - names of this module only
+            f" WHERE {self._match('staged')} AND ({old}) < ({new})"
+        )
+
+    @property
+    def absent(self) -> str:
+        """The query for the rows of ``staged`` that the table does not hold."""
+        order = " AND ".join(f'old."{name}" = staged."{name}"' for name in self.order)
+        return (
+            f"SELECT {', '.join(self._staged_columns)} FROM staged"  # noqa: S608 - names of this module only
+            f" ANTI JOIN {self.name} AS old ON {self._match('staged')} AND {order}"
+        )
+
+    def newest(self, key: tuple[str, ...], time: str, **more: str) -> Table:
         """Return the table that keeps only the newest row of a shorter key."""
-        return Table(f"latest_{self.name}", self.columns, key, (time, *self.order))
+        return Table(f"latest_{self.name}", self.columns | more, key, (time, *self.order))
+
+    def superseded(self) -> Table:
+        """Return the table that keeps every revision a newer one has replaced."""
+        key = (*self.key, *self.order)
+        return Table(f"{self.name}_history", self.columns, key, ("entry",), self.pruned_by)
 
 
 SERIES: Final = Table(
@@ -129,8 +171,6 @@ READINGS: Final = Table(
     pruned_by="time",
 )
 
-_STATISTICS: Final = dict.fromkeys(STATISTICS, "DOUBLE")
-
 AGGREGATES: Final = Table(
     "aggregates",
     {
@@ -147,11 +187,12 @@ AGGREGATES: Final = Table(
         "max": "DOUBLE",
         "sd": "DOUBLE",
         "total": "DOUBLE",
-        **_STATISTICS,
+        **dict.fromkeys(STATISTICS, "DOUBLE"),
         "suspect": "BIGINT",
         "excluded": "BIGINT",
         "flag": "UTINYINT",
         "policy": "VARCHAR",
+        "published": "BIGINT",
         "entry": "BIGINT",
     },
     key=("series", "start", "length", "calendar"),
@@ -172,6 +213,7 @@ INDICES: Final = Table(
         "coverage": "DOUBLE",
         "beyond": "UTINYINT",
         "policy": "VARCHAR",
+        "published": "BIGINT",
         "entry": "BIGINT",
     },
     key=("series", "index", "end"),
@@ -267,11 +309,15 @@ RULES: Final = Table(
 )
 
 LATEST_READINGS: Final = READINGS.newest(("series",), "time")
-LATEST_AGGREGATES: Final = AGGREGATES.newest(("series", "length", "calendar"), "start")
+# Months and local days differ in length, so it is the resolution that has a newest window.
+LATEST_AGGREGATES: Final = AGGREGATES.newest(("series", "resolution"), "start", resolution="BIGINT")
 LATEST_INDICES: Final = INDICES.newest(("series", "index"), "end")
 LATEST_ALERTS: Final = Table(
     "latest_alerts", ALERT_EVENTS.columns, ("alert_id",), ("entry", "position")
 )
+
+AGGREGATES_HISTORY: Final = AGGREGATES.superseded()
+INDICES_HISTORY: Final = INDICES.superseded()
 
 TABLES: Final = (
     SERIES,
@@ -279,8 +325,10 @@ TABLES: Final = (
     READINGS,
     LATEST_READINGS,
     AGGREGATES,
+    AGGREGATES_HISTORY,
     LATEST_AGGREGATES,
     INDICES,
+    INDICES_HISTORY,
     LATEST_INDICES,
     ALERT_EVENTS,
     LATEST_ALERTS,
@@ -289,13 +337,6 @@ TABLES: Final = (
     LEDGER,
     RULES,
 )
-
-# What a store of an older layout is missing, by that layout.
-ADDED_SINCE: Final = {1: (QUARANTINE_STATES,), 2: ()}
-_NEW_STATISTICS: Final = {"calendar": "UTINYINT DEFAULT 0", **_STATISTICS}
-ADDED_COLUMNS_SINCE: Final = {
-    2: {table.name: _NEW_STATISTICS for table in (AGGREGATES, LATEST_AGGREGATES)}
-}
 
 META_DEFINITION: Final = "CREATE TABLE meta (key VARCHAR PRIMARY KEY, value BIGINT NOT NULL)"
 
@@ -317,3 +358,18 @@ LEFT JOIN (
     FROM alert_events WHERE kind = 'acknowledged' GROUP BY alert_id
 ) AS acked ON acked.alert_id = newest.alert_id AND acked.entry >= coalesce(fired.entry, 0)
 """
+
+
+def revisions_view(table: Table) -> str:
+    """Return the statement for the view of all revisions: what replaced which, and when."""
+    key = ", ".join(f'"{name}"' for name in table.key)
+    order = ", ".join(f'"{name}"' for name in table.order)
+    return (
+        f"CREATE VIEW {table.name}_revisions AS SELECT *,"  # noqa: S608 - names of this module only
+        " lead(entry) OVER later AS replaced_by, lead(published) OVER later AS replaced_at"
+        f" FROM (FROM {table.name} UNION ALL BY NAME FROM {table.superseded().name})"
+        f" WINDOW later AS (PARTITION BY {key} ORDER BY {order})"
+    )
+
+
+VIEWS: Final = (ALERTS_VIEW, revisions_view(AGGREGATES), revisions_view(INDICES))

@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 
 Row = dict[str, Any]
 Parameters = Sequence[object] | Mapping[str, object]
+_INTERRUPT_EVERY_S: Final = 0.05
+
+
+class QueryTimedOut(Exception):
+    """A question took longer than it may."""
 
 
 class StoreReader:
@@ -39,8 +46,42 @@ class StoreReader:
 
     def number(self, sql: str, parameters: Parameters = ()) -> int:
         """Return the one number a query gives; 0 where it gives NULL."""
-        found = self._connection().execute(sql, parameters).fetchone()
-        return int(found[0]) if found and found[0] is not None else 0
+        # All of it: a result that is not read to its end keeps the connection busy.
+        found = self._connection().execute(sql, parameters).fetchall()
+        return int(found[0][0]) if found and found[0][0] is not None else 0
+
+    def table(self, sql: str, parameters: Parameters = ()) -> pa.Table:
+        """Return the rows of a query as columns."""
+        given = parameters if isinstance(parameters, Mapping) else list(parameters)
+        found: pa.Table = self._connection().sql(sql, params=given or None).to_arrow_table()
+        return found
+
+    @contextlib.contextmanager
+    def snapshot(self, timeout_s: float) -> Iterator[int]:
+        """Let this thread's questions see one state of the store, however often it is written.
+
+        Yields:
+            The position of that state: the last entry stored.
+
+        Raises:
+            QueryTimedOut: they took longer than they may.
+        """
+        connection, done = self._connection(), threading.Event()
+        watch = threading.Thread(
+            target=_interrupt, args=(connection, timeout_s, done), name="query-limit", daemon=True
+        )
+        connection.execute("BEGIN TRANSACTION READ ONLY")
+        watch.start()
+        try:
+            yield self.number("SELECT value FROM meta WHERE key = 'cursor'")
+        except duckdb.InterruptException as error:
+            raise QueryTimedOut(f"the question took longer than {timeout_s:g} s") from error
+        finally:
+            done.set()
+            # Joined, so that a late interruption does not meet the next question.
+            watch.join()
+            with contextlib.suppress(duckdb.Error):  # closed, or ended by what went wrong
+                connection.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -57,3 +98,14 @@ class StoreReader:
                 self._open.append(connection)
             self._local.connection = connection
         return connection
+
+
+def _interrupt(
+    connection: duckdb.DuckDBPyConnection, timeout_s: float, done: threading.Event
+) -> None:
+    """Interrupt whatever a connection does from some time on, until it is done."""
+    if not done.wait(timeout_s):
+        connection.interrupt()
+        # Again and again: one that comes between two queries is forgotten.
+        while not done.wait(_INTERRUPT_EVERY_S):
+            connection.interrupt()

@@ -82,7 +82,8 @@ class Installation:
             'policy = "policy"\n[data]\ndir = "data"\n'
             f'[mqtt]\nport = {broker_port or broker.port}\nclient_id = "lamppost-{folder.name}"\n'
             f'self_check = "{check}"\n'
-            f"[http]\nport = {self.port}\n[open_data]\nevery_s = 0.5\n{influxdb}{settings}"
+            f"[http]\nport = {self.port}\nreads_per_s = 0\n[open_data]\nevery_s = 0.5\n"
+            f"{influxdb}{settings}"
         )
 
     def start(self) -> None:

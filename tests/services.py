@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Real services for tests: a Mosquitto and a VictoriaMetrics, each on a free port, in a folder.
+"""Real services for tests: Mosquitto, VictoriaMetrics, InfluxDB, each on a free port, in a folder.
 
 A missing program skips the test, unless ``CI=true`` or ``LAMPPOST_REQUIRE_SERVICES=1`` says that it
 must be there.
@@ -12,7 +12,7 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from benchmarks.services import (
     Mosquitto,
     Service,
     find_program,
+    free_port,
 )
 
 
@@ -79,6 +80,97 @@ class VictoriaMetrics(Service):
         with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
             body: bytes = answer.read()
         return body
+
+
+Points = dict[tuple[str, frozenset[tuple[str, str]], int], dict[str, float]]
+"""Fields by measurement, tags and time (ns) of a point."""
+
+_INFLUX_CONFIG = """\
+reporting-disabled = true
+bind-address = "{host}:{inner_port}"
+[meta]
+dir = "{folder}/meta"
+[data]
+dir = "{folder}/data"
+wal-dir = "{folder}/wal"
+query-log-enabled = false
+[monitor]
+store-enabled = false
+[http]
+bind-address = "{host}:{port}"
+log-enabled = false
+"""
+
+
+class InfluxDB(Service):
+    """An InfluxDB of the first generation: the line protocol and storage engine of the second.
+
+    Debian has no other. Its API differs: ``tests.influx_front`` offers that of the second.
+    """
+
+    program = "influxd"
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{self.host}:{self.port}"
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        config = self.folder / "influxdb.conf"
+        places = {"host": self.host, "port": self.port, "inner_port": free_port()}
+        config.write_text(_INFLUX_CONFIG.format(folder=self.folder, **places), encoding="utf-8")
+        return ["-config", str(config)]
+
+    def ready(self) -> bool:
+        """Return whether it takes questions."""
+        try:
+            return self.post("/query", {"q": "SHOW DATABASES"})[0] == 200
+        except OSError:
+            return False
+
+    def post(self, path: str, query: Mapping[str, str], body: bytes = b"") -> tuple[int, bytes]:
+        """Return status and body of an answer."""
+        url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, body), timeout=30) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    def do(self, statement: str, database: str = "") -> list[dict[str, Any]]:
+        """Run a statement and return the series it answers with."""
+        _, body = self.post("/query", {"q": statement, "db": database, "epoch": "ns"})
+        (result,) = json.loads(body, parse_int=_exact)["results"]
+        assert "error" not in result, result
+        series: list[dict[str, Any]] = result.get("series", [])
+        return series
+
+    def points(self, database: str) -> Points:
+        """Return everything a database holds."""
+        found: Points = {}
+        for series in self.do("SELECT * FROM /.*/ GROUP BY *", database):
+            tags = frozenset((name, text) for name, text in series.get("tags", {}).items() if text)
+            for at, *values in series["values"]:
+                named = zip(series["columns"][1:], values, strict=True)
+                fields = {name: float(value) for name, value in named if value is not None}
+                found[series["name"], tags, at] = fields
+        return found
+
+
+def _exact(text: str) -> int | float:
+    """Keep the sign of a zero."""
+    return -0.0 if text == "-0" else int(text)
+
+
+@pytest.fixture(scope="session")
+def influxdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDB]:
+    """A running InfluxDB of the first generation: ``url``, ``do(statement)``, ``points(name)``."""
+    service = InfluxDB(tmp_path_factory.mktemp("influxdb"))
+    _started(service)
+    yield service
+    service.stop()
 
 
 @pytest.fixture(scope="session")

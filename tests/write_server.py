@@ -36,6 +36,9 @@ class Answer:
     byte_s: float = 0.0
 
 
+NO_SUCH_API = Answer(404, '{"code":"not found","message":"no such API"}')
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One write as it arrived, decompressed."""
@@ -122,6 +125,9 @@ def _handler(owner: WriteServer) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             size = len(body)
+            if not self.path.startswith("/api/v2/write"):
+                self._say(NO_SUCH_API)
+                return
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             lines = body.decode().splitlines()
@@ -130,7 +136,7 @@ def _handler(owner: WriteServer) -> type[BaseHTTPRequestHandler]:
             self._say(answer)
 
         def do_GET(self) -> None:
-            self._say(Answer(404, '{"code":"not found","message":"no such API"}'))
+            self._say(NO_SUCH_API)
 
         def _say(self, answer: Answer) -> None:
             data = answer.body.encode()

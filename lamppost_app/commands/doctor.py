@@ -9,7 +9,6 @@ import os
 import platform
 import shutil
 import socket
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +18,17 @@ import typer
 
 from ingest.broker_check import check_broker
 from ingest.broker_findings import as_table, losses
-from lamppost.errors import ConfigError, LamppostError
+from lamppost.errors import ConfigError, LamppostError, NotConnected, StorageFailed
 from lamppost_app.bootstrap import check_configuration
 from lamppost_app.intake import mqtt_options
 from lamppost_app.log_examination import examine as examine_log
+from lamppost_app.log_salvage import kept
 from lamppost_app.ownership import refuse_strangers
+from lamppost_app.run_files import RunFiles, lost_files, names_by_snapshot
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
-from lamppost_app.wiring import broker
+from lamppost_app.store_care import look_through, rebuilt_from
+from lamppost_app.wiring import broker, influx
 from sinks.mqtt_client import Publisher
 
 from .options import ConfigOption, load_settings
@@ -78,13 +80,17 @@ def examine(settings: Settings, mosquitto_conf: Path | None = None) -> list[Find
     ]
     kept = [path for path in log_paths(settings) if path.is_file()]
     looks += [(path.name, functools.partial(_log, path)) for path in kept]
+    if settings.store_path.is_file():
+        looks.append((settings.store_path.name, _store))
+    if settings.outbox_path.is_file():
+        looks.append(("windows", _windows))
     if settings.mqtt.enabled:
         looks.append(("broker", _broker))
-    if settings.influxdb.enabled:
-        looks.append(("InfluxDB", _influxdb))
-    if settings.http.enabled:
-        looks.append(("portal port", _port))
     found = [_look(what, look, settings) for what, look in looks]
+    if settings.influxdb.enabled:
+        found += _influxdb(settings)
+    if settings.http.enabled:
+        found.append(_look("portal port", _port, settings))
     names = [finding.what for finding in found if finding.right]
     if "broker" in names:
         place = [finding.what for finding in found].index("broker") + 1
@@ -141,7 +147,35 @@ def _log(path: Path, _: Settings) -> str:
     if damages:
         hint = "all others are read; what this means stands in docs/delivery.md; look at the disk"
         raise ConfigError(damages, where=str(path.parent), hint=hint)
-    return f"{found.entries} entries, all whole"
+    put_right = "".join(f"; {aside.name} was put right after a crash" for aside in kept(path))
+    return f"{found.entries} entries, all whole{put_right}"
+
+
+def _store(settings: Settings) -> str:
+    where = str(settings.store_path)
+    try:
+        damages = look_through(settings)
+    except ConfigError as error:
+        raise ConfigError(error.problem, where=where, hint=_store_advice(settings)) from error
+    if damages:
+        problem = f"damaged: {'; '.join(damages)}"
+        raise ConfigError(problem, where=where, hint=_store_advice(settings))
+    return f"{settings.store_path.stat().st_size / 1e6:.1f} MB, all read"
+
+
+def _store_advice(settings: Settings) -> str:
+    advice = "stop Lamppost; lamppost restore --store, with a back-up, or lamppost repair"
+    return f"{advice}; {rebuilt_from(settings)}"
+
+
+def _windows(settings: Settings) -> str:
+    files = RunFiles(settings.windows_path)
+    with contextlib.closing(SqliteLog(settings.outbox_path)) as outbox:
+        lost = lost_files(files, outbox)
+        count = len(set().union(*names_by_snapshot(outbox)))
+    if lost:
+        raise StorageFailed("; ".join(lost.values()))
+    return f"{count} files, all whole"
 
 
 def _broker(settings: Settings) -> str:
@@ -165,14 +199,16 @@ def _promises(settings: Settings, mosquitto_conf: Path | None) -> Finding:
     return Finding(what, right=not lost, detail=detail, more=tuple(as_table(findings)))
 
 
-def _influxdb(settings: Settings) -> str:
-    url = f"{settings.influxdb.url.rstrip('/')}/health"
+def _influxdb(settings: Settings) -> list[Finding]:
+    """Look at the server and, as far as it can be asked, clock, token and buckets."""
+    from sinks.influx_buckets import examine as examine_influx
+
     try:
-        with urllib.request.urlopen(url, timeout=5.0) as answer:  # noqa: S310 - the operator's own setting
-            return f"{settings.influxdb.url} answers {answer.status}"
-    except urllib.error.URLError as error:
-        hint = "is the server running, and influxdb.url right?"
-        raise ConfigError(f"no answer: {error}", where=url, hint=hint) from error
+        found = examine_influx(influx(settings.influxdb))
+    except NotConnected as error:
+        problem = f"{error} (is the server running, and influxdb.url right?)"
+        return [Finding("InfluxDB", right=False, detail=problem)]
+    return [Finding(*finding) for finding in found]
 
 
 def _port(settings: Settings) -> str:

@@ -3,39 +3,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
+import pyarrow as pa
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from lamppost.batch import STATISTICS
 from lamppost.flags import FLAG_NAMES
 from lamppost.periods import resolution_name
+from lamppost.times import HOUR_NS, MINUTE_NS
 from sinks.store_reader import Row
 
-from . import queries_alerts, queries_data, queries_stations
-from .api_answers import (
-    ANSWERS,
-    BEFORE_ALL,
-    answer,
-    decoded_key,
-    instant_text,
-    time_range,
-    window_length,
+from . import queries_alerts, queries_api, queries_stations
+from .api_answers import BEFORE_ALL, Asked, Found, Key, zone_of
+from .api_columns import (
+    WORD_SEPARATOR,
+    column,
+    from_columns,
+    from_rows,
+    instants,
+    mapped,
+    whole_numbers,
 )
+from .api_instants import local_text
+from .api_limits import period, window_of
 from .api_models import (
     AggregateItem,
     AlertItem,
     IndexItem,
     LatestItem,
     Page,
+    SeriesItem,
     StationItem,
 )
+from .api_openapi import ANSWERS
 from .api_queries import (
     AggregateQuery,
     AlertQuery,
     IndexQuery,
-    LatestQuery,
+    SeriesQuery,
     StationQuery,
 )
 from .context import context_of
@@ -49,158 +56,190 @@ router = APIRouter(prefix="/api/v1", responses=ANSWERS)
 def get_stations(request: Request, query: Annotated[StationQuery, Query()]) -> Response:
     """Return the stations, by sensor identity."""
     context = context_of(request)
-    (start,) = decoded_key(query.after, ("",))
-    now = context.clock.now_ns()
-    found = queries_stations.stations(context.reader, now, area=query.area, kind=query.kind)
-    rows = sorted(
-        (row for row in found if row["sensor"] > str(start)), key=lambda row: str(row["sensor"])
-    )
-    limit = query.limit
-    return answer(request, rows[: limit + 1], _station, lambda row: (row["sensor"],), limit)
+    # A station falls silent without anything being stored; a minute is soon enough to say so.
+    minute = context.clock.now_ns() // MINUTE_NS * MINUTE_NS
+
+    def read(key: Key, _rules: Rulebook) -> Found:
+        found = queries_stations.stations(context.reader, minute, area=query.area, kind=query.kind)
+        rows = sorted((row for row in found if row["sensor"] > key[0]), key=_sensor)
+        more = len(rows) > query.limit
+        page = [_station(row) for row in rows[: query.limit]]
+        return Found(from_rows(StationItem, page), (page[-1]["sensor"],) if more else None)
+
+    return Asked(request, query, ("",), state=str(minute)).answer(read)
+
+
+@router.get("/series", response_model=Page[SeriesItem], tags=["stations"])
+def get_series(request: Request, query: Annotated[SeriesQuery, Query()]) -> Response:
+    """Return what each station measures, and from when to when there is something of it."""
+    asked = Asked(request, query, (-1,))
+
+    def read(key: Key, rules: Rulebook) -> Found:
+        reader = context_of(request).reader
+        raw = queries_api.series_page(reader, query.chosen, int(key[0]), asked.page_rows)
+        page, following = asked.page(raw, codes(raw, "series"))
+        given = {"unit": _units(page, rules), "windows": _window_names(page)}
+        return Found(from_columns(SeriesItem, page, given), following)
+
+    return asked.answer(read)
 
 
 @router.get("/latest", response_model=Page[LatestItem], tags=["readings"])
-def get_latest(request: Request, query: Annotated[LatestQuery, Query()]) -> Response:
+def get_latest(request: Request, query: Annotated[SeriesQuery, Query()]) -> Response:
     """Return the newest reading of each series."""
-    context = context_of(request)
-    rules = context.rulebook()
-    (start,) = decoded_key(query.after, (-1,))
-    rows = queries_data.latest_page(context.reader, query.chosen, int(start), query.limit + 1)
-    return answer(
-        request, rows, lambda row: _latest(row, rules), lambda row: (row["series"],), query.limit
-    )
+    asked = Asked(request, query, (-1,))
+
+    def read(key: Key, rules: Rulebook) -> Found:
+        reader = context_of(request).reader
+        raw = queries_api.latest_page(reader, query.chosen, int(key[0]), asked.page_rows)
+        page, following = asked.page(raw, codes(raw, "series"))
+        time = whole_numbers(page, "time")
+        given = {
+            "unit": _units(page, rules),
+            "time": instants(time),
+            "time_local": local_text(time, zone_of(rules)),
+            "received_at": instants(whole_numbers(page, "received")),
+            "flag": mapped(column(page, "flag"), FLAG_NAMES.__getitem__),
+            "reasons": mapped(column(page, "reasons"), _reasons_of(rules)),
+        }
+        return Found(from_columns(LatestItem, page, given), following)
+
+    return asked.answer(read)
 
 
 @router.get("/aggregates", response_model=Page[AggregateItem], tags=["aggregates"])
 def get_aggregates(request: Request, query: Annotated[AggregateQuery, Query()]) -> Response:
-    """Return windows that start in a half-open range, the oldest first; by default the last day."""
+    """Return windows that start in a half-open period, the oldest first."""
     context = context_of(request)
-    rules = context.rulebook()
-    start, series = decoded_key(query.after, (BEFORE_ALL, -1))
-    rows = queries_data.aggregate_page(
-        context.reader,
-        query.chosen,
-        length=window_length(query.window),
-        between=time_range(request, query.first, query.until),
-        after=(int(start), int(series)),
-        limit=query.limit + 1,
-    )
-    return answer(
-        request,
-        rows,
-        lambda row: _aggregate(row, rules),
-        lambda row: (row["start"], row["series"]),
-        query.limit,
-    )
+    window = window_of(query.window)
+    between = period(query.first, query.until, context.clock.now_ns(), window[1])
+    asked = Asked(request, query, (BEFORE_ALL, -1), between)
+
+    def read(key: Key, rules: Rulebook) -> Found:
+        raw = queries_api.aggregate_page(
+            context.reader,
+            query.chosen,
+            window=window,
+            between=between,
+            after=(int(key[0]), int(key[1])),
+            limit=asked.page_rows,
+        )
+        page, following = asked.page(raw, codes(raw, "start", "series"))
+        name = resolution_name(window[1], window[0])
+        return Found(windows_table(page, rules, context.rulebook, name), following)
+
+    return asked.answer(read)
 
 
 @router.get("/indices", response_model=Page[IndexItem], tags=["aggregates"])
 def get_indices(request: Request, query: Annotated[IndexQuery, Query()]) -> Response:
     """Return health indices by the end of their averaging period; by default the last day."""
     context = context_of(request)
-    rules = context.rulebook()
-    end, series, index = decoded_key(query.after, (BEFORE_ALL, -1, -1))
-    rows = queries_data.index_page(
-        context.reader,
-        query.chosen,
-        between=time_range(request, query.first, query.until),
-        after=(int(end), int(series), int(index)),
-        limit=query.limit + 1,
-    )
-    return answer(
-        request,
-        rows,
-        lambda row: _index(row, rules),
-        lambda row: (row["end"], row["series"], row["index"]),
-        query.limit,
-    )
+    between = period(query.first, query.until, context.clock.now_ns(), HOUR_NS)
+    asked = Asked(request, query, (BEFORE_ALL, -1, -1), between)
+
+    def read(key: Key, rules: Rulebook) -> Found:
+        raw = queries_api.index_page(
+            context.reader,
+            query.chosen,
+            between=between,
+            after=(int(key[0]), int(key[1]), int(key[2])),
+            limit=asked.page_rows,
+        )
+        page, following = asked.page(raw, codes(raw, "end", "series", "index"))
+        end = whole_numbers(page, "end")
+        given = {
+            "unit": _units(page, rules),
+            "index": mapped(column(page, "index"), lambda n: rules.indices.get(n, str(n))),
+            "end": instants(end),
+            "end_local": local_text(end, zone_of(rules)),
+        }
+        return Found(from_columns(IndexItem, page, given), following)
+
+    return asked.answer(read)
 
 
 @router.get("/alerts", response_model=Page[AlertItem], tags=["alerts"])
 def get_alerts(request: Request, query: Annotated[AlertQuery, Query()]) -> Response:
-    """Return alerts as they stand, in order of their last change. Never filtered by time."""
-    context = context_of(request)
-    changed_at, alert_id = decoded_key(query.after, (-1, ""))
-    rows = queries_alerts.alert_page(
-        context.reader,
-        query.state,
-        AlertFilter(severity=query.severity, area=query.area, sensor=query.station),
-        (int(changed_at), str(alert_id)),
-        query.limit + 1,
-    )
-    return answer(
-        request, rows, _alert, lambda row: (row["changed_at"], row["alert_id"]), query.limit
-    )
+    """Return alerts as they stand, in order of their beginning. Never filtered by time."""
+    asked = Asked(request, query, (BEFORE_ALL, ""))
+
+    def read(key: Key, _rules: Rulebook) -> Found:
+        rows = queries_alerts.alert_page(
+            context_of(request).reader,
+            query.state,
+            AlertFilter(severity=query.severity, area=query.area, sensor=query.station),
+            (int(key[0]), str(key[1])),
+            asked.page_rows,
+        )
+        last = rows[query.limit - 1] if len(rows) > query.limit else None
+        following = (last["since"], last["alert_id"]) if last else None
+        return Found(from_rows(AlertItem, [_alert(row) for row in rows[: query.limit]]), following)
+
+    return asked.answer(read)
+
+
+def windows_table(
+    page: pa.Table,
+    rules: Rulebook,
+    rules_of: Callable[[str], Rulebook],
+    name: str,
+    model: type[AggregateItem] = AggregateItem,
+) -> pa.Table:
+    """Return windows of one name as they are published.
+
+    Args:
+        page: columns of the store, with those of their series.
+        rules: in force, for units and time zone.
+        rules_of: gives those a window was made under.
+        name: resolution of the windows.
+        model: what is published of them.
+    """
+    start = whole_numbers(page, "start")
+    end = start + whole_numbers(page, "length")
+    zone = zone_of(rules)
+    given = {
+        "unit": _units(page, rules),
+        "window": name,
+        "start": instants(start),
+        "end": instants(end),
+        "start_local": local_text(start, zone),
+        "end_local": local_text(end, zone),
+        "flag": mapped(column(page, "flag"), FLAG_NAMES.__getitem__),
+        "method": mapped(column(page, "policy"), lambda policy: rules_of(policy).method),
+    }
+    return from_columns(model, page, given)
+
+
+def codes(raw: pa.Table, *names: str) -> Callable[[int], Key]:
+    """Return what tells the key of a row, which is made of columns of whole numbers."""
+    return lambda row: tuple(int(raw.column(name)[row].as_py()) for name in names)
+
+
+def _units(page: pa.Table, rules: Rulebook) -> Any:  # noqa: ANN401 - an Arrow array
+    return mapped(column(page, "quantity"), rules.unit)
+
+
+def _reasons_of(rules: Rulebook) -> Callable[[int], str]:
+    return lambda mask: WORD_SEPARATOR.join(reason.name for reason in rules.reasons_in(mask))
+
+
+def _window_names(page: pa.Table) -> Any:  # noqa: ANN401 - an Arrow array
+    codes = column(page, "windows").to_pylist()
+    names = [map(resolution_name, sorted(found or ())) for found in codes]
+    return pa.array([WORD_SEPARATOR.join(found) for found in names], pa.string())
+
+
+def _sensor(row: Row) -> str:
+    return str(row["sensor"])
 
 
 def _station(row: Row) -> dict[str, Any]:
     names = ("sensor", "name", "kind", "area", "owner", "licence", "latitude", "longitude",
-             "period_s")  # fmt: skip
-    return {
-        **{name: row[name] for name in names},
-        "last_received_at": _optional(row["received"]),
-        "open_alerts": row["open_alerts"],
-        "state": row["state"],
-    }
-
-
-def _series(row: Row, rules: Rulebook) -> dict[str, Any]:
-    names = ("station", "quantity", "qualifiers", "area")
-    return {**{name: row[name] for name in names}, "unit": rules.unit(row["quantity"])}
-
-
-def _latest(row: Row, rules: Rulebook) -> dict[str, Any]:
-    names = ("score", "expected", "band_low", "band_high", "revision", "policy")
-    return {
-        **_series(row, rules),
-        "time": instant_text(row["time"]),
-        "received_at": instant_text(row["received"]),
-        "value": row["value"],
-        "flag": FLAG_NAMES[row["flag"]],
-        "reasons": [reason.name for reason in rules.reasons_in(row["reasons"])],
-        **{name: row[name] for name in names},
-    }
-
-
-def _aggregate(row: Row, rules: Rulebook) -> dict[str, Any]:
-    names = ("revision", "count", "expected", "coverage", "mean", "min", "max", "sd", "total",
-             *STATISTICS, "suspect", "excluded")  # fmt: skip
-    return {
-        **_series(row, rules),
-        "window": resolution_name(row["length"], row["calendar"]),
-        "start": instant_text(row["start"]),
-        "end": instant_text(row["start"] + row["length"]),
-        **{name: row[name] for name in names},
-        "flag": FLAG_NAMES[row["flag"]],
-        "policy": row["policy"],
-    }
-
-
-def _index(row: Row, rules: Rulebook) -> dict[str, Any]:
-    names = ("revision", "concentration", "value", "category", "coverage")
-    return {
-        **_series(row, rules),
-        "index": rules.indices.get(row["index"], str(row["index"])),
-        "end": instant_text(row["end"]),
-        **{name: row[name] for name in names},
-        "beyond": bool(row["beyond"]),
-        "policy": row["policy"],
-    }
+             "period_s", "open_alerts", "state")  # fmt: skip
+    return {**{name: row[name] for name in names}, "last_received_at": row["received"]}
 
 
 def _alert(row: Row) -> dict[str, Any]:
     """Return an alert without the names and words of operators, which are not public."""
-    names = ("alert_id", "state", "severity", "rule", "title", "policy", "sensor", "station",
-             "area", "quantity", "qualifiers")  # fmt: skip
-    evidence = ("observed", "expected", "band_low", "band_high", "unit", "sentence", "clears_when")
-    return {
-        **{name: row[name] for name in names},
-        "since": instant_text(row["since"]),
-        "changed_at": instant_text(row["changed_at"]),
-        **{name: row[name] for name in evidence},
-        "acknowledged_at": _optional(row["acknowledged_at"]),
-    }
-
-
-def _optional(time_ns: int | None) -> str | None:
-    return None if time_ns is None else instant_text(time_ns)
+    return {name: row[name] for name in AlertItem.model_fields}

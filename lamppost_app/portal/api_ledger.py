@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -14,11 +16,15 @@ from lamppost_app.ledger_reading import is_balanced
 from sinks.store_reader import Row
 
 from . import queries_data, queries_quarantine
-from .api_answers import ANSWERS, BEFORE_ALL, answer, decoded_key, instant_text, time_range
+from .api_answers import BEFORE_ALL, Asked, Found, Key
+from .api_columns import from_rows
+from .api_limits import period
 from .api_models import BalanceItem, LedgerItem, Page, QuarantineItem
+from .api_openapi import ANSWERS
 from .api_queries import LedgerQuery, QuarantineQuery
 from .context import context_of
 from .queries_quarantine import QuarantineFilter
+from .rulebook import Rulebook
 
 router = APIRouter(prefix="/api/v1", responses=ANSWERS)
 
@@ -26,65 +32,74 @@ router = APIRouter(prefix="/api/v1", responses=ANSWERS)
 @router.get("/ledger", response_model=Page[LedgerItem], tags=["ledger"])
 def get_ledger(request: Request, query: Annotated[LedgerQuery, Query()]) -> Response:
     """Return what arrived per door, sensor and hour, and what became of it."""
-    hour, source, sensor = decoded_key(query.after, (BEFORE_ALL, "", ""))
-    rows = queries_data.ledger_page(
-        context_of(request).reader,
-        query.station,
-        between=time_range(request, query.first, query.until),
-        after=(int(hour), str(source), str(sensor)),
-        limit=query.limit + 1,
-    )
-    return answer(
-        request,
-        rows,
-        lambda row: {**row, "hour": instant_text(row["hour"]), "balanced": is_balanced(row)},
-        lambda row: (row["hour"], row["source"], row["station"]),
-        query.limit,
-    )
+    between = _hours(request, query)
+    asked = Asked(request, query, (BEFORE_ALL, "", ""), between)
+
+    def read(key: Key, _rules: Rulebook) -> Found:
+        rows = queries_data.ledger_page(
+            context_of(request).reader,
+            query.station,
+            between=between,
+            after=(int(key[0]), str(key[1]), str(key[2])),
+            limit=asked.page_rows,
+        )
+        items = [{**row, "balanced": is_balanced(row)} for row in rows[: query.limit]]
+        following = _following(rows, query.limit, "hour", "source", "station")
+        return Found(from_rows(LedgerItem, items), following)
+
+    return asked.answer(read)
 
 
 @router.get("/ledger/sinks", response_model=Page[BalanceItem], tags=["ledger"])
 def get_balances(request: Request, query: Annotated[LedgerQuery, Query()]) -> Response:
     """Return per sensor and hour what each destination holds of what was accepted."""
     context = context_of(request)
-    first, until = time_range(request, query.first, query.until)
-    after = decoded_key(query.after, (BEFORE_ALL, "", ""))
+    between = _hours(request, query)
     found = (
         []
         if context.cursors is None
-        else context.cursors.balances(sensor=query.station, since=first, until=until)
+        else context.cursors.balances(sensor=query.station, since=between[0], until=between[1])
     )
-    rows = [item._asdict() for item in found if (item.hour, item.sensor, item.sink) > after]
     # The books move on their own, not with the store; so they take part in the tag.
-    version = str(max((item.compared for item in found), default=0))
-    return answer(
-        request,
-        rows[: query.limit + 1],
-        _balance,
-        lambda row: (row["hour"], row["sensor"], row["sink"]),
-        query.limit,
-        version=version,
-    )
+    books = hashlib.sha256(repr(found).encode()).hexdigest()
+
+    def read(key: Key, _rules: Rulebook) -> Found:
+        rows = [item._asdict() for item in found if (item.hour, item.sensor, item.sink) > key]
+        items = [_balance(row) for row in rows[: query.limit]]
+        following = _following(rows, query.limit, "hour", "sensor", "sink")
+        return Found(from_rows(BalanceItem, items), following)
+
+    return Asked(request, query, (BEFORE_ALL, "", ""), between, books).answer(read)
 
 
 @router.get("/quarantine", response_model=Page[QuarantineItem], tags=["ledger"])
 def get_quarantine(request: Request, query: Annotated[QuarantineQuery, Query()]) -> Response:
     """Return what could not be used and why; never the bytes, which may hold private things."""
-    received, entry, position = decoded_key(query.after, (BEFORE_ALL, -1, -1))
-    rows = queries_quarantine.quarantine_page(
-        context_of(request).reader,
-        QuarantineFilter(query.station, query.code, query.state),
-        between=time_range(request, query.first, query.until),
-        after=(int(received), int(entry), int(position)),
-        limit=query.limit + 1,
-    )
-    return answer(
-        request,
-        rows,
-        _held,
-        lambda row: (row["received_at"], row["entry"], row["position"]),
-        query.limit,
-    )
+    between = _hours(request, query)
+    asked = Asked(request, query, (BEFORE_ALL, -1, -1), between)
+
+    def read(key: Key, _rules: Rulebook) -> Found:
+        rows = queries_quarantine.quarantine_page(
+            context_of(request).reader,
+            QuarantineFilter(query.station, query.code, query.state),
+            between=between,
+            after=(int(key[0]), int(key[1]), int(key[2])),
+            limit=asked.page_rows,
+        )
+        items = [_held(row) for row in rows[: query.limit]]
+        following = _following(rows, query.limit, "received_at", "entry", "position")
+        return Found(from_rows(QuarantineItem, items), following)
+
+    return asked.answer(read)
+
+
+def _hours(request: Request, query: LedgerQuery) -> tuple[int, int]:
+    return period(query.first, query.until, context_of(request).clock.now_ns())
+
+
+def _following(rows: Sequence[Row], limit: int, *names: str) -> Key | None:
+    """Return the key of the last row of a page where others follow."""
+    return tuple(rows[limit - 1][name] for name in names) if len(rows) > limit else None
 
 
 def _balance(row: Row) -> dict[str, Any]:
@@ -92,7 +107,7 @@ def _balance(row: Row) -> dict[str, Any]:
     return {
         "sink": balance.sink,
         "station": balance.sensor,
-        "hour": instant_text(balance.hour),
+        "hour": balance.hour,
         "accepted": balance.accepted if balance.compared else None,
         "stored": balance.stored,
         "refused": balance.refused,
@@ -101,17 +116,10 @@ def _balance(row: Row) -> dict[str, Any]:
 
 
 def _held(row: Row) -> dict[str, Any]:
-    changed_at = row["changed_at"]
+    names = ("id", "received_at", "source", "route", "code", "detail", "bytes", "state",
+             "changed_at")  # fmt: skip
     return {
-        "id": row["id"],
-        "received_at": instant_text(row["received_at"]),
-        "source": row["source"],
-        "route": row["route"],
+        **{name: row[name] for name in names},
         "station": row["sensor"],
-        "code": row["code"],
         "meaning": CODES.get(row["code"], ""),
-        "detail": row["detail"],
-        "bytes": row["bytes"],
-        "state": row["state"],
-        "changed_at": None if changed_at is None else instant_text(changed_at),
     }

@@ -3,178 +3,231 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from enum import Enum
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, Field
 
+
+class Kind(Enum):
+    """What a column holds."""
+
+    TEXT = "text"
+    WORDS = "words"
+    INSTANT = "instant"
+    LOCAL_INSTANT = "local instant"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+
+
 Item = TypeVar("Item", bound=BaseModel)
+_DATE_TIME: Final[dict[str, Any]] = {"format": "date-time"}
+_IN_UNIT: Final[dict[str, Any]] = {"x-unit": "see unit"}
+
+Instant = Annotated[str, Field(json_schema_extra=_DATE_TIME), Kind.INSTANT]
+"""RFC 3339 in UTC; nanoseconds while it is a column."""
+LocalInstant = Annotated[str, Field(json_schema_extra=_DATE_TIME), Kind.LOCAL_INSTANT]
+"""RFC 3339 in the city's time zone, with its offset."""
+
+
+def _number(description: str) -> Any:  # noqa: ANN401 - as pydantic's own Field
+    return Field(description=description, json_schema_extra=_IN_UNIT)
+
+
+class Limits(BaseModel):
+    """How much one question and one client may ask for."""
+
+    rows: int = Field(description="Most rows of a page.")
+    windows: int = Field(description="Longest period of a question, in lengths of its window.")
+    timeout_s: float = Field(description="Seconds after which a question is given up.")
+    requests_per_s: float = Field(description="Requests of a client in the long run; 0: any.")
+    requests_at_once: int = Field(description="Requests of a client in a burst.")
 
 
 class Page(BaseModel, Generic[Item]):
-    """Some of the items, and the way to the following ones.
+    """Some of the items, and the way to the following ones."""
 
-    Attributes:
-        items: in the order of the interface's key.
-        next: address of the following page; none on the last one.
-        licence: address of the licence of the data.
-    """
-
-    items: list[Item]
-    next: str | None = None
-    licence: str
+    items: list[Item] = Field(description="In the order of the key, see the documentation.")
+    next: str | None = Field(None, description="Address of the following page; none on the last.")
+    licence: str = Field(description="Address of the licence of the data.")
+    publisher: str = Field(description="Who publishes the data.")
+    time_zone: str = Field(description="IANA name of the zone of the local times.")
+    policy: str = Field(description="Version of the rules in force.")
+    limits: Limits
 
 
 class StationItem(BaseModel):
     """A station of the registry, or one that was only heard."""
 
-    sensor: str
-    name: str
-    kind: str
-    area: str
-    owner: str
+    sensor: str = Field(description="Identity of the sensor.")
+    name: str = Field(description="Printed name.")
+    kind: str = Field(description="air_quality, traffic ...")
+    area: str = Field(description="Part of the city.")
+    owner: str = Field(description="Who answers for the sensor.")
     licence: str = Field(description="SPDX id of the licence of its data.")
-    latitude: float | None
-    longitude: float | None
+    latitude: float | None = Field(description="WGS 84 latitude.")
+    longitude: float | None = Field(description="WGS 84 longitude.")
     period_s: float | None = Field(description="Nominal seconds between its readings.")
-    last_received_at: str | None
-    open_alerts: int
+    last_received_at: Instant | None = Field(description="When it was last heard.")
+    open_alerts: int = Field(description="Alerts that are not resolved.")
     state: str = Field(description="ok, info, warning, critical, silent or never.")
 
 
 class _SeriesItem(BaseModel):
-    station: str
-    quantity: str
+    station: str = Field(description="Identity of the sensor.")
+    quantity: str = Field(description="What was measured, canonical name.")
     qualifiers: str = Field(description="channel, lane, direction ... as key=value;key=value")
-    area: str
-    unit: str = Field(description="UCUM code.")
+    area: str = Field(description="Part of the city.")
+    unit: str = Field(description="UCUM code of the unit of the numbers.")
+
+
+class SeriesItem(_SeriesItem):
+    """One quantity of one station, and from when to when there is something of it."""
+
+    first_at: Instant | None = Field(description="Earliest reading or window that is kept.")
+    last_at: Instant | None = Field(description="Newest reading.")
+    windows: list[str] = Field(description="Resolutions there are, as in window=.")
 
 
 class LatestItem(_SeriesItem):
     """The newest reading of a series."""
 
-    time: str
-    received_at: str
-    value: float | None
-    flag: str
-    reasons: list[str]
-    score: float | None
-    expected: float | None
-    band_low: float | None
-    band_high: float | None
-    revision: int
+    time: Instant = Field(description="Instant of the measurement, UTC.")
+    time_local: LocalInstant = Field(description="The same in the city's time zone.")
+    received_at: Instant = Field(description="Instant of receipt, UTC.")
+    value: float | None = _number("What was measured; null where no number was sent.")
+    flag: str = Field(description="good, not_evaluated, suspect, fail or missing.")
+    reasons: list[str] = Field(description="Why it is not good.")
+    score: float | None = Field(description="How unusual, in robust standard deviations.")
+    expected: float | None = _number("What was expected.")
+    band_low: float | None = _number("Lower edge of the usual band.")
+    band_high: float | None = _number("Upper edge of the usual band.")
+    revision: int = Field(description="0 first verdict, 1 later verdict, 2 corrected by device.")
     policy: str = Field(description="Version of the policy that judged it.")
 
 
 class AggregateItem(_SeriesItem):
-    """The statistics of a window, the newest revision."""
+    """The statistics of a window, the newest revision. Null where one does not apply."""
 
-    window: str
-    start: str
-    end: str
-    revision: int
-    count: int
-    expected: float
+    window: str = Field(description="1min, 15min, 1h, 8h, 24h in UTC; local day, month, year.")
+    start: Instant = Field(description="First instant of the window, UTC.")
+    end: Instant = Field(description="First instant after the window, UTC.")
+    start_local: LocalInstant = Field(description="start in the city's time zone.")
+    end_local: LocalInstant = Field(description="end in the city's time zone.")
+    revision: int = Field(description="0 when first published; each correction adds one.")
+    count: int = Field(description="Readings that entered.")
+    expected: float = Field(description="Readings of a complete window at the sensor's cadence.")
     coverage: float = Field(description="Part of the window the readings account for, 0 to 1.")
-    mean: float | None
-    min: float | None
-    max: float | None
-    sd: float | None
-    total: float | None
-    first: float | None
-    last: float | None
-    q05: float | None
-    q25: float | None
-    q50: float | None
-    q75: float | None
-    q95: float | None
-    time_weighted: float | None
-    harmonic: float | None
-    volume_weighted: float | None
-    resultant: float | None
-    rate: float | None
-    suspect: int
-    excluded: int
-    flag: str
-    policy: str
+    mean: float | None = _number("Arithmetic mean; of directions, that of their mean vector.")
+    min: float | None = _number("Smallest reading.")
+    max: float | None = _number("Largest reading.")
+    sd: float | None = _number("Sample standard deviation (n - 1).")
+    total: float | None = _number("Sum of the readings; meaningful for counts.")
+    first: float | None = _number("Earliest reading of the window.")
+    last: float | None = _number("Newest reading of the window.")
+    q05: float | None = _number("5 % quantile.")
+    q25: float | None = _number("25 % quantile.")
+    q50: float | None = _number("Median.")
+    q75: float | None = _number("75 % quantile.")
+    q95: float | None = _number("95 % quantile.")
+    time_weighted: float | None = _number("Mean in which readings count as long as they held.")
+    harmonic: float | None = _number("Harmonic mean; of speeds, the space-mean speed.")
+    volume_weighted: float | None = _number("Mean weighted with the vehicles counted.")
+    resultant: float | None = Field(description="Length of the mean vector of directions, 0 to 1.")
+    rate: float | None = _number("Increase of a counter per hour.")
+    suspect: int = Field(description="Readings that entered flagged suspect.")
+    excluded: int = Field(description="Readings kept out because they failed a check.")
+    flag: str = Field(description="good; suspect: coverage too low; missing: no reading entered.")
+    method: str = Field(description="Version of the method of the statistics.")
+    policy: str = Field(description="Version of the rules it was made under.")
+
+
+class RevisionItem(AggregateItem):
+    """One of the revisions of a window."""
+
+    published_at: Instant | None = Field(None, description="When it was published; null: not kept.")
+    replaced_at: Instant | None = Field(None, description="When a newer one replaced it.")
 
 
 class IndexItem(_SeriesItem):
     """A health index of one pollutant."""
 
-    index: str
-    end: str = Field(description="End of the averaging period.")
-    revision: int
-    concentration: float | None
-    value: float | None
+    index: str = Field(description="Name of the index.")
+    end: Instant = Field(description="End of the averaging period, UTC.")
+    end_local: LocalInstant = Field(description="The same in the city's time zone.")
+    revision: int = Field(description="0 when first published; each correction adds one.")
+    concentration: float | None = _number("Averaged and truncated concentration.")
+    value: float | None = Field(description="Value of the index; null where coverage is too low.")
     category: int = Field(description="1 (best) upwards; 0 without a value.")
-    coverage: float
+    coverage: float = Field(description="Valid hours over all hours of the period, 0 to 1.")
     beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
-    policy: str
+    policy: str = Field(description="Version of the rules it was made under.")
 
 
 class AlertItem(BaseModel):
     """An alert as it stands."""
 
-    alert_id: str
+    alert_id: str = Field(description="Stable identity.")
     state: str = Field(description="open, acknowledged or resolved.")
-    severity: str
-    rule: str
-    title: str
-    policy: str
-    sensor: str
-    station: str
-    area: str
-    quantity: str
-    qualifiers: str
-    since: str
-    changed_at: str
-    observed: float | None
-    expected: float | None
-    band_low: float | None
-    band_high: float | None
-    unit: str
-    sentence: str
-    clears_when: str
-    acknowledged_at: str | None
+    severity: str = Field(description="critical, warning or info.")
+    rule: str = Field(description="Identity of the rule.")
+    title: str = Field(description="Name of the rule.")
+    policy: str = Field(description="Version of the rules it fired under.")
+    sensor: str = Field(description="Identity of the sensor.")
+    station: str = Field(description="Printed name of the station.")
+    area: str = Field(description="Part of the city.")
+    quantity: str = Field(description="What was measured, canonical name.")
+    qualifiers: str = Field(description="channel, lane, direction ... as key=value;key=value")
+    since: Instant = Field(description="Since when the condition held.")
+    changed_at: Instant = Field(description="Last change of the alert.")
+    observed: float | None = Field(description="What was observed.")
+    expected: float | None = Field(description="What was expected.")
+    band_low: float | None = Field(description="Lower edge of the usual band.")
+    band_high: float | None = Field(description="Upper edge of the usual band.")
+    unit: str = Field(description="Unit of the observed value.")
+    sentence: str = Field(description="Why, in plain language.")
+    clears_when: str = Field(description="What ends it.")
+    acknowledged_at: Instant | None = Field(description="When somebody took it on.")
 
 
 class LedgerItem(BaseModel):
     """What arrived from a sensor in an hour, and what became of it."""
 
-    source: str
-    station: str
-    hour: str
-    received: int
-    accepted: int
-    duplicate: int
-    quarantined: int
-    refused: int
+    source: str = Field(description="Door: mqtt, http ...")
+    station: str = Field(description="Identity of the sensor.")
+    hour: Instant = Field(description="First instant of the hour.")
+    received: int = Field(description="Messages received.")
+    accepted: int = Field(description="Readings accepted.")
+    duplicate: int = Field(description="Readings already known.")
+    quarantined: int = Field(description="What could not be used, and is kept.")
+    refused: int = Field(description="What was refused.")
     balanced: bool = Field(description="Whether everything received is accounted for.")
 
 
 class BalanceItem(BaseModel):
     """What a destination holds of what was accepted from a sensor in an hour."""
 
-    sink: str
-    station: str
-    hour: str
+    sink: str = Field(description="The destination.")
+    station: str = Field(description="Identity of the sensor.")
+    hour: Instant = Field(description="First instant of the hour.")
     accepted: int | None = Field(description="None where it was not compared yet.")
-    stored: int
+    stored: int = Field(description="Readings the destination holds.")
     refused: int = Field(description="Readings the destination would not take.")
-    balanced: bool | None
+    balanced: bool | None = Field(description="Whether both agree; none: not compared yet.")
 
 
 class QuarantineItem(BaseModel):
     """A message that could not be used; its bytes are not published."""
 
-    id: str
-    received_at: str
-    source: str
-    route: str
+    id: str = Field(description="Identity of the message.")
+    received_at: Instant = Field(description="Instant of receipt.")
+    source: str = Field(description="Door: mqtt, http ...")
+    route: str = Field(description="Topic or path.")
     station: str = Field(description="Sensor identity, as far as it could be read.")
-    code: str
-    meaning: str
-    detail: str
-    bytes: int
+    code: str = Field(description="Reason code.")
+    meaning: str = Field(description="What the code means.")
+    detail: str = Field(description="What exactly is wrong.")
+    bytes: int = Field(description="Size of the message.")
     state: str = Field(description="waiting, replayed or dropped.")
-    changed_at: str | None
+    changed_at: Instant | None = Field(description="When the state changed.")

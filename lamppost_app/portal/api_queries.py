@@ -3,31 +3,36 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .api_limits import MAX_ROWS
 from .queries_data import DataFilter
 
-MAX_LIMIT = 10_000
+_FORMATS: Final[dict[str, Any]] = {"enum": ["json", "csv", "parquet"]}
 
 
 class Paged(BaseModel):
-    """Some of the rows, in JSON or CSV."""
+    """Some of the rows, in a format."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: int = Field(default=1000, ge=1, le=MAX_LIMIT, description="Rows of a page.")
+    limit: int = Field(default=1000, ge=1, le=MAX_ROWS, description="Rows of a page.")
     after: str = Field(default="", max_length=400, description="From the next link of a page.")
-    format: Literal["json", "csv"] | None = Field(
-        default=None, description="Or an Accept header of text/csv."
+    format: str | None = Field(
+        default=None,
+        max_length=16,
+        description="Or an Accept header: application/json, text/csv,"
+        " application/vnd.apache.parquet.",
+        json_schema_extra=_FORMATS,
     )
 
 
 class StationQuery(Paged):
     """Which stations."""
 
-    limit: int = Field(default=MAX_LIMIT, ge=1, le=MAX_LIMIT, description="Rows of a page.")
+    limit: int = Field(default=MAX_ROWS, ge=1, le=MAX_ROWS, description="Rows of a page.")
     area: str = Field(default="", max_length=128, description="Part of the city.")
     kind: str = Field(default="", max_length=64, description="air_quality, traffic ...")
 
@@ -35,8 +40,11 @@ class StationQuery(Paged):
 class SeriesQuery(Paged):
     """Which series; all when left out."""
 
+    limit: int = Field(default=MAX_ROWS, ge=1, le=MAX_ROWS, description="Rows of a page.")
     station: str = Field(default="", max_length=128, description="Sensor identity.")
-    quantity: str = Field(default="", max_length=64, description="Canonical quantity name.")
+    quantity: str = Field(
+        default="", max_length=64, description="Canonical quantity name.", examples=["pm2_5"]
+    )
     area: str = Field(default="", max_length=128, description="Part of the city.")
 
     @property
@@ -45,25 +53,55 @@ class SeriesQuery(Paged):
         return DataFilter(self.station, self.quantity, self.area)
 
 
-class LatestQuery(SeriesQuery):
-    """Which newest readings."""
-
-    limit: int = Field(default=MAX_LIMIT, ge=1, le=MAX_LIMIT, description="Rows of a page.")
-
-
 class _Ranged(BaseModel):
-    first: str = Field(default="", alias="from", max_length=64, description="RFC 3339, included.")
-    until: str = Field(default="", alias="to", max_length=64, description="RFC 3339, not included.")
+    first: str = Field(
+        default="",
+        alias="from",
+        max_length=64,
+        description="RFC 3339, included.",
+        examples=["2026-11-21T00:00:00Z"],
+    )
+    until: str = Field(
+        default="",
+        alias="to",
+        max_length=64,
+        description="RFC 3339, not included.",
+        examples=["2026-11-22T00:00:00Z"],
+    )
 
 
 class IndexQuery(SeriesQuery, _Ranged):
     """Which index values, by the end of their averaging period; by default the last day."""
 
+    limit: int = Field(default=1000, ge=1, le=MAX_ROWS, description="Rows of a page.")
+
+
+_WINDOW: Final = "1min, 15min, 1h, 8h, 24h in UTC; day, month, year in the city's time zone."
+
 
 class AggregateQuery(IndexQuery):
-    """Which windows, by their start; by default the last day."""
+    """Which windows, by their start; by default the last day, or the last 31 longer windows."""
 
-    window: str = Field(default="1h", max_length=16, description="Length: 1min, 15min, 1h, 24h.")
+    window: str = Field(default="1h", max_length=16, description=_WINDOW, examples=["1h", "day"])
+
+
+class HistoryQuery(Paged):
+    """Which window of which series."""
+
+    station: str = Field(min_length=1, max_length=128, description="Sensor identity.")
+    quantity: str = Field(
+        min_length=1, max_length=64, description="Canonical quantity name.", examples=["pm2_5"]
+    )
+    qualifiers: str = Field(
+        default="", max_length=256, description="As in the series: key=value;key=value."
+    )
+    window: str = Field(default="1h", max_length=16, description=_WINDOW, examples=["1h", "day"])
+    start: str = Field(
+        min_length=1,
+        max_length=64,
+        description="First instant of the window, RFC 3339.",
+        examples=["2026-11-21T21:00:00Z"],
+    )
 
 
 class LedgerQuery(Paged, _Ranged):
@@ -76,13 +114,19 @@ class QuarantineQuery(LedgerQuery):
     """Which messages, by their receipt; by default the last day."""
 
     code: str = Field(default="", max_length=64, description="Reason code.")
-    state: Literal["", "waiting", "replayed", "dropped"] = ""
+    state: Literal["", "waiting", "replayed", "dropped"] = Field(
+        default="", description="What became of them."
+    )
 
 
 class AlertQuery(Paged):
     """Which alerts; never filtered by time."""
 
-    state: Literal["", "open", "acknowledged", "resolved"] = ""
-    severity: Literal["", "critical", "warning", "info"] = ""
+    state: Literal["", "open", "acknowledged", "resolved"] = Field(
+        default="", description="How they stand."
+    )
+    severity: Literal["", "critical", "warning", "info"] = Field(
+        default="", description="How serious."
+    )
     area: str = Field(default="", max_length=128, description="Part of the city.")
     station: str = Field(default="", max_length=128, description="Sensor identity.")

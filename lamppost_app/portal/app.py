@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.responses import Response
@@ -18,7 +19,9 @@ from lamppost_app.limits import limiter_of
 
 from . import (
     api,
+    api_history,
     api_ledger,
+    api_openapi,
     api_page,
     events,
     health,
@@ -28,6 +31,8 @@ from . import (
     pages_stations,
     problems,
 )
+from .api_door import ApiDoor
+from .api_limits import ReadingLimiter
 from .context import PortalContext
 from .pages_downloads import OpenDataFiles
 from .security import SecurityHeaders
@@ -65,9 +70,10 @@ def create_app(context: PortalContext) -> FastAPI:
         },
     )
     app.state.context = context
+    http = context.settings.http
+    app.add_middleware(ApiDoor, limiter=ReadingLimiter(http.reads_per_s, http.reads_at_once))
     app.add_middleware(SecurityHeaders)
     problems.install(app)
-    http = context.settings.http
     if http.push:
         limits = PushLimits(body_bytes=http.max_body_bytes)
         token = http.push_token.get_secret_value()
@@ -81,12 +87,25 @@ def create_app(context: PortalContext) -> FastAPI:
         app.include_router(push)
     # Acknowledging ends in a fixed word after a free path, so it has to be asked before the page.
     for module in (
-        api, api_ledger, api_page, events, health, operator_actions, pages_console, pages_stations,
-        pages_downloads,
+        api, api_history, api_ledger, api_page, events, health, operator_actions, pages_console,
+        pages_stations, pages_downloads,
     ):  # fmt: skip
         app.include_router(module.router)
     _mount_files(app, context)
+    _complete_openapi(app)
     return app
+
+
+def _complete_openapi(app: FastAPI) -> None:
+    """Let the document say what FastAPI does not know of."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = api_openapi.completed(plain())
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign] # the way FastAPI documents
 
 
 def _mount_files(app: FastAPI, context: PortalContext) -> None:

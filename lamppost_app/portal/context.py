@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -34,6 +34,7 @@ class PortalContext:
         clock: tells the time.
         feed_alive: tells whether the store is still being fed.
         engine_position: tells how far the engine has read the inbox, None where nobody knows.
+        store_damages: tells what of the store was found damaged.
     """
 
     settings: Settings
@@ -45,6 +46,7 @@ class PortalContext:
     clock: Clock = field(default_factory=SystemClock)
     feed_alive: Callable[[], bool] = lambda: True
     engine_position: Callable[[], int | None] = lambda: None
+    store_damages: Callable[[], Sequence[str]] = tuple
     shelf: RulebookShelf = field(default_factory=RulebookShelf)
     live: LiveFeed = field(default_factory=LiveFeed)
 

@@ -41,7 +41,7 @@ class Health(BaseModel):
         backlog: entries that wait, before the engine and before the store.
         quarantined_percent: part of what arrived in the last day that could not be used.
         received: messages of the last day.
-        damaged: entries of our own logs that could not be read, as sentences.
+        damaged: what of our own logs and of the store could not be read, as sentences.
         certificate_days: days the broker's certificate has left, once they are few.
     """
 
@@ -94,9 +94,14 @@ def pipeline_health(context: PortalContext) -> Health:
         backlog=backlog(context),
         quarantined_percent=100 * unusable / max(1, ledger["received"]),
         received=ledger["received"],
-        damaged=[] if context.cursors is None else list(map(str, context.cursors.damages())),
+        damaged=_damaged(context),
         certificate_days=certificate_days(context),
     )
+
+
+def _damaged(context: PortalContext) -> list[str]:
+    entries = [] if context.cursors is None else context.cursors.damages()
+    return [*map(str, entries), *(f"store.duckdb: {one}" for one in context.store_damages())]
 
 
 def backlog(context: PortalContext) -> int:

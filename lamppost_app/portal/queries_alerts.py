@@ -109,19 +109,20 @@ def alerts_changed_after(reader: StoreReader, entry: int, limit: int) -> list[Ro
 
 
 def alert_page(
-    reader: StoreReader, state: str, chosen: AlertFilter, after: tuple[int, str] | None, limit: int
+    reader: StoreReader, state: str, chosen: AlertFilter, after: tuple[int, str], limit: int
 ) -> list[Row]:
-    """Return alerts in order of change and identity, from after a key on."""
-    changed_at, alert_id = after or (-1, "")
+    """Return alerts in order of their beginning and identity, from after a key on.
+
+    Neither ever changes, so an alert that changes between two pages keeps its place.
+    """
     return reader.rows(
         f"{_SELECT} WHERE ($state = '' OR state = $state) AND {chosen.condition}"
-        " AND (changed_at, alert_id) > ($changed_at, $alert_id)"
-        " ORDER BY changed_at, alert_id LIMIT $limit",
+        " AND (since, alert_id) > ($since, $alert_id) ORDER BY since, alert_id LIMIT $limit",
         {
             **chosen.values,
             "state": state,
-            "changed_at": changed_at,
-            "alert_id": alert_id,
+            "since": after[0],
+            "alert_id": after[1],
             "limit": limit,
         },
     )

@@ -19,6 +19,8 @@ _CHOSEN: Final = (
     " AND ($area = '' OR coalesce(stations.area, '') = $area)"
 )
 
+_RESOLUTION: Final = "calendar = greatest(-$length, 0) AND ($length < 0 OR length = $length)"
+
 
 @dataclass(frozen=True, slots=True)
 class DataFilter:
@@ -40,16 +42,6 @@ class DataFilter:
         return {"station": self.station, "quantity": self.quantity, "area": self.area}
 
 
-def latest_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int) -> list[Row]:
-    """Return the newest reading of each series, by series code."""
-    return reader.rows(
-        f"SELECT {_NAMES}, latest_readings.* EXCLUDE (entry)"  # noqa: S608 - fixed text
-        f" FROM latest_readings {_JOINS} WHERE {_CHOSEN} AND series > $after"
-        " ORDER BY series LIMIT $limit",
-        {**chosen.values, "after": after, "limit": limit},
-    )
-
-
 def aggregate_page(
     reader: StoreReader,
     chosen: DataFilter,
@@ -59,10 +51,19 @@ def aggregate_page(
     after: tuple[int, int],
     limit: int,
 ) -> list[Row]:
-    """Return windows that start in a half-open range, by start and series code."""
+    """Return windows that start in a half-open range, by start and series code.
+
+    Args:
+        reader: of the store.
+        chosen: which series.
+        length: of the windows, ns; or minus their calendar (:func:`lamppost.periods.resolutions`).
+        between: the range.
+        after: start and series of the last window of the page before.
+        limit: how many.
+    """
     return reader.rows(
         f"SELECT {_NAMES}, aggregates.* EXCLUDE (entry)"  # noqa: S608 - fixed text
-        f" FROM aggregates {_JOINS} WHERE {_CHOSEN} AND length = $length"
+        f" FROM aggregates {_JOINS} WHERE {_CHOSEN} AND {_RESOLUTION}{_of_few(reader, chosen)}"
         " AND start >= $first AND start < $end AND (start, series) > ($start, $series)"
         " ORDER BY start, series LIMIT $limit",
         {
@@ -74,6 +75,52 @@ def aggregate_page(
             "series": after[1],
             "limit": limit,
         },
+    )
+
+
+def _of_few(reader: StoreReader, chosen: DataFilter) -> str:
+    """Return a condition that names the series where they are few: numbers lead to their rows."""
+    if not chosen.station:
+        return ""
+    codes = [
+        row["series"]
+        for row in reader.rows(
+            f"SELECT series FROM series LEFT JOIN stations USING (sensor) WHERE {_CHOSEN}",  # noqa: S608 - fixed text
+            chosen.values,
+        )
+    ]
+    return f" AND aggregates.series IN ({', '.join(map(str, codes)) or 'NULL'})"
+
+
+def window_revisions(
+    reader: StoreReader,
+    station: str,
+    quantity: str,
+    *,
+    length: int,
+    start: int,
+    at: int | None = None,
+) -> list[Row]:
+    """Return every revision of the windows that begin at an instant, by series, the oldest first.
+
+    A row says when it was published, and when and by which outbox entry it was replaced: none of
+    the newest. Windows stored by a version that did not keep it have no instant of publication.
+
+    Args:
+        reader: of the store.
+        station: sensor identity.
+        quantity: canonical name.
+        length: of the windows, ns; or minus their calendar (:func:`lamppost.periods.resolutions`).
+        start: first instant of the windows, ns UTC.
+        at: only what was published at this instant and not yet replaced, ns UTC.
+    """
+    return reader.rows(
+        f"SELECT {_NAMES}, revisions.*"  # noqa: S608 - fixed text
+        f" FROM (FROM aggregates_revisions WHERE start = $start AND {_RESOLUTION}) AS revisions"
+        f" {_JOINS} WHERE series.sensor = $station AND series.quantity = $quantity"
+        " AND ($at IS NULL OR (published <= $at AND (replaced_at IS NULL OR replaced_at > $at)))"
+        " ORDER BY series, revision, revisions.entry",
+        {"station": station, "quantity": quantity, "length": length, "start": start, "at": at},
     )
 
 
@@ -137,7 +184,7 @@ def latest_windows(
     return reader.rows(
         f"SELECT {_NAMES}, coalesce(nullif(stations.name, ''), series.sensor) AS name,"  # noqa: S608 - fixed text
         f" latest_aggregates.* FROM latest_aggregates {_JOINS}"
-        f" WHERE {_CHOSEN} AND length = $length"
+        f" WHERE {_CHOSEN} AND resolution = $length"
         " AND ($kind = '' OR coalesce(stations.kind, '') = $kind)"
         " ORDER BY name, quantity, qualifiers LIMIT $limit",
         {**chosen.values, "length": length, "kind": kind, "limit": limit},
@@ -156,6 +203,8 @@ def windows_changed_after(reader: StoreReader, entry: int, limit: int) -> list[R
 
 
 def window_lengths(reader: StoreReader) -> list[int]:
-    """Return the window lengths there are, the shortest first."""
-    rows = reader.rows("SELECT DISTINCT length FROM latest_aggregates ORDER BY length")
+    """Return the fixed window lengths there are, the shortest first."""
+    rows = reader.rows(
+        "SELECT DISTINCT length FROM latest_aggregates WHERE calendar = 0 ORDER BY length"
+    )
     return [row["length"] for row in rows]

@@ -122,7 +122,8 @@ def windows_between(
     return reader.rows(
         "SELECT start + length // 2 AS time, mean AS value, flag, 0 AS reasons, NULL AS score,"
         " NULL AS expected, min AS band_low, max AS band_high, revision FROM aggregates"
-        " WHERE series = ? AND length = ? AND start >= ? AND start < ? ORDER BY start",
+        " WHERE series = ? AND calendar = 0 AND length = ? AND start >= ? AND start < ?"
+        " ORDER BY start",
         [series, length, start, end],
     )
 

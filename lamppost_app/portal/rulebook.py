@@ -36,6 +36,7 @@ class Rulebook:
         reasons: by bit.
         indices: name by number.
         quantities: unit, label and kind by name.
+        method: version of the method of the statistics, "" where it is not told.
     """
 
     policy: str = ""
@@ -44,6 +45,7 @@ class Rulebook:
     reasons: dict[int, Reason] = field(default_factory=dict)
     indices: dict[int, str] = field(default_factory=dict)
     quantities: dict[str, dict[str, str]] = field(default_factory=dict)
+    method: str = ""
 
     @property
     def publication(self) -> Publication:
@@ -130,4 +132,5 @@ def _load(reader: StoreReader, policy: str) -> Rulebook:
         reasons=reasons or {reason.bit: reason for reason in all_reasons()},
         indices={int(number): name for number, name in document.get("indices", {}).items()},
         quantities={**own, **document.get("quantities", {})},
+        method=str(document.get("method", "")),
     )

@@ -28,7 +28,7 @@ _HEADERS: Final = {
 _PUBLIC: Final = ("/api/", "/downloads/files/")
 _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "ETag, Link",
+    "Access-Control-Expose-Headers": "ETag, Link, RateLimit, RateLimit-Policy, Retry-After",
 }
 _LOCAL_NAMES: Final = {"localhost", "127.0.0.1", "::1"}
 

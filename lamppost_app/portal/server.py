@@ -24,6 +24,7 @@ from sinks.store import Store, StoreSettings
 from .app import create_app
 from .connections import HEAD_BYTES, KEEP_ALIVE_S, Doorkeeper
 from .context import PortalContext
+from .keeper import StoreKeeper
 from .live import LiveFeed
 
 _GRACE_S = 5
@@ -84,6 +85,8 @@ def run_portal(settings: Settings) -> None:
     feeding = SinkRunner(store, outbox, cursors, stop, every_s=_FEED_EVERY_S, inbox=inbox)
     feeding.open()
     feed = threading.Thread(target=feeding.run, name="store-feed", daemon=True)
+    keeper = StoreKeeper(store, settings.data.dir, stop)
+    keeping = threading.Thread(target=keeper.run, name="store-keeper", daemon=True)
     context = PortalContext(
         settings=settings,
         inbox=inbox,
@@ -93,8 +96,10 @@ def run_portal(settings: Settings) -> None:
         doorkeeper=Doorkeeper(settings.http.client_patience_s, settings.http.max_connections),
         feed_alive=feed.is_alive,
         engine_position=lambda: outbox.position(ENGINE),
+        store_damages=lambda: keeper.damages,
     )
     feed.start()
+    keeping.start()
 
     def failure() -> StorageFailed | None:
         return feeding.failure or inbox.failed or outbox.failed or cursors.failed
@@ -105,6 +110,7 @@ def run_portal(settings: Settings) -> None:
     finally:
         stop.set()
         feed.join()
+        keeping.join()
         failed = failure()
         for opened in () if failed else (store, inbox, outbox, cursors):
             opened.close()

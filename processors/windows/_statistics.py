@@ -12,15 +12,17 @@ from lamppost.flags import SUSPECT
 
 RowArray = npt.NDArray[Any]
 
+# Aligned: numpy reads a field across rows several times as fast.
 RAW: Final = np.dtype(
-    [("series", "i4"), ("time", "i8"), ("value", "f8"), ("flag", "u1"), ("cover", "i8")]
+    [("time", "i8"), ("value", "f8"), ("cover", "i8"), ("series", "i4"), ("flag", "u1")],
+    align=True,
 )
 """One reading; ``cover`` is the time it accounts for, ns."""
 
 STATE: Final = np.dtype(
     [
-        ("series", "i4"),
         ("time", "i8"),
+        ("series", "i4"),
         ("revision", "i4"),
         ("count", "i8"),
         ("total", "f8"),
@@ -31,7 +33,8 @@ STATE: Final = np.dtype(
         ("cover", "i8"),
         ("suspect", "i8"),
         ("excluded", "i8"),
-    ]
+    ],
+    align=True,
 )
 """One window of a series: ``squares`` is the sum of squared deviations from the mean."""
 

@@ -1,144 +1,269 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Rows kept by (series, instant), newest version first: what late data is merged with."""
+"""Rows kept by (series, instant), newest version first: in memory, and on a shelf beyond that."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.times import SECOND_NS
+from lamppost.shelf import Shelf
+from lamppost.state import Snapshot
+from lamppost.times import DAY_NS
 
-RowArray = npt.NDArray[Any]
-KeyArray = npt.NDArray[np.int64]
+from ._rows import IntArray, RowArray, joined, locate, lower_bound, ordered, spread_ranges
 
-_FAN_IN: Final = 8
+NO_ROWS: Final = np.iinfo(np.int64).max
+
+_FAN_IN: Final = 64
+_FILES_TO_MERGE: Final = 8
+_LARGEST_FILE: Final = 16_000_000
+_SMALLEST_FILE: Final = 1_000_000
+_SHELVED: Final = np.dtype(
+    [("name", "S40"), ("rows", "i8"), ("first", "i8"), ("last", "i8"), ("thinned", "u1")]
+)
 
 
-class Precision(NamedTuple):
-    """How one int64 orders (series, time): the series code above the bits of a rounded time.
+class Run(NamedTuple):
+    """Sorted rows, each instant once.
 
-    Instants that round to the same share a key and are told apart by their exact time. Rows are
-    stored in exact order, which the keys of either precision follow.
+    Attributes:
+        rows: None where they lie on the shelf.
+        size: how many they are.
+        first, last: the span of their instants.
+        name: on the shelf.
+        thinned: whether only the rows of series that are far behind the others are left.
     """
 
-    time_bits: int
-    unit_ns: int
+    rows: RowArray | None
+    size: int
+    first: int
+    last: int
+    name: str = ""
+    thinned: bool = False
 
-    def keys(self, series: npt.NDArray[Any], time: npt.NDArray[Any]) -> KeyArray:
-        """Return the ordering keys of pairs."""
-        keys: KeyArray = (series.astype(np.int64) << self.time_bits) + time // self.unit_ns
-        return keys
-
-
-_MILLISECONDS: Final = Precision(43, 1_000_000)
-# Every int32 code fits above 32 bits of seconds; windows begin on whole seconds.
-_SECONDS: Final = Precision(32, SECOND_NS)
-_FEW_SERIES: Final = 1 << (63 - _MILLISECONDS.time_bits)
-
-
-def precision_for(*series: npt.NDArray[Any]) -> Precision:
-    """Return the finest precision in which the keys of all of these codes are different."""
-    largest = max((int(codes.max()) for codes in series if len(codes)), default=0)
-    return _MILLISECONDS if largest < _FEW_SERIES else _SECONDS
-
-
-def ordered(rows: RowArray) -> RowArray:
-    """Sort rows by series and time, keeping only the newest version of each instant.
-
-    Rows given later are newer. Where an older version covered more time, the newer inherits it
-    (an amended verdict says nothing about cadence).
-    """
-    keys = precision_for(rows["series"]).keys(rows["series"], rows["time"])
-    order = np.argsort(keys, kind="stable")
-    rows, keys = rows[order], keys[order]
-    same_key = keys[1:] == keys[:-1]
-    if not same_key.any():
-        return rows
-    if (rows["time"][1:] != rows["time"][:-1])[same_key].any():
-        rows = rows[np.lexsort((rows["time"], rows["series"]))]
-    same = (rows["time"][1:] == rows["time"][:-1]) & (rows["series"][1:] == rows["series"][:-1])
-    starts = np.flatnonzero(np.append(True, ~same))
-    newest: RowArray = rows[np.append(~same, True)]
-    newest["cover"] = np.maximum.reduceat(rows["cover"], starts)
-    return newest
+    @classmethod
+    def of(cls, rows: RowArray) -> Run:
+        """Wrap rows in memory."""
+        return cls(rows, len(rows), int(rows["time"].min()), int(rows["time"].max()))
 
 
 class Table:
-    """A log-structured table: sorted chunks, merged eight at a time, newest version wins."""
+    """A log-structured table: sorted runs from old to new; the newest version of a row wins.
 
-    def __init__(self, dtype: npt.DTypeLike) -> None:
-        """Start empty; rows need the fields series, time and cover."""
+    Rows come in order of time but for late ones, so runs hardly overlap, and looking up an instant
+    leads to the one or two runs that span it. Runs of like size are joined, always neighbours, so
+    that their order stays that of age.
+    """
+
+    def __init__(self, dtype: npt.DTypeLike, shelf: Shelf, *, inherit: str = "") -> None:
+        """Start empty.
+
+        Args:
+            dtype: of a row; needs the fields series and time.
+            shelf: where runs go that are not to stay in memory.
+            inherit: a column of which the largest of all versions of a row stays.
+        """
         self._dtype = np.dtype(dtype)
-        self._chunks: list[RowArray] = []
+        self._shelf = shelf
+        self._inherit = inherit
+        self._shelved: list[Run] = []
+        self._recent: list[Run] = []
 
     def __len__(self) -> int:
         """Return how many rows are held, older versions included."""
-        return sum(len(chunk) for chunk in self._chunks)
+        return sum(run.size for run in self._runs())
+
+    @property
+    def memory_bytes(self) -> int:
+        """Size of the rows in memory."""
+        return sum(run.size for run in self._recent) * self._dtype.itemsize
+
+    def names(self) -> set[str]:
+        """Return the names of the runs on the shelf."""
+        return {run.name for run in self._shelved}
 
     def insert(self, rows: RowArray) -> None:
         """Take in rows that :func:`ordered` returned."""
         if len(rows):
-            self._chunks.append(rows)
-            self._merge()
+            self._recent.append(Run.of(rows))
+            self._merge_recent()
 
-    def between(self, series: npt.NDArray[Any], start: KeyArray, end: KeyArray) -> RowArray:
-        """Return the newest rows of each series in its half-open span of time, sorted."""
-        precision = precision_for(series, *self._largest())
-        low, high = precision.keys(series, start), precision.keys(series, end)
-        found = [np.empty(0, self._dtype)]
-        for chunk in self._chunks:
-            keys = precision.keys(chunk["series"], chunk["time"])
-            found.append(chunk[_ranges(np.searchsorted(keys, low), np.searchsorted(keys, high))])
-        return ordered(np.concatenate(found))
+    def between(self, series: npt.NDArray[Any], start: IntArray, end: IntArray) -> RowArray:
+        """Return the newest rows of each series in its half-open span of time, sorted.
+
+        Spans of one series must not overlap.
+        """
+        found = []
+        if len(series):
+            for run in self._spanning(int(start.min()), int(end.max()) - 1):
+                asked = np.flatnonzero((end > run.first) & (start <= run.last))
+                if len(asked):
+                    found.append(self._cut(run, series[asked], start[asked], end[asked]))
+        return ordered(joined(found, self._dtype), inherit=self._inherit)
+
+    def _cut(self, run: Run, series: npt.NDArray[Any], start: IntArray, end: IntArray) -> RowArray:
+        rows = self._rows(run)
+        low, high = lower_bound(rows, series, start), lower_bound(rows, series, end)
+        cut: RowArray = rows[spread_ranges(low, high)]
+        return cut
 
     def find(
-        self, series: npt.NDArray[Any], time: KeyArray
+        self, series: npt.NDArray[Any], time: IntArray
     ) -> tuple[npt.NDArray[np.bool_], RowArray]:
         """Return which instants are held, and the newest row of each (zeros where none is)."""
         held = np.zeros(len(series), np.bool_)
-        rows = np.zeros(len(series), self._dtype)
-        precision = precision_for(series, *self._largest())
-        wanted = precision.keys(series, time)
-        for chunk in self._chunks:
-            keys = precision.keys(chunk["series"], chunk["time"])
-            position, last = np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, "right")
-            while (open_rows := position < last).any():
-                at = np.flatnonzero(open_rows)
-                hit = at[chunk["time"][position[at]] == time[at]]
-                held[hit] = True
-                rows[hit] = chunk[position[hit]]
-                position[at] += 1
-        return held, rows
+        found = np.zeros(len(series), self._dtype)
+        if not len(series):
+            return held, found
+        for run in reversed(self._spanning(int(time.min()), int(time.max()))):
+            asked = np.flatnonzero(~held & (time >= run.first) & (time <= run.last))
+            if len(asked):
+                rows = self._rows(run)
+                there, at = locate(rows, series[asked], time[asked])
+                held[asked[there]] = True
+                found[asked[there]] = rows[at[there]]
+        return held, found
 
-    def evict(self, oldest: KeyArray) -> None:
-        """Forget rows older than their series' instant in ``oldest``, shape (series,)."""
-        kept = (chunk[chunk["time"] >= oldest[chunk["series"]]] for chunk in self._chunks)
-        self._chunks = [chunk for chunk in kept if len(chunk)]
+    def expire(self, reach: IntArray) -> None:
+        """Forget rows older than their series' instant in ``reach``, shape (series,).
 
-    def snapshot(self) -> RowArray:
-        """Return the newest version of every row."""
-        return ordered(np.concatenate([np.empty(0, self._dtype), *self._chunks]))
+        Runs on the shelf go as a whole. Where most series have passed one, the rows of those that
+        have not are kept by themselves, so that a device that fell silent pins nobody else's.
+        Series without rows reach to NO_ROWS.
+        """
+        kept = (self._expired(run, reach) for run in self._recent)
+        self._recent = [run for run in kept if run]
+        ends = reach[reach != NO_ROWS]
+        if len(ends) and self._shelved:
+            first, usual = int(ends.min()), int(np.median(ends))
+            kept = (self._thinned(run, reach, first, usual) for run in self._shelved)
+            self._shelved = [run for run in kept if run]
+            self._merge_shelved()
 
-    def restore(self, rows: RowArray) -> None:
-        """Take over the rows of a snapshot."""
-        self._chunks = [rows.astype(self._dtype)] if len(rows) else []
+    def _expired(self, run: Run, reach: IntArray) -> Run | None:
+        rows = self._rows(run)
+        kept = rows["time"] >= reach[rows["series"]]
+        if kept.all():
+            return run
+        return Run.of(rows[kept]) if kept.any() else None
 
-    def _largest(self) -> list[npt.NDArray[Any]]:
-        """Return the largest series code of each chunk."""
-        return [chunk["series"][-1:] for chunk in self._chunks]
+    def _thinned(self, run: Run, reach: IntArray, first: int, usual: int) -> Run | None:
+        if run.last < first:
+            return None
+        if run.last >= usual or run.thinned:
+            return run
+        left = self._expired(run, reach)
+        if left is None or left is run:
+            return left and run._replace(thinned=True)
+        try:
+            return _shelved(left, self._shelf)._replace(thinned=True)
+        except OSError:
+            return run
 
-    def _merge(self) -> None:
-        while len(self._chunks) >= _FAN_IN:
-            tail = self._chunks[-_FAN_IN:]
-            if len(tail[0]) > 2 * _FAN_IN * max(len(chunk) for chunk in tail[1:]):
+    def spill(self) -> None:
+        """Lay everything that is in memory on the shelf; where it has no room, keep it."""
+        if not self._recent:
+            return
+        self._join_recent(len(self._recent))
+        (run,) = self._recent
+        try:
+            self._shelved += [_shelved(part, self._shelf) for part in _by_day(self._rows(run))]
+        except OSError:
+            return
+        self._recent = []
+        self._merge_shelved()
+
+    def snapshot(self) -> Snapshot:
+        """Return the rows in memory, and the names of the others."""
+        if self._recent:
+            self._join_recent(len(self._recent))
+        shelved = np.zeros(len(self._shelved), _SHELVED)
+        for place, run in enumerate(self._shelved):
+            name = run.name.encode()
+            shelved[place] = (name, run.size, run.first, run.last, run.thinned)
+        rows = joined([self._rows(run) for run in self._recent], self._dtype)
+        return {"rows": rows, "shelved": shelved}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> list[Run]:
+        """Take over a snapshot; return the runs that were given up, and are not in it any more."""
+        rows = snapshot["rows"].astype(self._dtype)
+        self._recent = [Run.of(rows)] if len(rows) else []
+        runs = [
+            Run(None, int(size), int(first), int(last), name.decode(), bool(thinned))
+            for name, size, first, last, thinned in snapshot["shelved"].tolist()
+        ]
+        lost = [run for run in runs if self._shelf.is_given_up(run.name)]
+        self._shelved = [run for run in runs if run not in lost]
+        return lost
+
+    def _runs(self) -> list[Run]:
+        return [*self._shelved, *self._recent]
+
+    def _spanning(self, first: int, last: int) -> list[Run]:
+        return [run for run in self._runs() if run.last >= first and run.first <= last]
+
+    def _rows(self, run: Run) -> RowArray:
+        return self._shelf.open(run.name) if run.rows is None else run.rows
+
+    def _merge_recent(self) -> None:
+        while len(self._recent) >= _FAN_IN:
+            tail = self._recent[-_FAN_IN:]
+            if tail[0].size > _FAN_IN * max(run.size for run in tail[1:]):
                 break
-            self._chunks[-_FAN_IN:] = [ordered(np.concatenate(tail))]
+            self._join_recent(_FAN_IN)
+
+    def _join_recent(self, count: int) -> None:
+        """Make one run of the newest ones in memory."""
+        if count > 1:
+            self._recent[-count:] = [Run.of(self._together(self._recent[-count:]))]
+
+    def _merge_shelved(self) -> None:
+        """Make one file of small neighbours, so that there are not many."""
+        for start, end in reversed(list(_small_neighbours(self._shelved, self._dtype.itemsize))):
+            parts = self._shelved[start:end]
+            try:
+                whole = _shelved(Run.of(self._together(parts)), self._shelf)
+            except OSError:
+                return
+            self._shelved[start:end] = [whole]
+
+    def _together(self, runs: list[Run]) -> RowArray:
+        rows = joined([self._rows(run) for run in runs], self._dtype)
+        return ordered(rows, inherit=self._inherit)
 
 
-def _ranges(starts: KeyArray, ends: KeyArray) -> KeyArray:
-    lengths = ends - starts
-    total = int(lengths.sum())
-    offsets = np.repeat(ends - np.cumsum(lengths), lengths)
-    return offsets + np.arange(total)
+def _shelved(run: Run, shelf: Shelf) -> Run:
+    if run.rows is None:
+        return run
+    return run._replace(name=shelf.put(run.rows), rows=None)
+
+
+def _by_day(rows: RowArray) -> Iterator[Run]:
+    """Cut rows at midnights (UTC), so that days can go one by one; small days stay together."""
+    day = rows["time"] // DAY_NS
+    days, counts = np.unique(day, return_counts=True)
+    enough = max(_SMALLEST_FILE // rows.dtype.itemsize, 1)
+    before = np.cumsum(counts) - counts
+    parts = np.unique(before // enough, return_index=True)[1]
+    edges = [*days[parts].tolist(), int(days[-1]) + 1]
+    if len(parts) == 1:
+        yield Run.of(rows)
+        return
+    for first, last in itertools.pairwise(edges):
+        yield Run.of(rows[(day >= first) & (day < last)])
+
+
+def _small_neighbours(runs: list[Run], row_bytes: int) -> Iterator[tuple[int, int]]:
+    """Yield the places of neighbouring runs that together make one file of a sensible size."""
+    start = total = 0
+    for place, run in enumerate([*runs, Run(None, _LARGEST_FILE, 0, 0)]):
+        size = run.size * row_bytes
+        if total + size > _LARGEST_FILE:
+            if place - start >= _FILES_TO_MERGE:
+                yield start, place
+            start, total = place, 0
+        total += size

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,17 +16,22 @@ from lamppost.batch import FIXED, AggregateBatch, JudgedBatch
 from lamppost.component import Settings, register
 from lamppost.flags import FLAG_NAMES, GOOD, MISSING, SUSPECT
 from lamppost.series import SeriesTable
-from lamppost.state import SeriesState, Snapshot
+from lamppost.shelf import MemoryShelf, Shelf
+from lamppost.state import Snapshot, nested, part
 from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
 
 from . import _statistics as statistics
 from ._cadence import Cadence
-from ._table import RowArray, Table, ordered
+from ._clock import NEVER, SeriesClocks
+from ._former_snapshot import converted, is_former
+from ._memory import Memory, Reduce, windows_of
+from ._pending import Pending
+from ._rows import IntArray, RowArray, ordered
+from ._table import NO_ROWS
 
 _UNITS_NS: Final = {"s": SECOND_NS, "min": MINUTE_NS, "h": HOUR_NS}
 _LENGTH: Final = re.compile(r"(\d+)(s|min|h)")
-_NEVER: Final = np.int64(-(2**62))
-_EVICT_FLOOR: Final = 65_536
+_SPAN: Final = np.dtype([("time", "i8"), ("length", "i8"), ("series", "i4")])
 
 
 class TumblingSettings(Settings):
@@ -40,9 +45,15 @@ class TumblingSettings(Settings):
         default=30.0, ge=0, description="How long a window waits for late readings, seconds."
     )
     correction_horizon_s: float = Field(
-        default=21_600.0,
+        default=2_592_000.0,
         ge=0,
         description="How far behind its series' newest reading a late one may lie, seconds.",
+    )
+    memory_mb: float = Field(
+        default=32.0,
+        gt=0,
+        description="How much of the readings and statistics that can still be corrected stays in "
+        "memory, megabytes; the rest lies in files.",
     )
     include: tuple[str, ...] = Field(
         default=("good", "not_evaluated", "suspect"),
@@ -96,8 +107,10 @@ class Tumbling:
     name: ClassVar[str] = "tumbling"
     Settings: ClassVar[type[TumblingSettings]] = TumblingSettings
 
-    def __init__(self, settings: TumblingSettings, series: SeriesTable) -> None:
-        """Start without readings."""
+    def __init__(
+        self, settings: TumblingSettings, series: SeriesTable, shelf: Shelf | None = None
+    ) -> None:
+        """Start without readings; what exceeds the bound of memory goes onto the shelf."""
         self._settings = settings
         self._series = series
         self._lengths = settings.lengths_ns
@@ -106,100 +119,167 @@ class Tumbling:
             True
         )
         self._cadence = Cadence(round(settings.default_period_s * SECOND_NS))
-        self._state = SeriesState(
-            newest=_NEVER, received=_NEVER, closed=np.full(len(self._lengths), _NEVER)
-        )
-        self._open: list[list[RowArray]] = [[] for _ in self._lengths]
-        self._readings = Table(statistics.RAW)
-        self._published = [Table(statistics.STATE) for _ in self._lengths]
-        self._evict_above = _EVICT_FLOOR
+        self._clocks = SeriesClocks(round(settings.allowed_lateness_s * SECOND_NS))
+        self._pending = [
+            Pending(statistics.STATE if level else statistics.RAW, length)
+            for level, length in enumerate(self._lengths)
+        ]
+        bound = round(settings.memory_mb * 1_000_000)
+        self._memory = Memory(self._lengths, self._reduce, shelf or MemoryShelf(), bound)
+        self._looked_at = 0
 
     @property
     def lengths(self) -> tuple[int, ...]:
         """The lengths of the windows there are, from short to long, ns."""
         return self._lengths
 
+    @property
+    def clock_skew_ns(self) -> npt.NDArray[np.float64]:
+        """How far receipt usually lies behind device time, by series; NaN where never heard."""
+        self._clocks.grow(len(self._series))
+        return self._clocks.skew()
+
+    def shelved(self) -> set[str]:
+        """Return the names of the rows on the shelf."""
+        return self._memory.names()
+
     def add(self, judged: JudgedBatch) -> None:
         """Take readings in; a later version of an instant replaces the former."""
         if not len(judged):
             return
-        self._state.grow(len(self._series))
-        np.maximum.at(self._state["newest"], judged.series, judged.time)
-        np.maximum.at(self._state["received"], judged.series, judged.received)
-        rows = np.empty(len(judged), statistics.RAW)
+        count = len(self._series)
+        rows = np.zeros(len(judged), statistics.RAW)
         for name in ("series", "time", "value", "flag"):
             rows[name] = getattr(judged, name)
-        rows["cover"] = 0
         first = judged.revision == 0
-        rows["cover"][first] = self._cadence.learn(
-            judged.series[first], judged.time[first], len(self._series)
-        )
-        self._open[0].append(rows)
+        fresh = judged if first.all() else judged.take(first)
+        # An amended verdict says nothing about clock or cadence.
+        if len(fresh):
+            self._clocks.hear(judged.series, judged.time, judged.received, count)
+            rows["cover"][first] = self._cadence.learn(fresh.series, fresh.time, count)
+        self._clocks.grow(count)
+        self._pending[0].add(rows, count)
 
     def known(
         self, series: npt.NDArray[np.int32], time: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
         """Return which instants are held, and the value of each."""
-        held, rows = self._readings.find(series, time)
+        newer, rows = self._pending[0].find(series, time)
         values = rows["value"].copy()
-        pending = Table(statistics.RAW)
-        pending.insert(ordered(_joined(self._open[0], statistics.RAW)))
-        newer, rows = pending.find(series, time)
-        values[newer] = rows["value"][newer]
-        return held | newer, values
+        asked = np.flatnonzero(~newer)
+        held, rows = self._memory.readings.find(series[asked], time[asked])
+        values[asked] = rows["value"]
+        newer[asked] = held
+        return newer, values
 
-    def oldest(self, newest: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def oldest(
+        self, series: npt.NDArray[np.int32], newest: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
         """Return the oldest instant a series may still be corrected at, by its newest one."""
-        return newest - round(self._settings.correction_horizon_s * SECOND_NS)
+        self._clocks.grow(len(self._series))
+        horizon = newest - round(self._settings.correction_horizon_s * SECOND_NS)
+        oldest: IntArray = np.maximum(horizon, self._clocks["forgotten"][series])
+        return oldest
 
     def advance(self, now: int) -> AggregateBatch:
         """Close and revise every window whose time has come."""
-        self._state.grow(len(self._series))
-        clock = self._clock(now)
+        self._clocks.grow(len(self._series))
+        former = self._clocks["watermark"].copy()
+        clock = self._clocks.advance(now)
+        rows = self._pending[0].take(clock)
         batches = []
-        for level, length in enumerate(self._lengths):
-            limit = np.maximum(clock // length * length, self._state["closed"][:, level])
-            states = self._close(level, limit)
-            self._state["closed"][:, level] = limit
-            if len(states):
-                batches.append(self._aggregates(states, length))
-                if level + 1 < len(self._lengths):
-                    self._open[level + 1].append(states)
-        if batches:
-            self._evict()
+        if len(rows):
+            late = self._ends(0, rows) <= former[rows["series"]]
+            fresh = ordered(rows if not late.any() else rows[~late], inherit="cover")
+            change = self._remember(rows, fresh, late, former)
+            batches = self._close_all(fresh, change, former, clock)
+        else:
+            batches = self._close_all(rows, None, former, clock)
+        self._memory.make_room()
+        self._forget(now)
         return AggregateBatch.concat(batches)
 
-    def _clock(self, now: int) -> npt.NDArray[np.int64]:
-        """Return each series' own time less the allowed lateness, ns UTC."""
-        waited = np.maximum(now - self._state["received"], 0)
-        lateness = round(self._settings.allowed_lateness_s * SECOND_NS)
-        heard = self._state["received"] != _NEVER
-        return np.where(
-            heard, self._state["newest"] + np.where(heard, waited, 0) - lateness, _NEVER
-        )
+    def _remember(
+        self, rows: RowArray, fresh: RowArray, late: npt.NDArray[np.bool_], former: IntArray
+    ) -> _Change | None:
+        """Put readings of closed windows into memory; return what late ones change there."""
+        readings = self._memory.readings
+        if not late.any():
+            readings.insert(fresh)
+            return None
+        series, start, end = self._reopened(rows[late], former)
+        before = readings.between(series, start, end)
+        readings.insert(ordered(rows, inherit="cover"))
+        return _Change(before, readings.between(series, start, end))
 
-    def _close(self, level: int, limit: npt.NDArray[np.int64]) -> RowArray:
-        length = self._lengths[level]
-        rows = _joined(self._open[level], self._source(level)[1])
-        end = statistics.window_starts(rows, length) + length
-        due = end <= limit[rows["series"]]
-        self._open[level] = [rows[~due]] if not due.all() else []
-        if not due.any():
-            return np.empty(0, statistics.STATE)
-        reopened = due & (end <= self._state["closed"][rows["series"], level])
-        fresh = self._reduce(level, ordered(rows[due & ~reopened]))
-        if level == 0:
-            self._readings.insert(ordered(rows[due]))
-        revised = self._revise(level, rows[reopened])
-        states = ordered(np.concatenate([fresh, revised]))
-        self._published[level].insert(states)
-        return states
+    def _reopened(
+        self, late: RowArray, former: IntArray
+    ) -> tuple[npt.NDArray[np.int32], IntArray, IntArray]:
+        """Return the longest closed windows, of those made straight from readings, of late rows."""
+        closed = former[late["series"]]
+        length = np.full(len(late), self._lengths[0])
+        for level in range(1, min(self._memory.first_kept + 1, len(self._lengths))):
+            length[self._ends(level, late) <= closed] = self._lengths[level]
+        spans = np.zeros(len(late), _SPAN)
+        spans["series"], spans["length"] = late["series"], length
+        spans["time"] = late["time"] // length * length
+        spans = ordered(spans)
+        return spans["series"], spans["time"], spans["time"] + spans["length"]
 
-    def _source(self, level: int) -> tuple[Table, np.dtype[Any]]:
-        """Return where the rows that make up a level's windows are kept."""
-        if level == 0:
-            return self._readings, statistics.RAW
-        return self._published[level - 1], statistics.STATE
+    def _close_all(
+        self, rows: RowArray, change: _Change | None, former: IntArray, clock: IntArray
+    ) -> list[AggregateBatch]:
+        """Close and revise the windows of every level, the longer from the shorter."""
+        batches = []
+        for level in range(len(self._lengths)):
+            late = rows[:0]
+            if level:
+                rows = self._pending[level].take(clock)
+                is_late = self._ends(level, rows) <= former[rows["series"]]
+                rows, late = ordered(rows[~is_late]), rows[is_late]
+            states = self._reduce(level, rows)
+            if level > self._memory.first_kept:
+                change = self._change_of(level, late)
+            elif change:
+                change = change.reduced(level, self._reduce)
+            if change:
+                revised = self._revise(level, change, former)
+                states = ordered(np.concatenate([states, revised])) if len(revised) else states
+            if len(states):
+                batches.append(self._publish(level, states, former))
+        return batches
+
+    def _change_of(self, level: int, late: RowArray) -> _Change | None:
+        """Return closed windows of a level built from kept ones, which late states belong to."""
+        if not len(late):
+            return None
+        series, start = windows_of(late, self._lengths[level])
+        rows = self._memory.sources(level, series, start)
+        return _Change(rows[:0], self._reduce(level, rows))
+
+    def _revise(self, level: int, change: _Change, former: IntArray) -> RowArray:
+        """Return the closed windows that say something else now, with their next revision."""
+        states = change.after
+        states = states[self._ends(level, states) <= former[states["series"]]]
+        held, before = self._memory.former(level, states, change.before)
+        states["revision"] = np.where(held, before["revision"] + 1, 0)
+        revised: RowArray = states[~held | statistics.differs(states, before)]
+        return revised
+
+    def _publish(self, level: int, states: RowArray, former: IntArray) -> AggregateBatch:
+        """Remember states, hand them on to the next level, and return what goes out."""
+        self._memory.publish(level, states)
+        if level + 1 < len(self._lengths):
+            onward = states
+            if level < self._memory.first_kept:
+                # Closed windows straight above are worked out from readings, see _reopened.
+                onward = states[self._ends(level + 1, states) > former[states["series"]]]
+            self._pending[level + 1].add(onward, len(self._series))
+        return self._aggregates(states, self._lengths[level])
+
+    def _ends(self, level: int, rows: RowArray) -> IntArray:
+        """Return the end of the window of a level that each row belongs to."""
+        return statistics.window_starts(rows, self._lengths[level]) + self._lengths[level]
 
     def _reduce(self, level: int, rows: RowArray) -> RowArray:
         if not len(rows):
@@ -207,21 +287,6 @@ class Tumbling:
         if level == 0:
             return statistics.of_readings(rows, self._lengths[0], self._included)
         return statistics.of_states(rows, self._lengths[level])
-
-    def _revise(self, level: int, rows: RowArray) -> RowArray:
-        """Compute closed windows again, from everything that is held of them."""
-        if not len(rows):
-            return np.empty(0, statistics.STATE)
-        length = self._lengths[level]
-        windows = np.unique(
-            np.stack([rows["series"].astype(np.int64), statistics.window_starts(rows, length)]),
-            axis=1,
-        )
-        series, start = windows[0].astype(np.int32), windows[1]
-        states = self._reduce(level, self._source(level)[0].between(series, start, start + length))
-        held, former = self._published[level].find(states["series"], states["time"])
-        states["revision"] = np.where(held, former["revision"] + 1, 0)
-        return states[~held | statistics.differs(states, former)]
 
     def _aggregates(self, states: RowArray, length: int) -> AggregateBatch:
         count = states["count"]
@@ -249,13 +314,14 @@ class Tumbling:
             flag=np.where(empty, MISSING, covered).astype(np.uint8),
         )
 
-    def _evict(self) -> None:
-        reach = self.oldest(self._state["newest"]) - self._lengths[-1]
-        tables = [self._readings, *self._published]
-        if sum(len(table) for table in tables) > self._evict_above:
-            for table in tables:
-                table.evict(reach)
-            self._evict_above = max(2 * sum(len(table) for table in tables), _EVICT_FLOOR)
+    def _forget(self, now: int) -> None:
+        """Once an hour, let go of what lies beyond the horizon; no result depends on when."""
+        if now // HOUR_NS == self._looked_at:
+            return
+        self._looked_at = now // HOUR_NS
+        newest = self._clocks["newest"]
+        series = np.arange(len(newest), dtype=np.int32)
+        self._memory.expire(np.where(newest == NEVER, NO_ROWS, self.oldest(series, newest)))
 
     def adopt(self, former: Tumbling) -> None:
         """Go on from an aggregator with other settings, so that a policy change loses no reading.
@@ -264,65 +330,66 @@ class Tumbling:
         the window under way; for the earlier ones their statistics are worked out from what is
         held, without being published, so that a late reading finds them whole.
         """
-        self._state.grow(len(self._series))
-        former._state.grow(len(self._series))
-        for name in ("newest", "received"):
-            self._state[name][:] = former._state[name]
+        count = len(self._series)
+        former._clocks.grow(count)
+        newest = former._clocks["newest"]
+        gone = former.oldest(np.arange(count, dtype=np.int32), newest)
+        self._clocks.adopt(former._clocks, gone, former._lengths[0])
         self._cadence.restore(former._cadence.snapshot())
-        self._readings.restore(former._readings.snapshot())
-        self._readings.insert(ordered(_joined(former._open[0], statistics.RAW)))
+        self._memory.adopt(former._memory, self._clocks["watermark"])
+        self._resume(former._pending[0].rows())
+
+    def _resume(self, waiting: RowArray) -> None:
+        """Take up the windows under way at every level."""
+        count = len(self._series)
+        watermark = self._clocks["watermark"]
+        series = np.arange(count, dtype=np.int32)
+        shortest = watermark // self._lengths[0] * self._lengths[0]
+        open_end = np.full(count, NO_ROWS)
         for level, length in enumerate(self._lengths):
-            if length in former._lengths:
-                self._go_on(level, former, former._lengths.index(length))
-            else:
-                self._begin(level, former._state["closed"][:, 0])
-            rows = self._source(level)[0].snapshot()
-            end = statistics.window_starts(rows, length) + length
-            self._open[level] = [rows[end > self._state["closed"][rows["series"], level]]]
-
-    def _go_on(self, level: int, former: Tumbling, place: int) -> None:
-        self._published[level].restore(former._published[place].snapshot())
-        self._state["closed"][:, level] = former._state["closed"][:, place]
-
-    def _begin(self, level: int, closed: npt.NDArray[np.int64]) -> None:
-        length = self._lengths[level]
-        self._state["closed"][:, level] = closed // length * length
-        rows = self._source(level)[0].snapshot()
-        end = statistics.window_starts(rows, length) + length
-        done = rows[end <= self._state["closed"][rows["series"], level]]
-        self._published[level].insert(self._reduce(level, done))
+            start = watermark // length * length
+            rows = self._memory.readings.between(series, start, open_end)
+            if level == 0:
+                rows = np.concatenate([rows, waiting])
+            rows = rows[rows["time"] < shortest[rows["series"]]] if level else rows
+            for step in range(level):
+                rows = self._reduce(step, rows)
+            self._pending[level].add(rows, count)
 
     def snapshot(self) -> Snapshot:
         """Return the whole state."""
-        levels = {
-            f"{kind}_{level}": rows
-            for level in range(len(self._lengths))
-            for kind, rows in (
-                ("open", _joined(self._open[level], self._source(level)[1])),
-                ("published", self._published[level].snapshot()),
-            )
-        }
-        cadence = {f"cadence_{name}": array for name, array in self._cadence.snapshot().items()}
+        parts = {f"pending_{level}": found.rows() for level, found in enumerate(self._pending)}
         return {
-            **self._state.snapshot(),
-            **levels,
-            **cadence,
-            "readings": self._readings.snapshot(),
+            **nested("clocks", self._clocks.snapshot()),
+            **nested("cadence", self._cadence.snapshot()),
+            **nested("memory", self._memory.snapshot()),
+            **parts,
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over a snapshot."""
-        self._state.restore(snapshot)
-        cadence = {
-            name.removeprefix("cadence_"): array
-            for name, array in snapshot.items()
-            if name.startswith("cadence_")
-        }
-        self._cadence.restore(cadence)
-        self._readings.restore(snapshot["readings"])
-        for level in range(len(self._lengths)):
-            self._open[level] = [snapshot[f"open_{level}"]]
-            self._published[level].restore(snapshot[f"published_{level}"])
+        if is_former(snapshot):
+            snapshot = converted(snapshot, self._lengths)
+        self._clocks.restore(part("clocks", snapshot))
+        self._cadence.restore(part("cadence", snapshot))
+        lost = self._memory.restore(part("memory", snapshot))
+        if lost is not None:
+            longest = self._lengths[-1]
+            self._clocks.forget((lost // longest + 1) * longest)
+        for level, found in enumerate(self._pending):
+            found.clear()
+            found.add(snapshot[f"pending_{level}"], len(self._clocks["newest"]))
+
+
+class _Change(NamedTuple):
+    """Rows of windows that late readings belong to, without them and with them."""
+
+    before: RowArray
+    after: RowArray
+
+    def reduced(self, level: int, reduce: Reduce) -> _Change:
+        """Return the states of a level, made of the rows below."""
+        return _Change(reduce(level, self.before), reduce(level, self.after))
 
 
 def _expected(
@@ -337,10 +404,6 @@ def _expected(
     )
     expected: npt.NDArray[np.float64] = length / pace
     return expected
-
-
-def _joined(parts: list[RowArray], dtype: np.dtype[Any]) -> RowArray:
-    return np.concatenate([np.empty(0, dtype), *parts])
 
 
 def _length_ns(text: str) -> int:

@@ -30,7 +30,7 @@ from tests.services import Mosquitto, binary
 
 ROLES = ("intake", "engine", "portal")
 JUMPS = ("+1d", "-1d", "+0")
-KEEP = "[store]\nreadings_days = 36500\nminute_aggregates_days = 36500\n"
+KEEP = "[store]\nreadings_days = 36500\naggregates_days = { 1min = 0, 15min = 0 }\n"
 # Half of a processor in a role that has nothing to do means that it turns in circles.
 IDLE_SHARE = 0.5
 

@@ -3,6 +3,6 @@
 
 from __future__ import annotations
 
-from tests.services import mosquitto, victoria_metrics
+from tests.services import influxdb, mosquitto, victoria_metrics
 
-__all__ = ["mosquitto", "victoria_metrics"]
+__all__ = ["influxdb", "mosquitto", "victoria_metrics"]

@@ -313,7 +313,7 @@ def late_entries() -> Iterator[Entry]:
     for second in range(30):
         at = BEGIN + second * SECOND_NS
         deliveries = Deliveries()
-        for time_s in (at // SECOND_NS, at // SECOND_NS - 90_000):
+        for time_s in (at // SECOND_NS, at // SECOND_NS - 31 * 86_400):
             text = f'{{"sensor":"a","time":{time_s},"values":{{"no2":{second}}}}}'
             deliveries.add("v1/a/readings", text.encode(), at, source="mqtt")
         yield Entry(2 * second + 2, log.FRAME, at, deliveries.to_bytes())

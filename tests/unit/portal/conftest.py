@@ -34,12 +34,14 @@ class Portal:
 
     def request(
         self, method: str, path: str, *, client: str = "127.0.0.1", host: str = "127.0.0.1:8642",
-        **options: Any,
+        raises: bool = True, **options: Any,
     ) -> httpx.Response:  # fmt: skip
-        """Send one request."""
+        """Send one request; what the application does not handle is raised, or answered."""
 
         async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, client=(client, 4711))
+            transport = httpx.ASGITransport(
+                self.app, client=(client, 4711), raise_app_exceptions=raises
+            )
             async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as session:
                 return await session.request(method, path, **options)
 
@@ -63,6 +65,7 @@ def make_portal(tmp_path: Path) -> Iterator[MakePortal]:
     opened: list[Any] = []
 
     def make(*, seeded: bool = True, **http: Any) -> Portal:
+        http = {"reads_per_s": 0, **http}
         data = DataSettings(dir=tmp_path / str(len(opened)))
         settings = Settings(data=data, http=HttpSettings(**http))
         store = Store(StoreSettings(path=settings.store_path))

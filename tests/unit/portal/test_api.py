@@ -18,6 +18,7 @@ from tests.unit.portal.seeded_city import alert, alerts_body
 
 MODELS = {
     "stations": api_models.StationItem,
+    "series": api_models.SeriesItem,
     "latest": api_models.LatestItem,
     "aggregates": api_models.AggregateItem,
     "indices": api_models.IndexItem,
@@ -75,7 +76,7 @@ def test_csv_has_the_same_rows_and_no_formulas(portal: Portal) -> None:
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     numbers = list(csv.DictReader(io.StringIO(portal.get("/api/v1/latest?format=csv").text)))
 
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8; header=present"
     assert rows[-1]["title"] == """'=HYPERLINK("x")"""
     assert float(numbers[0]["value"]) > 0
 
@@ -136,10 +137,12 @@ def test_the_openapi_document_names_every_public_route(portal: Portal) -> None:
     document = portal.get("/api/v1/openapi.json").json()
 
     assert document["openapi"].startswith("3.1")
-    assert {f"/api/v1/{name}" for name in [*MODELS, "readings"]} == set(document["paths"])
+    others = ["aggregates/history", "csvw/{table}", "readings"]
+    assert {f"/api/v1/{name}" for name in [*MODELS, *others]} == set(document["paths"])
     for methods in document["paths"].values():
         for operation in methods.values():
             assert "application/problem+json" in json.dumps(operation["responses"]["422"])
+            assert all(item.get("description") for item in operation.get("parameters", ()))
 
 
 def test_quarantine_is_public_without_its_bytes(portal: Portal) -> None:

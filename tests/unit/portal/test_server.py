@@ -96,3 +96,29 @@ def test_a_pushed_reading_is_in_the_inbox_when_the_answer_comes(running: Process
     inbox = SqliteLog(running.settings.inbox_path)
     assert inbox.last() == 1
     inbox.close()
+
+
+def test_the_examples_of_the_documentation_run(running: Process, tmp_path: Path) -> None:
+    """Every shell block of docs/api.md, as it stands, against a running portal."""
+    page = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    end = time.monotonic() + 60
+    while b'"items":[]' in running.get("/api/v1/indices"):
+        assert time.monotonic() < end, "the outbox never reached the interface"
+        time.sleep(0.05)
+
+    said = {}
+    for block in blocks:
+        script = block.replace("http://127.0.0.1:8642", running.address)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{block}{done.stderr}"
+        assert done.stdout, block
+        said[block] = done.stdout
+
+    assert len(blocks) >= 7
+    pages = next(text for block, text in said.items() if "while" in block)
+    assert pages.count("\n") == 5 + 3  # five series on three pages with a header each
+    assert "304" in next(text for block, text in said.items() if "If-None-Match" in block)

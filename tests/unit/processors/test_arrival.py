@@ -47,7 +47,7 @@ class Held:
         held = np.array([key in self.values for key in keys], np.bool_)
         return held, np.array([self.values.get(key, 0.0) for key in keys])
 
-    def oldest(self, newest: np.ndarray) -> np.ndarray:
+    def oldest(self, series: np.ndarray, newest: np.ndarray) -> np.ndarray:
         """Return the oldest instant that may still change."""
         return newest - HORIZON
 

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from lamppost.shelf import MemoryShelf
 from lamppost.times import MINUTE_NS, SECOND_NS
+from processors.windows._rows import ordered
 from processors.windows._statistics import RAW
-from processors.windows._table import Table, ordered
+from processors.windows._table import Table
 
 START = 1_790_000_000 * SECOND_NS
 MANY = [(1 << 20) + 5, (1 << 21) + 5, (1 << 31) - 1]
@@ -22,7 +24,7 @@ def rows(*given: tuple[int, int, float]) -> npt.NDArray[Any]:
     """Return readings: series, milliseconds from the start, value."""
     table = np.zeros(len(given), RAW)
     for number, (series, milliseconds, value) in enumerate(given):
-        table[number] = (series, START + milliseconds * 1_000_000, value, 1, 0)
+        table[number] = (START + milliseconds * 1_000_000, value, 0, series, 1)
     return table
 
 
@@ -48,7 +50,7 @@ def test_the_newest_version_wins_within_its_own_series(code: int) -> None:
 @many
 def test_a_series_is_not_mistaken_for_one_far_away(code: int) -> None:
     """The same instants of two series are two rows, in one chunk or in two."""
-    together, apart = Table(RAW), Table(RAW)
+    together, apart = Table(RAW, MemoryShelf()), Table(RAW, MemoryShelf())
     together.insert(ordered(rows((5, 0, 1.0), (5, 7, 2.0), (code, 0, 3.0), (code, 7, 4.0))))
     apart.insert(rows((5, 0, 1.0), (5, 7, 2.0)))
     apart.insert(rows((code, 0, 3.0), (code, 7, 4.0)))
@@ -64,7 +66,7 @@ def test_a_series_is_not_mistaken_for_one_far_away(code: int) -> None:
 @many
 def test_a_span_of_time_is_that_of_its_series(code: int) -> None:
     """Half-open, in whole seconds."""
-    table = Table(RAW)
+    table = Table(RAW, MemoryShelf())
     table.insert(ordered(rows((5, 0, 1.0), (code, -1, 2.0), (code, 0, 3.0), (code, 59_999, 4.0))))
     table.insert(rows((code, 60_000, 5.0)))
     start = np.array([START])

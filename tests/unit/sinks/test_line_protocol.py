@@ -20,6 +20,7 @@ from lamppost.times import HOUR_NS, MINUTE_NS
 from sinks.line_protocol import (
     AGGREGATE_FIELDS,
     INDEX_FIELDS,
+    LAYOUT,
     READING_FIELDS,
     LineWriter,
     escape,
@@ -91,7 +92,8 @@ TRICKY = st.text(
     max_size=12,
 )
 QUALIFIERS = st.dictionaries(
-    TRICKY.filter(lambda text: ";" not in text and "=" not in text),
+    st.sampled_from(["window", "revision", "value"])
+    | TRICKY.filter(lambda text: ";" not in text and "=" not in text),
     st.one_of(st.just(""), TRICKY.filter(lambda text: ";" not in text)),
     max_size=3,
 )
@@ -108,7 +110,8 @@ def test_any_name_reads_back_as_itself(
     tags = dict(parse(line).tags)
     assert tags.pop("station") == sensor
     assert tags.pop("quantity") == quantity
-    reserved = {"station", "quantity", "window", "index", "rule", "severity", "time"}
+    ours = [name for kind in LAYOUT.values() for name in (*kind.tags, *kind.fields)]
+    reserved = {*ours, "time"}
     expected = {
         f"q_{name}" if name in reserved or name.startswith(("q_", "_")) else name: value
         for name, value in qualifiers.items()

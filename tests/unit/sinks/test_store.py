@@ -6,21 +6,20 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lamppost import log
-from lamppost.batch import STATISTICS, JudgedBatch
-from lamppost.errors import ConfigError
+from lamppost.batch import JudgedBatch
 from lamppost.frames import arrow_bytes
 from lamppost.log import Entry
 from lamppost.series import SeriesKey, SeriesTable
-from lamppost.times import DAY_NS, MINUTE_NS
+from lamppost.times import MINUTE_NS
 from sinks.store import Store, StoreSettings
 from sinks.store_layout import TABLES
 from tests.unit.portal.seeded_city import (
@@ -74,7 +73,8 @@ def test_a_city_is_stored_whole_and_the_cursor_with_it(store: Store) -> None:
 
     found = content(store)
     assert store.cursor() == len(entries)
-    assert {name: len(rows) for name, rows in found.items() if not rows} == {}
+    empty = {name for name, rows in found.items() if not rows}
+    assert empty == {"aggregates_history", "indices_history"}
     assert len(found["latest_readings"]) == 5
     assert len(found["latest_aggregates"]) == 10
 
@@ -133,7 +133,9 @@ def _history(actions: list[tuple[int, int, int, int]]) -> list[Entry]:
     for series, minute, revision, value in actions:
         time = np.array([NOW + minute * MINUTE_NS])
         rows = JudgedBatch.concat([judged(series, time, np.array([float(value)]), revision)] * 2)
-        windows = aggregates(series, time, MINUTE_NS, float(value))
+        windows = replace(
+            aggregates(series, time, MINUTE_NS, float(value)), revision=np.array([revision])
+        )
         counts = {"source": "mqtt", "sensor": f"s{series}", "hour": NOW, "received": len(entries),
                   "accepted": value, "duplicate": 0, "quarantined": 0, "refused": 0}  # fmt: skip
         kind = ("firing", "acknowledged", "resolved")[revision]
@@ -181,25 +183,6 @@ def test_delivering_any_prefix_twice_in_any_batches_gives_the_same_content(
         path.unlink()
 
     assert first == second
-
-
-def test_old_rows_leave_and_hours_stay(store: Store) -> None:
-    """Retention removes readings after a week and minute windows after a month, never hours."""
-    old = NOW - 40 * DAY_NS
-    hours = aggregates(0, np.array([old]), 60 * MINUTE_NS, 1.0)
-    minutes = aggregates(0, np.array([old]), MINUTE_NS, 1.0)
-    entries = [
-        reading(1, 1.0, time=NOW - 8 * DAY_NS),
-        reading(2, 1.0, time=NOW),
-        Entry(3, log.AGGREGATES, NOW, columns_body(hours.to_arrow())),
-        Entry(4, log.AGGREGATES, NOW, columns_body(minutes.to_arrow())),
-    ]
-
-    store.write(entries, 4)
-
-    assert stored_values(store) == [(0, 1.0)]
-    lengths = store.reader.rows("SELECT length FROM aggregates")
-    assert lengths == [{"length": 60 * MINUTE_NS}]
 
 
 def test_a_failed_write_leaves_neither_rows_nor_cursor(store: Store) -> None:
@@ -255,36 +238,6 @@ def test_readers_in_other_threads_see_only_whole_writes(store: Store) -> None:
     assert store.reader.number("SELECT count(*) FROM readings") == 2000
 
 
-def test_a_store_of_another_layout_is_refused_with_advice(tmp_path: Path) -> None:
-    """An unknown version is never touched."""
-    path = tmp_path / "store.duckdb"
-    Store(StoreSettings(path=path)).close()
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("UPDATE meta SET value = 99 WHERE key = 'layout'")
-
-    with pytest.raises(ConfigError, match=r"layout 99.*move it away"):
-        Store(StoreSettings(path=path))
-
-
-def test_a_strange_database_is_refused(tmp_path: Path) -> None:
-    """A file that is no store is named, not overwritten."""
-    path = tmp_path / "other.duckdb"
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("CREATE TABLE theirs (x INTEGER)")
-
-    with pytest.raises(ConfigError, match="not a store"):
-        Store(StoreSettings(path=path))
-
-
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    """Garbage gives a sentence, not a traceback."""
-    path = tmp_path / "garbage.duckdb"
-    path.write_text("not a database" * 100)
-
-    with pytest.raises(ConfigError, match=r"cannot open the store.*move it away"):
-        Store(StoreSettings(path=path))
-
-
 def test_an_acknowledged_alert_that_fires_again_is_open(store: Store) -> None:
     """A new firing needs a new acknowledgement."""
     events = alerts_body(
@@ -302,46 +255,6 @@ def test_an_acknowledged_alert_that_fires_again_is_open(store: Store) -> None:
         "state": "open",
         "acknowledged_by": None,
     }
-
-
-def test_a_store_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> None:
-    """What was added since is made; what there is stays."""
-    path = tmp_path / "old.duckdb"
-    first = Store(StoreSettings(path=path))
-    first.write(city_entries(NOW), 9)
-    first.close()
-    with duckdb.connect(str(path)) as database:
-        database.execute("DROP TABLE quarantine_states")
-        database.execute("UPDATE meta SET value = 1 WHERE key = 'layout'")
-
-    again = Store(StoreSettings(path=path))
-    found = content(again)
-    again.close()
-
-    assert found["quarantine_states"] == []
-    assert found["readings"]
-
-
-def test_a_store_from_before_calendars_is_brought_up_to_date(tmp_path: Path) -> None:
-    """Its windows are of fixed length, without the new statistics, and can be revised."""
-    path = tmp_path / "old.duckdb"
-    first = Store(StoreSettings(path=path))
-    first.write(city_entries(NOW), 9)
-    windows = first.reader.row("SELECT count(*) AS held FROM aggregates")
-    first.close()
-    with duckdb.connect(str(path)) as database:
-        for table in ("aggregates", "latest_aggregates"):
-            for column in ("calendar", *STATISTICS):
-                database.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        database.execute("UPDATE meta SET value = 2 WHERE key = 'layout'")
-
-    again = Store(StoreSettings(path=path))
-    again.write(city_entries(NOW), 18)
-    found = again.reader.rows("SELECT calendar, q50 FROM aggregates")
-    again.close()
-
-    assert windows == {"held": len(found)}
-    assert {(row["calendar"], row["q50"]) for row in found} == {(0, None)}
 
 
 def test_dropped_messages_lose_their_bytes_and_keep_their_row(store: Store) -> None:

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Questions to the store behind the programming interface, as columns along a key."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+from sinks.store_layout import AGGREGATES
+from sinks.store_reader import StoreReader
+
+from .queries_data import DataFilter
+
+_NAMES: Final = (
+    "series.sensor AS station, series.quantity, series.qualifiers,"
+    " coalesce(stations.area, '') AS area"
+)
+_JOINS: Final = "JOIN series USING (series) LEFT JOIN stations ON stations.sensor = series.sensor"
+_CHOSEN: Final = (
+    "($station = '' OR series.sensor = $station)"
+    " AND ($quantity = '' OR series.quantity = $quantity)"
+    " AND ($area = '' OR coalesce(stations.area, '') = $area)"
+)
+_COLUMNS: Final = ", ".join(
+    f'aggregates."{name}"' for name in AGGREGATES.columns if name != "entry"
+)
+_REVISIONS: Final = "aggregates_revisions"
+_EXISTS: Final = "SELECT count(*) FROM duckdb_views() WHERE view_name = ?"
+
+
+def series_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int) -> pa.Table:
+    """Return series by their code, with the first and last instant there is something of.
+
+    Their windows are told as :func:`lamppost.periods.resolutions` does.
+    """
+    return reader.table(
+        f"""
+        WITH page AS (
+            SELECT series, {_NAMES} FROM series
+            LEFT JOIN stations ON stations.sensor = series.sensor
+            WHERE {_CHOSEN} AND series > $after ORDER BY series LIMIT $limit
+        ),
+        windows AS (
+            SELECT series, list(DISTINCT CASE calendar WHEN 0 THEN length
+                ELSE -calendar::BIGINT END) AS windows
+            FROM latest_aggregates WHERE series IN (SELECT series FROM page) GROUP BY series
+        ),
+        starts AS (
+            SELECT series, min(start) AS start FROM aggregates
+            WHERE series IN (SELECT series FROM page) GROUP BY series
+        ),
+        times AS (
+            SELECT series, min(time) AS time FROM readings
+            WHERE series IN (SELECT series FROM page) GROUP BY series
+        )
+        SELECT page.*, least(times.time, starts.start) AS first_at,
+            latest_readings.time AS last_at, windows.windows
+        FROM page LEFT JOIN windows USING (series) LEFT JOIN starts USING (series)
+        LEFT JOIN times USING (series) LEFT JOIN latest_readings USING (series)
+        ORDER BY series
+        """,  # noqa: S608 - fixed text
+        {**chosen.values, "after": after, "limit": limit},
+    )
+
+
+def latest_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int) -> pa.Table:
+    """Return the newest reading of each series, by series code."""
+    return reader.table(
+        f"SELECT {_NAMES}, latest_readings.* EXCLUDE (entry)"  # noqa: S608 - fixed text
+        f" FROM latest_readings {_JOINS} WHERE {_CHOSEN} AND series > $after"
+        " ORDER BY series LIMIT $limit",
+        {**chosen.values, "after": after, "limit": limit},
+    )
+
+
+def aggregate_page(
+    reader: StoreReader,
+    chosen: DataFilter,
+    *,
+    window: tuple[int, int],
+    between: tuple[int, int],
+    after: tuple[int, int],
+    limit: int,
+) -> pa.Table:
+    """Return windows that start in a half-open period, by start and series code.
+
+    Args:
+        reader: of the store.
+        chosen: which series.
+        window: calendar and length; the length of a calendar's window differs from row to row.
+        between: the period.
+        after: start and series the page begins behind.
+        limit: rows.
+    """
+    return reader.table(
+        f"SELECT {_NAMES}, {_COLUMNS}"  # noqa: S608 - fixed text
+        f" FROM aggregates {_JOINS} WHERE {_CHOSEN}{_of_few(reader, chosen)}"
+        " AND calendar = $calendar AND ($calendar > 0 OR length = $length)"
+        " AND start >= $first AND start < $end AND (start, series) > ($start, $series)"
+        " ORDER BY start, series LIMIT $limit",
+        {
+            **chosen.values,
+            "calendar": window[0],
+            "length": window[1],
+            "first": max(between[0], after[0]),
+            "end": between[1],
+            "start": after[0],
+            "series": after[1],
+            "limit": limit,
+        },
+    )
+
+
+def _of_few(reader: StoreReader, chosen: DataFilter) -> str:
+    """Return a condition that names the series of a station: numbers lead to their rows."""
+    if not chosen.station:
+        return ""
+    found = reader.rows("SELECT series FROM series WHERE sensor = ?", [chosen.station])
+    codes = ", ".join(str(row["series"]) for row in found)
+    return f" AND series IN ({codes or 'NULL'})"
+
+
+def index_page(
+    reader: StoreReader,
+    chosen: DataFilter,
+    *,
+    between: tuple[int, int],
+    after: tuple[int, int, int],
+    limit: int,
+) -> pa.Table:
+    """Return index values whose averaging ends in a half-open period, by end, series and index."""
+    return reader.table(
+        f"SELECT {_NAMES}, indices.* EXCLUDE (entry)"  # noqa: S608 - fixed text
+        f' FROM indices {_JOINS} WHERE {_CHOSEN} AND "end" >= $first AND "end" < $last'
+        ' AND ("end", series, "index") > ($end, $series, $index)'
+        ' ORDER BY "end", series, "index" LIMIT $limit',
+        {
+            **chosen.values,
+            "first": max(between[0], after[0]),
+            "last": between[1],
+            "end": after[0],
+            "series": after[1],
+            "index": after[2],
+            "limit": limit,
+        },
+    )
+
+
+def revisions(
+    reader: StoreReader,
+    series: tuple[str, str, str],
+    *,
+    window: tuple[int, int],
+    start: int,
+    after: tuple[int, int],
+    limit: int,
+) -> pa.Table:
+    """Return the revisions of one window, the oldest first.
+
+    Args:
+        reader: of the store.
+        series: station, quantity and qualifiers.
+        window: calendar and length.
+        start: of the window.
+        after: revision and outbox entry the page begins behind.
+        limit: rows.
+    """
+    kept = reader.number(_EXISTS, [_REVISIONS]) > 0
+    published = ", rows.published AS published_at" if kept else ""
+    of_few = _of_few(reader, DataFilter(series[0]))
+    return reader.table(
+        f"SELECT {_NAMES}, rows.*{published}"  # noqa: S608 - fixed text
+        f" FROM {_REVISIONS if kept else 'aggregates'} AS rows {_JOINS}"
+        " WHERE series.sensor = $station AND series.quantity = $quantity"
+        f" AND series.qualifiers = $qualifiers{of_few}"
+        " AND start = $start AND calendar = $calendar"
+        " AND ($calendar > 0 OR length = $length)"
+        " AND (revision, rows.entry) > ($revision, $entry) ORDER BY revision, rows.entry"
+        " LIMIT $limit",
+        {
+            "station": series[0],
+            "quantity": series[1],
+            "qualifiers": series[2],
+            "start": start,
+            "calendar": window[0],
+            "length": window[1],
+            "revision": after[0],
+            "entry": after[1],
+            "limit": limit,
+        },
+    )

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What closed windows leave behind: readings, states of long windows, revision numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lamppost.shelf import Shelf
+from lamppost.state import Snapshot, nested, part
+from lamppost.times import HOUR_NS
+
+from . import _statistics as statistics
+from ._rows import IntArray, RowArray, locate, ordered
+from ._table import NO_ROWS, Table
+
+_REVISION: Final = np.dtype([("time", "i8"), ("series", "i4"), ("revision", "i4")])
+_SNAPSHOTS_KEEP: Final = 8
+_BLOCK_ROWS: Final = 500_000
+
+Reduce = Callable[[int, RowArray], RowArray]
+
+
+class Memory:
+    """Readings and states as far back as they can still be corrected.
+
+    States of windows below an hour are not kept: what is held of their readings gives them again,
+    exactly as they were. Of those only revision numbers above 0 are remembered. States from an hour
+    on are kept, because longer windows are built from them.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], reduce: Reduce, shelf: Shelf, memory_bytes: int
+    ) -> None:
+        """Start empty.
+
+        Args:
+            lengths: of the windows, from short to long.
+            reduce: gives the states of a level from the rows they are made of.
+            shelf: where the rest goes.
+            memory_bytes: how much stays in memory.
+        """
+        self._lengths = tuple(lengths)
+        self._reduce = reduce
+        self._bound = memory_bytes
+        self.first_kept = sum(length < HOUR_NS for length in lengths)
+        self.readings = Table(statistics.RAW, shelf, inherit="cover")
+        levels = range(len(lengths))
+        self._states = {
+            level: Table(statistics.STATE, shelf) for level in levels if level >= self.first_kept
+        }
+        self._revisions = {
+            level: Table(_REVISION, shelf) for level in levels if level < self.first_kept
+        }
+
+    def is_kept(self, level: int) -> bool:
+        """Tell whether the states of a level are kept."""
+        return level in self._states
+
+    def publish(self, level: int, states: RowArray) -> None:
+        """Remember states that go out."""
+        if self.is_kept(level):
+            self._states[level].insert(states)
+            return
+        revised = states[states["revision"] > 0]
+        if len(revised):
+            rows = np.empty(len(revised), _REVISION)
+            for name in _REVISION.names or ():
+                rows[name] = revised[name]
+            self._revisions[level].insert(rows)
+
+    def former(
+        self, level: int, states: RowArray, before: RowArray
+    ) -> tuple[npt.NDArray[np.bool_], RowArray]:
+        """Return which windows went out before, and the state of each that did.
+
+        Args:
+            level: of the windows.
+            states: of the windows now.
+            before: states worked out from what was held until now, of a level that is not kept.
+        """
+        series, start = states["series"], states["time"]
+        if self.is_kept(level):
+            return self._states[level].find(series, start)
+        held, at = locate(before, series, start)
+        rows = np.zeros(len(states), statistics.STATE)
+        rows[held] = before[at[held]]
+        rows["revision"] = self._revisions[level].find(series, start)[1]["revision"]
+        return held, rows
+
+    def sources(self, level: int, series: npt.NDArray[Any], start: IntArray) -> RowArray:
+        """Return the rows that some windows of a level above the first kept one are made of."""
+        return self._states[level - 1].between(series, start, start + self._lengths[level])
+
+    def make_room(self) -> None:
+        """Lay down what exceeds the bound, the largest first."""
+        while sum(table.memory_bytes for table in self._tables().values()) > self._bound:
+            largest = max(self._tables().values(), key=lambda table: table.memory_bytes)
+            largest.spill()
+            if largest.memory_bytes:  # the shelf has no room; the outbox will not have any either
+                return
+
+    def expire(self, oldest: IntArray) -> None:
+        """Forget what no correction can need any more.
+
+        Args:
+            oldest: oldest instant of each series that may still be corrected, NO_ROWS without any.
+        """
+        self.readings.expire(self._reach(oldest, min(self.first_kept, len(self._lengths) - 1)))
+        for level, table in {**self._states, **self._revisions}.items():
+            table.expire(self._reach(oldest, min(level + 1, len(self._lengths) - 1)))
+
+    def _reach(self, oldest: IntArray, level: int) -> IntArray:
+        """Return from where the windows of a level are made that may still be corrected."""
+        return np.where(oldest == NO_ROWS, NO_ROWS, oldest - self._lengths[level])
+
+    def adopt(self, former: Memory, watermark: IntArray) -> None:
+        """Go on from the memory of windows of other lengths."""
+        self.readings.restore(former.readings.snapshot())
+        for level, length in enumerate(self._lengths):
+            if length in former._lengths:
+                place = former._lengths.index(length)
+                tables = self._states if self.is_kept(level) else self._revisions
+                theirs = former._states if former.is_kept(place) else former._revisions
+                tables[level].restore(theirs[place].snapshot())
+            elif self.is_kept(level):
+                self._begin(level, watermark)
+
+    def _begin(self, level: int, watermark: IntArray) -> None:
+        """Work out the closed windows of a length that is new, so that late rows find them."""
+        end = watermark // self._lengths[level] * self._lengths[level]
+        series = np.arange(len(end), dtype=np.int32)
+        source = self.readings if level == self.first_kept else self._states[level - 1]
+        blocks = len(source) // _BLOCK_ROWS + 1
+        for codes in np.array_split(series, blocks):
+            rows = source.between(codes, np.full(len(codes), -NO_ROWS), end[codes])
+            for step in range(level + 1) if level == self.first_kept else (level,):
+                rows = self._reduce(step, rows)
+            self._states[level].insert(rows)
+            self.make_room()
+
+    def names(self) -> set[str]:
+        """Return the names of what lies on the shelf."""
+        return set().union(*(table.names() for table in self._tables().values()))
+
+    def snapshot(self) -> Snapshot:
+        """Return what is in memory and the names of the rest; much in memory is laid down first."""
+        arrays: Snapshot = {}
+        for name, table in self._tables().items():
+            if table.memory_bytes > self._bound // _SNAPSHOTS_KEEP:
+                table.spill()
+            arrays.update(nested(name, table.snapshot()))
+        return arrays
+
+    def restore(self, snapshot: Mapping[str, Any]) -> int | None:
+        """Take over a snapshot; return the last instant of what was given up, None of nothing."""
+        tables = self._tables().items()
+        lost = [run for name, table in tables for run in table.restore(part(name, snapshot))]
+        return max((run.last for run in lost), default=None)
+
+    def _tables(self) -> dict[str, Table]:
+        states = {f"states_{level}": table for level, table in self._states.items()}
+        revisions = {f"revisions_{level}": table for level, table in self._revisions.items()}
+        return {"readings": self.readings, **states, **revisions}
+
+
+def windows_of(rows: RowArray, length_ns: int) -> tuple[npt.NDArray[np.int32], IntArray]:
+    """Return series and start of the windows that rows belong to, sorted, each once."""
+    keys = np.zeros(len(rows), [("time", "i8"), ("series", "i4")])
+    keys["series"], keys["time"] = rows["series"], statistics.window_starts(rows, length_ns)
+    keys = ordered(keys)
+    return keys["series"], keys["time"]
