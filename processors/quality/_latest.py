@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lamppost.batch import FloatArray, Int32Array, Int64Array
 from lamppost.component import Rows, Verdict
 from lamppost.flags import FAIL, GOOD, MISSING, MISSING_VALUE, NOT_EVALUATED, SUSPECT
-from lamppost.grouping import BoolArray
+from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME
@@ -58,34 +58,47 @@ class Latest:
         self._series = series
         self._state = SeriesState(time=np.int64(NO_TIME), value=np.float64(np.nan))
 
-    def before(self, rows: Rows, asking: Int64Array, series: Int32Array) -> Found:
+    def before(
+        self, rows: Rows, asking: Int64Array, series: Int32Array, usable: BoolArray
+    ) -> Found:
         """Return what some series showed when some rows arrived.
 
         Args:
             rows: the batch; :meth:`keep` has not seen it yet.
             asking: the sorted rows that ask, shape (n,).
             series: whom each asks for, shape (n, others), NOBODY for none.
+            usable: rows whose value others may rely on; of the rest only the instant is known.
         """
         self._state.grow(len(self._series))
         groups = rows.groups
         if not series.size:
             nothing = np.zeros(series.shape, np.int64)
             return Found(series, nothing, nothing, np.zeros(series.shape))
-        group = np.minimum(np.searchsorted(groups.codes, series), len(groups.codes) - 1)
-        here = groups.codes[group] == series
-        # Within a group the order of arrival ascends, so one key sorts all rows of the batch.
-        span = int(groups.order.max()) + 1
-        key = groups.group * span + groups.order
-        row = np.searchsorted(key, group * span + groups.order[asking][:, None]) - 1
-        row = np.where(here & (row >= groups.starts[group]), row, NOBODY)
-        time, value = self._state["time"][series], self._state["value"][series]
-        time[series == NOBODY] = NO_TIME
-        value[series == NOBODY] = np.nan
-        in_batch = row != NOBODY
-        time[in_batch], value[in_batch] = rows.time[row[in_batch]], rows.value[row[in_batch]]
+        row = self._row_before(groups, asking, series)
+        in_batch, nobody = row != NOBODY, series == NOBODY
+        time = np.where(in_batch, rows.time[row], self._state["time"][series])
+        shown = np.where(usable, rows.value, np.nan)
+        value = np.where(in_batch, shown[row], self._state["value"][series])
+        if nobody.any():
+            time[nobody], value[nobody] = NO_TIME, np.nan
         return Found(series, row, time, value)
 
-    def keep(self, rows: Rows, usable: BoolArray | None = None) -> None:
+    def _row_before(self, groups: Groups, asking: Int64Array, series: Int32Array) -> Int64Array:
+        """Return the newest row of each series asked for that arrived earlier, else NOBODY."""
+        arrived = groups.order[asking][:, None]
+        group_of = np.full(len(self._series) + 1, NOBODY)
+        group_of[groups.codes] = np.arange(len(groups.codes))
+        group = group_of[series]  # NOBODY asks for the spare last place
+        if len(groups.codes) == len(groups.series):
+            # Each series once, the usual case: a group is a row.
+            return np.where((group != NOBODY) & (groups.order[group] < arrived), group, NOBODY)
+        # Within a group the order of arrival ascends, so one key sorts all rows of the batch.
+        span = int(groups.order.max()) + 1
+        row = np.searchsorted(groups.group * span + groups.order, group * span + arrived) - 1
+        here = (group != NOBODY) & (row >= groups.starts[group])
+        return np.where(here, row, NOBODY)
+
+    def keep(self, rows: Rows, usable: BoolArray) -> None:
         """Remember the newest reading of each series.
 
         Args:
@@ -94,11 +107,8 @@ class Latest:
         """
         self._state.grow(len(self._series))
         codes, lasts = rows.groups.codes, rows.groups.lasts
-        value = rows.value[lasts]
-        if usable is not None:
-            value = np.where(usable[lasts], value, np.nan)
         self._state["time"][codes] = rows.time[lasts]
-        self._state["value"][codes] = value
+        self._state["value"][codes] = np.where(usable[lasts], rows.value[lasts], np.nan)
 
     def snapshot(self) -> Snapshot:
         """Return the newest readings."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -43,35 +43,30 @@ class Nearest:
         quantities: Collection[str],
         *,
         most: int,
-        within_m: float,
+        radii_m: Sequence[float],
     ) -> None:
         """Take whom to compare, at most how many, and how far away."""
         self._series = series
         self._stations = stations
         self._quantities = quantities
         self._most = most
-        self._within_m = within_m
+        self._radii_m = np.sort(np.array(radii_m))
         self._known: list[Station] = []
         self._groups: dict[tuple[str, ...], int] = {}
         self._place: Int64Array = np.empty(0, np.int64)
         self._group: Int64Array = np.empty(0, np.int64)
         self._code: Int32Array = np.empty((0, 0), np.int32)
+        self._near_series: Int32Array = np.empty((0, most), np.int32)
+        self._ring_series: npt.NDArray[np.int8] = np.empty((0, most), np.int8)
         self._forget([])
 
-    def of(self, codes: Int32Array) -> tuple[Int32Array, FloatArray]:
-        """Return the neighbours of some series and their distances, shape (n, most)."""
+    def of(self, codes: Int32Array) -> tuple[Int32Array, npt.NDArray[np.int8]]:
+        """Return the neighbours of some series, shape (n, most), and the radius each is within.
+
+        Radii are numbered from the smallest.
+        """
         self._refresh()
-        place, group = self._place[codes], self._group[codes]
-        near = np.full((len(codes), self._most), NOBODY, np.int32)
-        distance = np.full(near.shape, np.inf)
-        placed = np.flatnonzero(place != NOBODY)
-        self._look(np.unique(place[placed]))
-        beside = self._near[place[placed]]
-        near[placed] = np.where(
-            beside == NOBODY, NOBODY, self._code[group[placed][:, None], beside]
-        )
-        distance[placed] = self._distance[place[placed]]
-        return near, distance
+        return self._near_series[codes], self._ring_series[codes]
 
     def _refresh(self) -> None:
         # Comparing lists of the very same objects costs next to nothing.
@@ -93,6 +88,19 @@ class Nearest:
         fresh = np.flatnonzero(place[known:] != NOBODY) + known
         added[group[fresh], place[fresh]] = fresh
         self._place, self._group, self._code = place, group, added
+        self._note_neighbours()
+
+    def _note_neighbours(self) -> None:
+        """Keep for each series the series beside it, so that asking is one look-up."""
+        placed = np.flatnonzero(self._place != NOBODY)
+        place = self._place[placed]
+        self._look(np.unique(place))
+        beside = self._near[place]
+        series = self._code[self._group[placed][:, None], beside] if placed.size else beside
+        self._near_series = np.full((len(self._place), self._most), NOBODY, np.int32)
+        self._ring_series = np.zeros(self._near_series.shape, np.int8)
+        self._near_series[placed] = np.where(beside == NOBODY, NOBODY, series)
+        self._ring_series[placed] = np.searchsorted(self._radii_m, self._distance[place])
 
     def _forget(self, stations: list[Station]) -> None:
         """Start anew with other stations."""
@@ -111,7 +119,7 @@ class Nearest:
         """Find the neighbours of the stations that have none yet."""
         for here in places[self._near[places, 0] == _UNKNOWN].tolist():
             distance = distances_m(self._latitude, self._longitude, here)
-            distance[(self._kind != self._kind[here]) | (distance > self._within_m)] = np.inf
+            distance[(self._kind != self._kind[here]) | (distance > self._radii_m[-1])] = np.inf
             distance[here] = np.inf
             nearest = np.argsort(distance, kind="stable")[: self._most]
             nearest = nearest[np.isfinite(distance[nearest])]

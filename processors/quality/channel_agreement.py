@@ -90,12 +90,10 @@ class ChannelAgreement:
         members, role = self._pairs.of(rows.groups.series)
         asking = np.flatnonzero((role != NOBODY) & usable)
         other = members[asking, 1 - role[asking]]
-        found = self._latest.before(rows, asking, other[:, None])
+        found = self._latest.before(rows, asking, other[:, None], usable)
         series, value = rows.groups.series[asking], rows.value[asking]
         difference, share, fails = self._limits.of(series)
         seen, seen_row = found.value[:, 0], found.row[:, 0]
-        # A partner in this batch may have failed, too.
-        seen = np.where((seen_row == NOBODY) | usable[seen_row], seen, np.nan)
         apart_ns = np.abs(rows.time[asking] - found.time[:, 0])
         with np.errstate(over="ignore", invalid="ignore"):
             apart = np.abs(value - seen)

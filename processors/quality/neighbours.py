@@ -20,7 +20,7 @@ from lamppost.stations import Station
 from lamppost.times import SECOND_NS
 from processors._per_series import PerSeries, QuantityName
 
-from ._latest import NOBODY, Latest
+from ._latest import Latest
 from ._nearest import Nearest
 from ._verdicts import answer
 
@@ -69,7 +69,7 @@ class NeighboursSettings(Settings):
         default=7_200.0, gt=0, description="How far apart in time two readings may lie, seconds."
     )
     most: int = Field(
-        default=16, ge=1, le=64, description="Only this many nearest stations are asked."
+        default=8, ge=1, le=64, description="Only this many nearest stations are asked."
     )
 
 
@@ -198,7 +198,7 @@ class Neighbours:
             stations,
             settings.quantities,
             most=settings.most,
-            within_m=max(settings.radii_m),
+            radii_m=settings.radii_m,
         )
         self._latest = Latest(series)
 
@@ -225,16 +225,15 @@ class Neighbours:
 
     def _around(self, rows: Rows, asking: Int64Array, usable: BoolArray) -> FloatArray:
         """Return what counts of the neighbours of each row, NaN elsewhere."""
-        near, distance = self._nearest.of(rows.groups.series[asking])
-        found = self._latest.before(rows, asking, near)
+        near, ring = self._nearest.of(rows.groups.series[asking])
+        found = self._latest.before(rows, asking, near, usable)
         with np.errstate(over="ignore"):
             apart_ns = np.abs(found.time - rows.time[asking][:, None])
         fresh = ~np.isnan(found.value) & (apart_ns <= self._settings.max_age_s * SECOND_NS)
-        fresh &= (found.row == NOBODY) | usable[found.row]
-        inside = np.zeros_like(fresh)
-        for radius_m in self._settings.radii_m:
-            lonely = ~inside.any(axis=1)
-            inside[lonely] = (fresh & (distance <= radius_m))[lonely]
+        inside = fresh & (ring == 0)
+        for wider in range(1, len(self._settings.radii_m)):
+            lonely = np.flatnonzero(~inside.any(axis=1))
+            inside[lonely] = fresh[lonely] & (ring[lonely] <= wider)
         around: FloatArray = np.where(inside, found.value, np.nan)
         return around
 

@@ -118,9 +118,8 @@ class TrafficPlausibility:
         self, rows: Rows, asking: Int64Array, members: Int32Array, usable: BoolArray
     ) -> Found:
         """Return what the detector showed at the very instant of each row, else NaN."""
-        found = self._latest.before(rows, asking, members)
+        found = self._latest.before(rows, asking, members, usable)
         same = found.time == rows.time[asking][:, None]
-        same &= (found.row == NOBODY) | usable[found.row]
         found.value[~same] = np.nan
         return found
 
