@@ -67,6 +67,9 @@ class GrossRange:
     A bound itself is good. Outside ``fail_span`` a value fails, outside ``suspect_span`` it is
     suspect, and without a number it is missing.
 
+    Known failures: bounds tight enough to find a drifting instrument delete wildfire smoke and heat
+    waves; leave ``fail_span`` to what is impossible.
+
     >>> import numpy as np
     >>> from lamppost.grouping import Groups
     >>> from lamppost.series import SeriesKey

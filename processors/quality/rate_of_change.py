@@ -60,6 +60,9 @@ class RateOfChange:
 
     ``|x - before| / seconds`` strictly above the threshold is suspect; the test never fails a
     value. As in QARTOD, the first reading of a series and the first after a missing one are good.
+
+    Known failures: of a step down from a wrong value it flags the right one after it; readings a
+    second apart exceed any limit for noise alone.
     """
 
     name: ClassVar[str] = "rate_of_change"
