@@ -103,8 +103,8 @@ class FlatLine:
     suspect or fails when its run has lasted ``suspect_s`` or ``fail_s`` and has ``min_readings``.
     A missing value neither ends nor prolongs a run. State is three numbers per series.
 
-    Known failures: whole numbers in clean air, counts at night and pressure in a calm high repeat by
-    right; an instrument that is stuck but noisy is left to ``attenuated_signal``.
+    Known failures: whole numbers in clean air, counts at night and pressure in a calm high repeat
+    by right; an instrument that is stuck but noisy is left to ``attenuated_signal``.
     """
 
     name: ClassVar[str] = "flat_line"

@@ -39,8 +39,8 @@ class Sentinel:
 
     A code must match exactly (within a millionth of itself, for units that were converted).
 
-    Known failures: a true value may equal a code, 255 km/h on no street, but -1 Cel any winter; list
-    only what the quantity cannot be.
+    Known failures: a true value may equal a code, 255 km/h on no street, but -1 Cel any winter;
+    list only what the quantity cannot be.
     """
 
     name: ClassVar[str] = "sentinel"
