@@ -37,7 +37,8 @@ port = {port}
 """
 _HOW: Final = (
     "A CSV file of {rows:,} rows, two quantities of each station every minute, up to yesterday;"
-    " `lamppost run` with its default policy, store and open data at work; `lamppost import --wait`"
+    " `lamppost run` with its default policy, store and open data at work;"
+    " `lamppost import FILE --wait`"
     " from its start until the engine has published everything; wall clock."
 )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -21,12 +22,12 @@ from .frames import (
     frames,
     policy_entry,
 )
-from .rows import Peer, Row
+from .rows import Peer, Point, Row
 from .timing import Plan, Spread, cpu_s
 
 GROUP: Final = "engine"
 _BUDGET: Final = 500_000.0
-_FLATNESS: Final = 0.8
+_FLATNESS: Final = 0.8 / 1.2
 _SIZES: Final = (1_000, 10_000, 100_000)
 _STEPS_S: Final = (10, 60)
 _READINGS: Final = FRAME_MESSAGES * READINGS_PER_MESSAGE
@@ -64,20 +65,16 @@ def measure(plan: Plan) -> list[Row]:
                 series: Spread(getattr(found, kind)).rates(_READINGS)
                 for series, found in taken.items()
             }
-            rows += [_row(series, f"{words}, every {step_s} s", budget, rates) for series in _SIZES]
+            curve = f"{words}, every {step_s} s"
+            rows += [_row(Point(curve, series), budget, rate) for series, rate in rates.items()]
+            rows.append(_flatness(curve, [rate.median for rate in rates.values()]))
     return rows
 
 
-def _row(series: int, words: str, budget: float | None, rates: dict[int, Spread]) -> Row:
-    rate, smallest = rates[series], rates[min(rates)]
-    peer = None
-    if series != min(rates):
-        # Frames differ here, so the ratio is that of the medians.
-        ratio = rate.median / smallest.median
-        peer = Peer(f"at {min(rates):,} series", smallest.median, ratio, _FLATNESS)
+def _row(point: Point, budget: float | None, rate: Spread) -> Row:
     return Row(
         group=GROUP,
-        what=f"engine, {series:,} series: {words}",
+        what=f"engine, {point.size:,} series: {point.curve}",
         measured=rate.median,
         low=rate.low,
         high=rate.high,
@@ -85,7 +82,22 @@ def _row(series: int, words: str, budget: float | None, rates: dict[int, Spread]
         better="more",
         how=_HOW,
         budget=budget,
-        peer=peer,
+        point=point,
+    )
+
+
+def _flatness(curve: str, rates: Sequence[float]) -> Row:
+    slowest, fastest = min(rates), max(rates)
+    return Row(
+        group=GROUP,
+        what=f"engine, slowest size beside fastest: {curve}",
+        measured=slowest,
+        low=slowest,
+        high=fastest,
+        unit="readings/s",
+        better="more",
+        how="Medians of the sizes; 20 % to both sides of a common rate are 0.8 / 1.2 = 0.667.",
+        peer=Peer("the fastest size", fastest, slowest / fastest, _FLATNESS),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from . import scaling_plot
 from .plot import draw
 from .rows import Row
 from .table import as_markdown
@@ -17,6 +18,7 @@ ROOT: Final = Path(__file__).parent.parent
 RESULTS: Final = Path(__file__).parent / "results"
 _PAGE: Final = "docs/performance.md"
 _PICTURE: Final = "docs/images/performance.svg"
+_SCALING: Final = "docs/images/scaling.svg"
 _GENERATED: Final = re.compile(r"(<!-- measured -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -28,6 +30,7 @@ def write_results(rows: Sequence[Row], machine: Mapping[str, str], folder: Path 
     text = json.dumps(content, indent=2, ensure_ascii=False)
     path.write_text(f"{text}\n", encoding="utf-8")
     (folder / "results.svg").write_text(draw(rows), encoding="utf-8")
+    (folder / "scaling.svg").write_text(scaling_plot.draw(rows), encoding="utf-8")
     return path
 
 
@@ -41,3 +44,4 @@ def write_docs(rows: Sequence[Row], machine: Mapping[str, str], root: Path = ROO
         _GENERATED.sub(lambda found: found[1] + body + found[2], text), encoding="utf-8"
     )
     (root / _PICTURE).write_text(draw(rows), encoding="utf-8")
+    (root / _SCALING).write_text(scaling_plot.draw(rows), encoding="utf-8")

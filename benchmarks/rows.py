@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Better = Literal["less", "more"]
 
@@ -26,6 +26,18 @@ class Peer:
     limit: float | None = None
 
 
+class Point(NamedTuple):
+    """Where a row stands in the picture of how rates change with size.
+
+    Attributes:
+        curve: what is drawn through this point.
+        size: number of series.
+    """
+
+    curve: str
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table.
@@ -40,6 +52,7 @@ class Row:
         how: one sentence on how it was measured.
         budget: of the design; None where it sets none.
         peer: see above.
+        point: see above; None where size does not matter.
     """
 
     group: str
@@ -52,6 +65,7 @@ class Row:
     how: str
     budget: float | None = None
     peer: Peer | None = None
+    point: Point | None = None
 
     @property
     def within_budget(self) -> bool | None:

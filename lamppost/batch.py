@@ -275,12 +275,14 @@ class AggregateBatch(Columns):
         revision: 0 when first published; each correction adds one and replaces the former.
         count: readings that entered.
         expected: readings a complete window would hold at the series' own cadence.
-        coverage: part of the window the readings account for, 0 to 1.
+        coverage: part of the window the readings account for, or, beyond an hour, part of its hours
+            that are valid; 0 to 1.
         mean: of the readings that entered, each with the same weight; of directions the direction
             of their mean vector, 0 up to but not including 360.
-        min, max: of the readings that entered.
-        sd: sample standard deviation (n - 1); NaN below two readings.
-        total: sum of the readings that entered.
+        min, max: of the readings that entered; NaN for directions.
+        sd: sample standard deviation (n - 1); of directions Yamartino's estimate, degrees; NaN
+            below two readings.
+        total: sum of the readings that entered; NaN for directions and counters.
         first, last: the readings that entered earliest and latest by their own time.
         q05, q25, q50, q75, q95: quantiles, within 1 % of the reading of that rank (not for all).
         time_weighted: mean in which each reading counts for as long as it held (not for all).
@@ -290,7 +292,8 @@ class AggregateBatch(Columns):
         rate: increase of a counter per hour, resets and wraps allowed for (not for all).
         suspect: readings that entered flagged suspect.
         excluded: readings kept out (failed or missing).
-        flag: good, suspect (coverage below the policy's minimum), or missing (no reading entered).
+        flag: good, suspect (coverage below what the policy asks for), or missing (no reading
+            entered).
     """
 
     series: Int32Array

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -251,6 +251,29 @@ class Aggregator(Stateful, Protocol):
 
     def known(self, series: Int32Array, time: Int64Array) -> tuple[BoolArray, FloatArray]:
         """Return which (series, instant) pairs are held, and the value of each that is."""
+        ...
+
+
+class Hours(Protocol):
+    """Gives the hours that are held of series, as far back as they can be corrected."""
+
+    def __call__(self, series: Int32Array, start: Int64Array, end: Int64Array) -> AggregateBatch:
+        """Return the newest revision of the hours that begin in a span of each series, sorted.
+
+        Args:
+            series: codes, ascending, each once.
+            start: first instant of the half-open span of each, ns UTC.
+            end: end of it, ns UTC.
+        """
+        ...
+
+
+@runtime_checkable
+class LooksBack(Protocol):
+    """An index that needs hours further back than it remembers."""
+
+    def look_back(self, hours: Hours) -> None:
+        """Take what to ask for them."""
         ...
 
 

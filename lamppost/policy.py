@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import itertools
 import json
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from .alerts import Severity
 from .errors import ConfigError
 from .validation import first_problem
+from .zones import zone_names
 
 # About thirty years: what is longer does not fit into nanoseconds, and is no rule.
 _LONGEST_S: Final = 1e9
@@ -43,15 +45,18 @@ class Route(_Part):
 
 
 class TimeRule(_Part):
-    """When a device's time is believed.
+    """What time it is: when a device's is believed, and the city's zone.
 
     Attributes:
         not_before: earliest believable instant.
         max_ahead_s: how far a device's time may lie ahead of receipt.
+        zone: the city's time zone by its name in the IANA database; days, months and years of the
+            aggregates are its own.
     """
 
     not_before: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     max_ahead_s: float = Field(default=60.0, ge=0, le=_LONGEST_S)
+    zone: str = "UTC"
 
     @field_validator("not_before")
     @classmethod
@@ -59,6 +64,16 @@ class TimeRule(_Part):
         if value.tzinfo is None or value < datetime(1970, 1, 1, tzinfo=UTC):
             raise ValueError("must have a zone and not lie before 1970")
         return value
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value in zone_names():
+            return value
+        close = difflib.get_close_matches(value, zone_names(), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ", such as Europe/Berlin"
+        message = f"{value!r} is no time zone of the IANA database{hint}"
+        raise ValueError(message)
 
 
 class GrowthRule(_Part):
@@ -116,7 +131,7 @@ class Policy(_Part):
 
     Attributes:
         routes: first match wins.
-        time: when device time is believed.
+        time: when device time is believed, and the city's time zone.
         growth: how many new names devices may bring.
         quality, detection, windows, indices: settings by component name; what is not named is off.
         alerts: rules by id.

@@ -9,7 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["concentration", "climate", "sound", "light", "index", "traffic", "level", "raw"]
+Kind = Literal[
+    "concentration",
+    "climate",
+    "sound",
+    "light",
+    "index",
+    "traffic",
+    "counter",
+    "level",
+    "raw",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +29,7 @@ class Quantity:
     Attributes:
         name: canonical name, the key everywhere.
         unit: canonical unit, UCUM spelling.
-        kind: family it belongs to.
+        kind: family it belongs to; a counter only ever rises, starts again from 0 or wraps around.
         label: printed name.
         additive: True where the sum over a window means something (counts).
     """
@@ -72,7 +82,7 @@ _ALL: Final[tuple[Quantity, ...]] = (
     Quantity("voc_index", "1", "index", "VOC index"),
     Quantity("nox_index", "1", "index", "NOx index"),
     Quantity("vehicle_count", "1", "traffic", "Vehicle count", additive=True),
-    Quantity("vehicle_count_total", "1", "traffic", "Running vehicle total"),
+    Quantity("vehicle_count_total", "1", "counter", "Running vehicle total"),
     Quantity("flow", "veh/h", "traffic", "Traffic flow"),
     Quantity("speed", "km/h", "traffic", "Speed"),
     Quantity("speed_v85", "km/h", "traffic", "85th percentile speed"),

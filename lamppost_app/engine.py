@@ -40,6 +40,7 @@ from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import nested, part
 from lamppost.stations import Station
 from lamppost.times import SECOND_NS, format_instant
+from processors.windows import METHOD
 
 from .admission import Admission
 from .decoding import DecodedFrame, Decoder
@@ -259,6 +260,7 @@ class Engine:
     def _rules_record(self) -> Record:
         rules = {
             "policy": self._version,
+            "method": METHOD,
             "content": self._policy.model_dump(mode="json"),
             "reasons": [
                 {
@@ -428,4 +430,4 @@ class Engine:
         self._use(policy, self._pipeline_of(policy))
 
 
-_EMPTY: Final = Policy(windows={"tumbling": {}})
+_EMPTY: Final = Policy(windows={"event_time": {}})

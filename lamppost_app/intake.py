@@ -251,6 +251,7 @@ async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
     )
     options = mqtt_options(settings.mqtt)
     watch = BrokerWatch(settings.mqtt, options, clock, settings.intake_status_path)
+    failed: list[Exception] = []
     try:
         async with asyncio.TaskGroup() as tasks:
             if settings.mqtt.enabled:
@@ -261,7 +262,10 @@ async def run_intake(settings: Settings, stop: asyncio.Event) -> None:
                 tasks.create_task(watch.run(source, stop))
             tasks.create_task(writer.run(stop))
     except* StorageFailed as failures:
-        raise failures.exceptions[0] from failures
+        failed += failures.exceptions
+    if failed:
+        # Raised in there, Pythons before 3.11.4 would wrap it in a group once more.
+        raise failed[0]
     inbox.close()
     if watch.refusal is not None:
         raise watch.refusal

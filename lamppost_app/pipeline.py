@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from lamppost.component import (
     Component,
     Format,
     Kind,
+    LooksBack,
     Observed,
     Settings,
     Stateful,
@@ -34,11 +35,12 @@ from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
 from lamppost.system_rules import SYSTEM_RULES
 from lamppost.times import format_length
+from lamppost.zones import CityCalendar
 from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
 from processors.detection.stage import DetectionStage
 from processors.quality.stage import QualityStage
-from processors.windows.tumbling import Tumbling
+from processors.windows.event_time import EventTimeWindows
 
 from .components import discover_processing
 from .imported_past import ImportedPast, is_long_past
@@ -76,6 +78,10 @@ def _corrections_last(judged: JudgedBatch) -> JudgedBatch:
     return replace(judged, revision=np.where(corrected, CORRECTED, judged.revision))
 
 
+# Names that policies of an earlier version use; they may still stand in an inbox.
+_RENAMED: Final = {"tumbling": "event_time"}
+
+
 class Pipeline:
     """Everything between decoding and the outbox, under one policy.
 
@@ -111,6 +117,9 @@ class Pipeline:
             self._build("detector", policy.detection, "detection"), series
         )
         self._indices = self._build("index", policy.indices, "indices")
+        for index in self._indices:
+            if isinstance(index, LooksBack):
+                index.look_back(self._aggregator.hours)
         self._rules: dict[str, Alert] = {
             rule_id: self._rule(rule_id, stations) for rule_id in policy.alerts
         }
@@ -172,17 +181,20 @@ class Pipeline:
             events += self._book.apply(rule_id, spec, self._version, signals, now)
         return events + (self._book.tick(now) if ticked else [])
 
-    def _one_aggregator(self) -> Tumbling:
+    def _one_aggregator(self) -> EventTimeWindows:
         where = "windows"
-        if set(self._policy.windows) != {"tumbling"}:
+        named = {_RENAMED.get(name, name): raw for name, raw in self._policy.windows.items()}
+        if set(named) != {"event_time"}:
             known = ", ".join(registered("aggregator"))
             raise ConfigError(
                 "must name exactly one aggregator", where=where, hint=f"known: {known}"
             )
-        ((name, raw),) = self._policy.windows.items()
+        ((name, raw),) = named.items()
         component = find("aggregator", name, f"{where}.{name}")
         settings = component.parse(raw, f"{where}.{name}")
-        made: Tumbling = component.cls(settings, self._series, self._shelf)
+        made: EventTimeWindows = component.cls(
+            settings, self._series, self._shelf, CityCalendar(self._policy.time.zone)
+        )
         return made
 
     def _build(
@@ -220,7 +232,7 @@ class Pipeline:
             if length not in self._aggregator.lengths:
                 known = ", ".join(map(format_length, self._aggregator.lengths))
                 problem = f"there is no window of {format_length(length)}"
-                hint = f"known: {known} (windows.tumbling.lengths)"
+                hint = f"known: {known} (windows.event_time)"
                 raise ConfigError(problem, where=f"{where}.{key}", hint=hint)
         for key, name in settings.indices_needed().items():
             find("index", name, f"{where}.{key}")
@@ -247,7 +259,7 @@ class Pipeline:
             "imported": (self._past, ""),
             "quality": (self._quality, repr(policy.quality)),
             "detection": (self._detection, repr(policy.detection)),
-            "windows": (self._aggregator, repr(policy.windows)),
+            "windows": (self._aggregator, repr((policy.windows, policy.time.zone))),
             **indices,
             **alerts,
             "book": (self._book, ""),

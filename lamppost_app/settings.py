@@ -181,7 +181,9 @@ class StoreSettings(_Section):
     """
 
     readings_days: float = Field(default=7.0, gt=0)
-    aggregates_days: Annotated[dict[str, float], AfterValidator(checked_days)] = {}
+    aggregates_days: Annotated[dict[str, float], AfterValidator(checked_days)] = Field(
+        default={}, validate_default=True
+    )
     history_days: float = Field(default=366.0, ge=0)
     quarantine_days: float = Field(default=30.0, gt=0)
 

@@ -21,6 +21,9 @@ from .log_salvage import salvage
 
 _LAYOUT_VERSION: Final = 1
 _LOCK_WAIT_S: Final = 30.0
+_CHECKPOINT_BYTES: Final = 4_000_000
+# What a commit writes beside bodies: pages of the tables, of their indexes and of the positions.
+_COMMIT_BYTES: Final = 32_768
 # Reserved name among positions: entries below this number may have been forgotten.
 HORIZON: Final = " forgotten below"
 
@@ -67,6 +70,7 @@ class SqliteFile:
         self._path = path
         self._lock = threading.Lock()
         self._failed: StorageFailed | None = None
+        self._grown = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._mark = EndMark(path.with_name(f"{path.name}-end"))
@@ -130,6 +134,9 @@ class SqliteFile:
             self._connection.execute(f"PRAGMA user_version={_LAYOUT_VERSION}")
         self._switch_to_wal()
         self._connection.execute("PRAGMA synchronous=FULL")
+        # SQLite's own checkpoints keep it to themselves when the disk refuses to sync; what is
+        # synced again after that may be gone.
+        self._connection.execute("PRAGMA wal_autocheckpoint=0")
 
     def _check_layout(self) -> None:
         found = dict(self._connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
@@ -271,6 +278,7 @@ class SqliteFile:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield
                 self._connection.execute("COMMIT")
+                self._checkpoint()
             except BaseException as error:
                 with contextlib.suppress(sqlite3.Error):  # closed, or rolled back by SQLite itself
                     self._connection.execute("ROLLBACK")
@@ -279,6 +287,19 @@ class SqliteFile:
                     self._failed = refusal if isinstance(refusal, StorageFailed) else None
                     raise refusal from error
                 raise
+
+    def _checkpoint(self) -> None:
+        """Now and then bring the write-ahead log into the file, so that it begins anew."""
+        self._grown += _COMMIT_BYTES
+        if self._grown < _CHECKPOINT_BYTES:
+            return
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:
+            if not sqlite_errors.passes(error):
+                raise
+            return  # what was committed is safe where it is
+        self._grown = 0
 
 
 def _text(raw: bytes) -> str:

@@ -142,6 +142,7 @@ class SqliteLog(SqliteFile):
                     "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)",
                     (position, numbered_crc(position, snapshot), snapshot),
                 )
+                self._grown += len(snapshot)
         self._committed(last)
         return last
 
@@ -355,6 +356,7 @@ class SqliteLog(SqliteFile):
             ],
         )
         self._trusted_end = 0
+        self._grown += sum([len(body) for _, _, body in records])
         return after + len(records)
 
     def _end(self) -> int:

@@ -94,6 +94,7 @@ def ask(
         elif answer.state == "failed":
             raise LamppostError(f"the portal could not {task} the store: {answer.problem}")
         elif answer.state == "done":
+            tell(answer.total, answer.total)
             return answer
         elif not alive():
             raise LamppostError(f"the portal ended before it could {task} the store; try again")

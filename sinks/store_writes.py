@@ -118,7 +118,8 @@ def _merge_revisions(
         late = _ask(connection, table, table.absent, revisions)
         superseded = pa.concat_tables([superseded, late])
     if len(superseded):
-        _merge(connection, history, superseded)
+        # Told again together with its successor, a revision is both in the table and in the rows.
+        _merge(connection, history, newest_of_each_key(superseded, history))
 
 
 def forget_superseded(connection: duckdb.DuckDBPyConnection, before: int) -> None:

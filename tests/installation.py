@@ -69,7 +69,7 @@ class Installation:
         (folder / "output.log").touch()
         shutil.copytree(POLICY, folder / "policy")
         changed = _changed(folder / "policy" / "windows.yaml", "windows")
-        changed.content["tumbling"].update({"lengths": list(lengths), **(windows or {})})
+        changed.content["event_time"].update({"lengths": list(lengths), **(windows or {})})
         changed.save()
         quality = _changed(folder / "policy" / "quality.yaml", "quality")
         for check in without_checks:

@@ -167,7 +167,7 @@ class NativeJson:
             self._decode_some(deliveries, rows[start : start + _TOGETHER], out)
 
     def _decode_some(self, deliveries: Deliveries, rows: Sequence[int], out: Decoded) -> None:
-        payloads = [deliveries.payloads[row] for row in rows]
+        payloads = _at(deliveries.payloads, rows)
         body = _joined(payloads)
         if _stand_alone(body, payloads):
             self._decode_joined(body, payloads, rows, out)
@@ -217,6 +217,17 @@ class NativeJson:
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over nothing."""
+
+
+def _at(payloads: Sequence[bytes], rows: Sequence[int]) -> Sequence[bytes]:
+    if _is_run(rows):
+        return payloads[rows[0] : rows[-1] + 1]
+    return [payloads[row] for row in rows]
+
+
+def _is_run(rows: Sequence[int]) -> bool:
+    """Return whether rows follow each other; one by one they need not be counted out then."""
+    return isinstance(rows, range) and rows.step == 1
 
 
 def _joined(payloads: Sequence[bytes]) -> bytes:
@@ -327,7 +338,9 @@ def _read_all(rows: Sequence[int], told: _Told, out: Decoded) -> None:
     meanings: list[Any] = list(map(out.shapes.get, shapes))
     if None in meanings:
         meanings = [_learn(message, out) for message in told.messages]
-    delivery = np.fromiter(rows, np.int64, len(rows))
+    delivery = np.arange(rows[0], rows[0] + len(rows))
+    if not _is_run(rows):
+        delivery = np.array(rows, np.int64)
     time = parse_instants(told.stamps)
     value = np.array(list(chain.from_iterable(map(dict.values, told.tables))), np.float64)
     if len(value) > len(rows):

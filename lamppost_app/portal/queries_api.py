@@ -10,18 +10,8 @@ import pyarrow as pa
 from sinks.store_layout import AGGREGATES
 from sinks.store_reader import StoreReader
 
-from .queries_data import DataFilter
+from .queries_data import CHOSEN, JOINS, NAMES, DataFilter
 
-_NAMES: Final = (
-    "series.sensor AS station, series.quantity, series.qualifiers,"
-    " coalesce(stations.area, '') AS area"
-)
-_JOINS: Final = "JOIN series USING (series) LEFT JOIN stations ON stations.sensor = series.sensor"
-_CHOSEN: Final = (
-    "($station = '' OR series.sensor = $station)"
-    " AND ($quantity = '' OR series.quantity = $quantity)"
-    " AND ($area = '' OR coalesce(stations.area, '') = $area)"
-)
 _COLUMNS: Final = ", ".join(
     f'aggregates."{name}"' for name in AGGREGATES.columns if name != "entry"
 )
@@ -37,9 +27,9 @@ def series_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int)
     return reader.table(
         f"""
         WITH page AS (
-            SELECT series, {_NAMES} FROM series
+            SELECT series, {NAMES} FROM series
             LEFT JOIN stations ON stations.sensor = series.sensor
-            WHERE {_CHOSEN} AND series > $after ORDER BY series LIMIT $limit
+            WHERE {CHOSEN} AND series > $after ORDER BY series LIMIT $limit
         ),
         windows AS (
             SELECT series, list(DISTINCT CASE calendar WHEN 0 THEN length
@@ -67,8 +57,8 @@ def series_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int)
 def latest_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int) -> pa.Table:
     """Return the newest reading of each series, by series code."""
     return reader.table(
-        f"SELECT {_NAMES}, latest_readings.* EXCLUDE (entry)"  # noqa: S608 - fixed text
-        f" FROM latest_readings {_JOINS} WHERE {_CHOSEN} AND series > $after"
+        f"SELECT {NAMES}, latest_readings.* EXCLUDE (entry)"  # noqa: S608 - fixed text
+        f" FROM latest_readings {JOINS} WHERE {CHOSEN} AND series > $after"
         " ORDER BY series LIMIT $limit",
         {**chosen.values, "after": after, "limit": limit},
     )
@@ -94,8 +84,8 @@ def aggregate_page(
         limit: rows.
     """
     return reader.table(
-        f"SELECT {_NAMES}, {_COLUMNS}"  # noqa: S608 - fixed text
-        f" FROM aggregates {_JOINS} WHERE {_CHOSEN}{_of_few(reader, chosen)}"
+        f"SELECT {NAMES}, {_COLUMNS}"  # noqa: S608 - fixed text
+        f" FROM aggregates {JOINS} WHERE {CHOSEN}{_of_few(reader, chosen)}"
         " AND calendar = $calendar AND ($calendar > 0 OR length = $length)"
         " AND start >= $first AND start < $end AND (start, series) > ($start, $series)"
         " ORDER BY start, series LIMIT $limit",
@@ -131,8 +121,8 @@ def index_page(
 ) -> pa.Table:
     """Return index values whose averaging ends in a half-open period, by end, series and index."""
     return reader.table(
-        f"SELECT {_NAMES}, indices.* EXCLUDE (entry)"  # noqa: S608 - fixed text
-        f' FROM indices {_JOINS} WHERE {_CHOSEN} AND "end" >= $first AND "end" < $last'
+        f"SELECT {NAMES}, indices.* EXCLUDE (entry)"  # noqa: S608 - fixed text
+        f' FROM indices {JOINS} WHERE {CHOSEN} AND "end" >= $first AND "end" < $last'
         ' AND ("end", series, "index") > ($end, $series, $index)'
         ' ORDER BY "end", series, "index" LIMIT $limit',
         {
@@ -170,8 +160,8 @@ def revisions(
     published = ", rows.published AS published_at" if kept else ""
     of_few = _of_few(reader, DataFilter(series[0]))
     return reader.table(
-        f"SELECT {_NAMES}, rows.*{published}"  # noqa: S608 - fixed text
-        f" FROM {_REVISIONS if kept else 'aggregates'} AS rows {_JOINS}"
+        f"SELECT {NAMES}, rows.*{published}"  # noqa: S608 - fixed text
+        f" FROM {_REVISIONS if kept else 'aggregates'} AS rows {JOINS}"
         " WHERE series.sensor = $station AND series.quantity = $quantity"
         f" AND series.qualifiers = $qualifiers{of_few}"
         " AND start = $start AND calendar = $calendar"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lamppost.alerts import Signal
-from lamppost.batch import FloatArray, Int64Array
+from lamppost.batch import FIXED, FloatArray, Int64Array
 from lamppost.component import Observed, Settings, find, register
 from lamppost.flags import MISSING
 from lamppost.grouping import Groups
@@ -174,7 +174,8 @@ class Threshold:
             batch = observed.indices.take(observed.indices.index == self._index)
             return _Evidence(batch.series, batch.end, batch.revision, batch.value)
         found = observed.aggregates
-        usable = (found.length == self._settings.window_ns) & (found.flag != MISSING)
+        usable = (found.length == self._settings.window_ns) & (found.calendar == FIXED)
+        usable &= found.flag != MISSING
         found = found.take(usable & (found.coverage >= self._settings.min_coverage))
         value = np.asarray(getattr(found, self._settings.statistic), np.float64)
         return _Evidence(found.series, found.start + found.length, found.revision, value)

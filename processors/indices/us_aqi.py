@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from lamppost.batch import AggregateBatch, FloatArray, IndexBatch, Int64Array
-from lamppost.component import Settings, register
+from lamppost.component import Hours, Settings, register
 from lamppost.flags import GOOD, SUSPECT
 from lamppost.grouping import Groups
 from lamppost.series import SeriesTable
@@ -22,8 +22,9 @@ from processors._per_series import PerSeries
 from ._breakpoints import Table, Values
 
 DAY_HOURS: Final = 24
-KEPT_HOURS: Final = 2 * DAY_HOURS
+RECENT_HOURS: Final = 2 * DAY_HOURS
 _NEVER: Final = -(2**40)
+_LATEST: Final = 2**40
 
 _CATEGORIES_LOW: Final = (0, 51, 101, 151, 201, 301)
 _CATEGORIES_HIGH: Final = (50, 100, 150, 200, 300, 500)
@@ -75,6 +76,12 @@ class UsAqiSettings(Settings):
     valid_hours: int = Field(
         default=18, ge=1, le=DAY_HOURS, description="Hours of the 24 that must count for a value."
     )
+    corrected_days: int = Field(
+        default=30,
+        ge=0,
+        description="How far back a corrected hour still corrects values, days: no less than "
+        "correction_horizon_s of the windows.",
+    )
 
 
 @register("index")
@@ -97,15 +104,16 @@ class UsAqi:
         self._series = series
         numbers = {name: (float(number),) for number, name in enumerate(_TABLES)}
         self._pollutant = PerSeries(series, numbers, width=1)
-        self._state = SeriesState(
-            mean=np.full(KEPT_HOURS, np.nan),
-            revision=np.full(KEPT_HOURS, -1, np.int32),
-            newest=np.int64(_NEVER),
-        )
+        self._kept = (settings.corrected_days + 2) * DAY_HOURS
+        self._places, self._state = self._empty()
+        self._hours: Hours | None = None
+
+    def look_back(self, hours: Hours) -> None:
+        """Ask for hours further back than two days here; without it they correct nothing."""
+        self._hours = hours
 
     def update(self, aggregates: AggregateBatch) -> IndexBatch:
         """Take hourly aggregates in and return the index values they lead to."""
-        self._state.grow(len(self._series))
         hourly = aggregates.take(aggregates.length == HOUR_NS)
         known = ~np.isnan(self._pollutant.of(hourly.series)[0])
         hourly = hourly.take(known)
@@ -113,67 +121,122 @@ class UsAqi:
         groups = Groups.by_series(hourly.series)
         mean = self._valid_means(hourly)[groups.order]
         hour = hourly.start[groups.order] // HOUR_NS
-        parts = [
-            self._take_in(groups.series[rows], hour[rows], mean[rows]) for rows in groups.rounds()
-        ]
+        places = self._placed(groups.series)
+        parts = [self._take_in(places[rows], hour[rows], mean[rows]) for rows in groups.rounds()]
         return _newest_only(IndexBatch.concat(parts))
 
     def snapshot(self) -> Snapshot:
-        """Return the hourly means and revisions of two days."""
+        """Return the hourly means and revisions that can still be corrected."""
         return self._state.snapshot()
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take over the hourly means and revisions of two days."""
-        self._state.restore(snapshot)
+        """Take over hourly means and revisions, also those of a shorter or longer memory."""
+        known = snapshot.get("series", np.flatnonzero(snapshot["newest"] != _NEVER))
+        rows = np.arange(len(known)) if "series" in snapshot else known
+        self._places, self._state = self._empty()
+        places = self._placed(np.asarray(known, np.int32))
+        newest = snapshot["newest"][rows]
+        self._state["newest"][places] = newest
+        for name in ("mean", "revision"):
+            size, former_size = self._state[name].shape[1], snapshot[name].shape[1]
+            hours = newest[:, None] - np.arange(min(size, former_size))
+            former = snapshot[name][rows[:, None], hours % former_size]
+            self._state[name][places[:, None], hours % size] = former
+
+    def _empty(self) -> tuple[SeriesState, SeriesState]:
+        """Return where each series has its place, and rings of hours for each that has one."""
+        return SeriesState(place=np.int32(-1)), SeriesState(
+            series=np.int32(-1),
+            mean=np.full(RECENT_HOURS, np.nan),
+            revision=np.full(self._kept, -1, np.int16),
+            newest=np.int64(_NEVER),
+        )
+
+    def _placed(self, codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return the place of each series, giving one to those that have none."""
+        self._places.grow(max(len(self._series), int(codes.max(initial=-1)) + 1))
+        place = self._places["place"]
+        new = np.unique(codes[place[codes] < 0])
+        if len(new):
+            before = len(self._state)
+            self._state.grow(before + len(new))
+            place[new] = np.arange(before, before + len(new))
+            self._state["series"][before:] = new
+        placed: npt.NDArray[np.int32] = place[codes]
+        return placed
 
     def _valid_means(self, hourly: AggregateBatch) -> FloatArray:
         usable = (hourly.flag == GOOD) | (hourly.flag == SUSPECT)
         usable &= (hourly.count > 0) & (hourly.coverage >= self._settings.hour_coverage)
         return np.where(usable, hourly.mean, np.nan)
 
+    def _held_means(self, codes: npt.NDArray[np.int32], hours: Int64Array) -> FloatArray:
+        """Return the valid means of hours that are held elsewhere, NaN where there is none."""
+        series, at = np.unique(codes, return_inverse=True)
+        first, end = np.full(len(series), _LATEST), np.full(len(series), _NEVER)
+        np.minimum.at(first, at, hours.min(axis=1))
+        np.maximum.at(end, at, hours.max(axis=1) + 1)
+        held = self._hours(series, first * HOUR_NS, end * HOUR_NS) if self._hours else None
+        if held is None or not len(held):
+            return np.full(hours.shape, np.nan)
+        means = self._valid_means(held)
+        spread = int((end - first).max()) + 1
+        keys = np.searchsorted(series, held.series) * spread + held.start // HOUR_NS
+        keys -= first[np.searchsorted(series, held.series)]
+        wanted = at[:, None] * spread + hours - first[at][:, None]
+        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        return np.where(keys[place] == wanted, means[place], np.nan)
+
     def _take_in(
-        self, codes: npt.NDArray[np.int32], hour: Int64Array, mean: FloatArray
+        self, places: npt.NDArray[np.int32], hour: Int64Array, mean: FloatArray
     ) -> IndexBatch:
         """Store one hour of each of some series, and return the values it belongs to."""
-        self._advance(codes, hour)
-        newest = self._state["newest"][codes]
-        kept = hour > newest - KEPT_HOURS
-        codes, hour, mean, newest = codes[kept], hour[kept], mean[kept], newest[kept]
-        slot = hour % KEPT_HOURS
-        former = self._state["mean"][codes, slot]
-        self._state["mean"][codes, slot] = mean
-        same = (former == mean) | (np.isnan(former) & np.isnan(mean))
+        self._advance(places, hour)
+        newest = self._state["newest"][places]
+        kept = hour > newest - self._kept
+        places, hour, mean, newest = places[kept], hour[kept], mean[kept], newest[kept]
+        slot, recent = hour % RECENT_HOURS, hour > newest - RECENT_HOURS
+        former = self._state["mean"][places, slot]
+        self._state["mean"][places[recent], slot[recent]] = mean[recent]
+        same = recent & ((former == mean) | (np.isnan(former) & np.isnan(mean)))
         last = hour[:, None] + np.arange(DAY_HOURS)
-        published = self._state["revision"][codes[:, None], last % KEPT_HOURS] >= 0
+        published = self._state["revision"][places[:, None], last % self._kept] >= 0
         own = last == hour[:, None]
         # An unchanged mean changes nothing; hours never closed have no value to revise.
         concerned = np.where(published, ~same[:, None], own) & (last <= newest[:, None])
-        # The mean of an hour further back than a day needs hours that are forgotten.
-        concerned &= last > newest[:, None] - DAY_HOURS
+        # The mean of an hour further back than a day needs hours that are not held here.
+        known = DAY_HOURS if self._hours is None else self._kept - DAY_HOURS
+        concerned &= last > newest[:, None] - known
         row, step = np.nonzero(concerned)
-        return self._values(codes[row], last[row, step])
+        return self._values(places[row], last[row, step])
 
-    def _advance(self, codes: npt.NDArray[np.int32], hour: Int64Array) -> None:
+    def _advance(self, places: npt.NDArray[np.int32], hour: Int64Array) -> None:
         """Make room for hours newer than all before, forgetting the oldest."""
-        newer = hour > self._state["newest"][codes]
-        codes, hour = codes[newer], hour[newer]
-        slots = np.arange(KEPT_HOURS)
-        held = hour[:, None] - (hour[:, None] - slots) % KEPT_HOURS
-        row, slot = np.nonzero(held > self._state["newest"][codes][:, None])
-        self._state["mean"][codes[row], slot] = np.nan
-        self._state["revision"][codes[row], slot] = -1
-        self._state["newest"][codes] = hour
+        newer = hour > self._state["newest"][places]
+        places, hour = places[newer], hour[newer]
+        gone = np.minimum(hour - self._state["newest"][places], self._kept)
+        row = np.repeat(np.arange(len(hour)), gone)
+        back = np.arange(len(row)) - np.repeat(np.cumsum(gone) - gone, gone)
+        self._state["revision"][places[row], (hour[row] - back) % self._kept] = -1
+        near = back < RECENT_HOURS
+        row, back = row[near], back[near]
+        self._state["mean"][places[row], (hour[row] - back) % RECENT_HOURS] = np.nan
+        self._state["newest"][places] = hour
 
-    def _values(self, codes: npt.NDArray[np.int32], last: Int64Array) -> IndexBatch:
+    def _values(self, places: npt.NDArray[np.int32], last: Int64Array) -> IndexBatch:
         """Return the index of the days that end with some hours."""
+        codes = self._state["series"][places]
         hours = last[:, None] - np.arange(DAY_HOURS)
-        means = self._state["mean"][codes[:, None], hours % KEPT_HOURS]
+        means = self._state["mean"][places[:, None], hours % RECENT_HOURS]
+        far = np.flatnonzero(last <= self._state["newest"][places] - DAY_HOURS)
+        if len(far):
+            means[far] = self._held_means(codes[far], hours[far])
         counted = np.isfinite(means)
         valid = counted.sum(axis=1)
         total = np.where(counted, means, 0.0).sum(axis=1)
         enough = valid >= self._settings.valid_hours
         mean = np.where(enough, total / np.maximum(valid, 1), np.nan)
-        self._state["revision"][codes, last % KEPT_HOURS] += 1
+        self._state["revision"][places, last % self._kept] += 1
         pollutant = self._pollutant.of(codes)[0]
         found = PM2_5.values(mean)
         for number, table in enumerate(_TABLES.values()):
@@ -183,7 +246,7 @@ class UsAqi:
             series=codes,
             index=np.full(len(codes), self.number, np.uint8),
             end=(last + 1) * HOUR_NS,
-            revision=self._state["revision"][codes, last % KEPT_HOURS],
+            revision=self._state["revision"][places, last % self._kept],
             concentration=found.concentration,
             value=found.value,
             category=found.category,

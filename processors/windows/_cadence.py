@@ -45,8 +45,12 @@ class Cadence:
 
     def learn(
         self, series: npt.NDArray[np.int32], time: npt.NDArray[np.int64], size: int
-    ) -> npt.NDArray[np.int64]:
-        """Take in readings in order of arrival; return the time each accounts for, ns."""
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Take in readings in order of arrival.
+
+        Returns:
+            The time each accounts for, and the gap that is usual when it arrives, ns.
+        """
         self._state.grow(size)
         groups = Groups.by_series(series)
         instants = time[groups.order]
@@ -58,12 +62,14 @@ class Cadence:
         usual[forward] = self._forward(groups.series[forward], instants[forward], gap[forward])
         # A late reading is held by what was usual when it arrived, not when the batch ended.
         latest = groups.latest(is_forward)
-        cover = usual[np.where(latest < 0, np.arange(len(latest)), latest)]
+        common = usual[np.where(latest < 0, np.arange(len(latest)), latest)]
+        cover = common.copy()
         onward = np.minimum(gap, _HOLD * usual)
         cover[forward] = np.where(gap == _NONE, self._default_ns, onward)[forward]
-        placed = np.empty(len(series), np.int64)
-        placed[groups.order] = cover
-        return placed
+        placed = np.empty((2, len(series)), np.int64)
+        placed[0, groups.order] = cover
+        placed[1, groups.order] = common
+        return placed[0], placed[1]
 
     def _forward(
         self,

@@ -68,4 +68,6 @@ def _cast(rows: RowArray, *, states: bool) -> RowArray:
     cast = np.zeros(len(rows), statistics.STATE if states else statistics.RAW)
     for name in rows.dtype.names or ():
         cast[name] = rows[name]
+    for name in ("first", "last") if states else ("beside",):
+        cast[name] = np.nan
     return cast

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lamppost.shelf import Shelf
 from lamppost.state import Snapshot, nested, part
-from lamppost.times import HOUR_NS
+from lamppost.times import DAY_NS, HOUR_NS
 
 from . import _statistics as statistics
 from ._rows import IntArray, RowArray, locate, ordered
@@ -33,7 +33,12 @@ class Memory:
     """
 
     def __init__(
-        self, lengths: Sequence[int], reduce: Reduce, shelf: Shelf, memory_bytes: int
+        self,
+        lengths: Sequence[int],
+        reduce: Reduce,
+        shelf: Shelf,
+        memory_bytes: int,
+        keep_from: int = HOUR_NS,
     ) -> None:
         """Start empty.
 
@@ -42,12 +47,13 @@ class Memory:
             reduce: gives the states of a level from the rows they are made of.
             shelf: where the rest goes.
             memory_bytes: how much stays in memory.
+            keep_from: length of the shortest windows whose states are kept.
         """
         self._lengths = tuple(lengths)
         self._reduce = reduce
         self._bound = memory_bytes
-        self.first_kept = sum(length < HOUR_NS for length in lengths)
-        self.readings = Table(statistics.RAW, shelf, inherit="cover")
+        self.first_kept = sum(length < keep_from for length in lengths)
+        self.readings = Table(statistics.RAW, shelf, inherit=statistics.INHERITED)
         levels = range(len(lengths))
         self._states = {
             level: Table(statistics.STATE, shelf) for level in levels if level >= self.first_kept
@@ -55,6 +61,30 @@ class Memory:
         self._revisions = {
             level: Table(_REVISION, shelf) for level in levels if level < self.first_kept
         }
+        self._attached: dict[str, Table] = {}
+        self._longest: dict[int, int] = {}
+
+    def attach(self, tables: Mapping[str, Table], reach: Mapping[int, int]) -> None:
+        """Look after tables of others as well.
+
+        Args:
+            tables: by a name of their own.
+            reach: how long the windows made from a level can be, ns.
+        """
+        self._attached = dict(tables)
+        self._longest = dict(reach)
+
+    def states(self, level: int) -> Table:
+        """Return the states of a level that is kept."""
+        return self._states[level]
+
+    def blocks(self, level: int, series_count: int) -> Iterator[RowArray]:
+        """Yield the kept states of a level, block by block, sorted."""
+        table = self._states[level]
+        series = np.arange(series_count, dtype=np.int32)
+        for codes in np.array_split(series, len(table) // _BLOCK_ROWS + 1):
+            span = np.full(len(codes), NO_ROWS)
+            yield table.between(codes, -span, span)
 
     def is_kept(self, level: int) -> bool:
         """Tell whether the states of a level are kept."""
@@ -111,11 +141,20 @@ class Memory:
         """
         self.readings.expire(self._reach(oldest, min(self.first_kept, len(self._lengths) - 1)))
         for level, table in {**self._states, **self._revisions}.items():
-            table.expire(self._reach(oldest, min(level + 1, len(self._lengths) - 1)))
+            table.expire(self._reach(oldest, min(level + 1, len(self._lengths) - 1), level))
+            if f"sketches_{level}" in self._attached:
+                self._attached[f"sketches_{level}"].expire(self._reach(oldest, level, level))
 
-    def _reach(self, oldest: IntArray, level: int) -> IntArray:
-        """Return from where the windows of a level are made that may still be corrected."""
-        return np.where(oldest == NO_ROWS, NO_ROWS, oldest - self._lengths[level])
+    def _reach(self, oldest: IntArray, above: int, level: int | None = None) -> IntArray:
+        """Return from where windows are made that may still be corrected.
+
+        Args:
+            oldest: instant of each series.
+            above: level of the windows.
+            level: of what they are made of, where that makes longer ones as well.
+        """
+        longest = max(self._lengths[above], 0 if level is None else self._longest.get(level, 0))
+        return np.where(oldest == NO_ROWS, NO_ROWS, oldest - longest)
 
     def adopt(self, former: Memory, watermark: IntArray) -> None:
         """Go on from the memory of windows of other lengths."""
@@ -157,14 +196,22 @@ class Memory:
 
     def restore(self, snapshot: Mapping[str, Any]) -> int | None:
         """Take over a snapshot; return the last instant of what was given up, None of nothing."""
-        tables = self._tables().items()
-        lost = [run for name, table in tables for run in table.restore(part(name, snapshot))]
-        return max((run.last for run in lost), default=None)
+        tables = ((table, part(name, snapshot)) for name, table in self._tables().items())
+        # A snapshot of an earlier version lacks what there was not.
+        found = [(table, run) for table, parts in tables if parts for run in table.restore(parts)]
+        return max((run.last + self._made_from(table) for table, run in found), default=None)
+
+    def _made_from(self, table: Table) -> int:
+        """Return how long windows made from rows of a table are, days at most: they lack them.
+
+        Months and years go on with what is left, and their coverage says so.
+        """
+        return 0 if table is self.readings else 2 * DAY_NS
 
     def _tables(self) -> dict[str, Table]:
         states = {f"states_{level}": table for level, table in self._states.items()}
         revisions = {f"revisions_{level}": table for level, table in self._revisions.items()}
-        return {"readings": self.readings, **states, **revisions}
+        return {"readings": self.readings, **states, **revisions, **self._attached}
 
 
 def windows_of(rows: RowArray, length_ns: int) -> tuple[npt.NDArray[np.int32], IntArray]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,12 @@ RowArray = npt.NDArray[Any]
 IntArray = npt.NDArray[np.int64]
 
 
-def ordered(rows: RowArray, *, inherit: str = "") -> RowArray:
+def ordered(rows: RowArray, *, inherit: Sequence[str] = ()) -> RowArray:
     """Sort rows by series and time, keeping only the newest version of each instant.
 
     Args:
         rows: those given later are newer.
-        inherit: a column of which the largest of all versions stays.
+        inherit: columns of which the largest of all versions stays.
     """
     rows = rows[series_order(rows["series"])]
     series, time = rows["series"], rows["time"]
@@ -33,9 +34,9 @@ def ordered(rows: RowArray, *, inherit: str = "") -> RowArray:
         return rows
     same = step == 0
     newest: RowArray = rows[np.append(~same, True)]
-    if inherit:
-        starts = np.flatnonzero(np.append(True, ~same))
-        newest[inherit] = np.maximum.reduceat(rows[inherit], starts)
+    starts = np.flatnonzero(np.append(True, ~same)) if inherit else same
+    for name in inherit:
+        newest[name] = np.maximum.reduceat(rows[name], starts)
     return newest
 
 
@@ -74,6 +75,11 @@ def spread_ranges(starts: IntArray, ends: IntArray) -> IntArray:
     lengths = ends - starts
     offsets = np.repeat(ends - np.cumsum(lengths), lengths)
     return offsets + np.arange(int(lengths.sum()))
+
+
+def blocks(rows: RowArray, size: int) -> list[RowArray]:
+    """Return rows in pieces, so that what is worked out of each does not fill the memory."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def joined(parts: list[RowArray], dtype: np.dtype[Any]) -> RowArray:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -59,13 +59,13 @@ class Table:
     that their order stays that of age.
     """
 
-    def __init__(self, dtype: npt.DTypeLike, shelf: Shelf, *, inherit: str = "") -> None:
+    def __init__(self, dtype: npt.DTypeLike, shelf: Shelf, *, inherit: Sequence[str] = ()) -> None:
         """Start empty.
 
         Args:
             dtype: of a row; needs the fields series and time.
             shelf: where runs go that are not to stay in memory.
-            inherit: a column of which the largest of all versions of a row stays.
+            inherit: columns of which the largest of all versions of a row stays.
         """
         self._dtype = np.dtype(dtype)
         self._shelf = shelf

@@ -16,8 +16,8 @@ from pydantic import Field
 from lamppost.component import Settings, register
 from lamppost.errors import ConfigError, NotConnected
 from lamppost.log import AGGREGATES, INDICES, RULES, SERIES, STATIONS, Entry
+from lamppost.periods import resolution_name, resolutions
 from lamppost.policy import Publication
-from lamppost.times import format_length
 from sinks.series_names import NamedSink
 
 from . import fields
@@ -38,7 +38,7 @@ class OpenDataSettings(Settings):
 
     Attributes:
         dir: the folder; made when missing.
-        windows: lengths of the aggregates to publish, as in 1min, 15min, 1h, 24h.
+        windows: resolutions of the aggregates to publish, as in 15min, 1h, 8h, 24h, day, month.
     """
 
     dir: Path = Path("open-data")
@@ -130,12 +130,13 @@ class OpenDataSink(NamedSink):
     def _aggregates(self, body: bytes, package: Package) -> dict[str, pa.Table]:
         batch, rows = aggregate_rows(body, self.names)
         found: dict[str, pa.Table] = {}
-        for length in np.unique(batch.length):
-            window = format_length(int(length))
+        resolution = resolutions(batch.length, batch.calendar)
+        for number in np.unique(resolution):
+            window = resolution_name(int(number))
             if window not in self._windows:
                 continue
-            chosen = np.flatnonzero(batch.length == length)
-            package.saw([int(batch.start[chosen].max() + length)])
+            chosen = np.flatnonzero(resolution == number)
+            package.saw([int((batch.start + batch.length)[chosen].max())])
             for day, part in by_day(rows.take(chosen), batch.start[chosen]):
                 found[f"aggregates/window={window}/{day_folder(day)}"] = part
         return found

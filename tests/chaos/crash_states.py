@@ -7,6 +7,7 @@ order, and of new and deleted names those up to any moment.
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import subprocess
@@ -51,6 +52,8 @@ def record(script: str, folder: Path, *arguments: object) -> list[Call]:
         + [str(argument) for argument in (folder, *arguments)],
         check=True,
         cwd=Path(__file__).parents[2],
+        # Compiled modules are long writes that are none of ours.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         stdout=subprocess.DEVNULL,
         timeout=300,
     )

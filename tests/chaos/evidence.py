@@ -118,6 +118,7 @@ def _placed(batch: pa.RecordBatch, entry: Entry) -> pa.Table:
 
 def _joined(tables: dict[str, list[pa.Table]], kind: str, schema: pa.Schema) -> pa.Table:
     if kind in tables:
-        return pa.concat_tables(tables[kind])
+        # Columns that say nothing of a whole batch are left out of it.
+        return pa.concat_tables(tables[kind], promote_options="default")
     places = [pa.field(name, pa.int64()) for name in ("entry", "position", "at")]
     return pa.schema([*schema, *places]).empty_table()

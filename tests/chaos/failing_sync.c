@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EUPL-1.2
 // Loaded before libc: syncing a file whose name holds the text in the file FAILING_SYNC fails with
-// EIO, as when the disk under it has failed. Each refusal is a line in FAILING_SYNC.log.
+// EIO, as when the disk under it has failed; a text that ends in "$" has to end the name, too. Each
+// refusal is a line in FAILING_SYNC.log.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,6 +13,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static int is_meant(const char *name, char *wanted) {
+  size_t length = strlen(wanted), whole = strlen(name);
+  if (wanted[length - 1] != '$') return strstr(name, wanted) != NULL;
+  wanted[--length] = 0;
+  return whole >= length && !strcmp(name + whole - length, wanted);
+}
+
 static int refuses(int fd) {
   char wanted[256] = "", link[64], name[PATH_MAX] = "", line[PATH_MAX + 64], log[PATH_MAX];
   const char *armed = getenv("FAILING_SYNC");
@@ -21,7 +29,9 @@ static int refuses(int fd) {
   ssize_t size = read(file, wanted, sizeof wanted - 1);
   close(file);
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  if (size <= 0 || readlink(link, name, sizeof name - 1) < 0 || !strstr(name, wanted)) return 0;
+  if (size <= 0 || readlink(link, name, sizeof name - 1) < 0 ||
+      !is_meant(name, wanted))
+    return 0;
   snprintf(log, sizeof log, "%s.log", armed);
   file = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   size = snprintf(line, sizeof line, "%d %s\n", (int)getpid(), name);

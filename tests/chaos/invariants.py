@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import pyarrow.compute as pc
 
 from lamppost.balance import OUTCOMES
+from lamppost.batch import FIXED
 from lamppost.log import Entry, Record
 from lamppost.series import SeriesKey
 from lamppost.times import DAY_NS, HOUR_NS, format_instant
@@ -186,8 +187,10 @@ def _differs(wanted: Record | None, found: Entry | None) -> str:
 def _windows(counted: Recount, said: Said) -> Iterator[Violation]:
     """I4: counts and means of closed windows equal those of the raw messages."""
     newest: dict[tuple[int, int, int], dict[str, Any]] = {}
-    names = ["series", "length", "start", "revision", "count", "excluded", "mean"]
+    names = ["series", "length", "calendar", "start", "revision", "count", "excluded", "mean"]
     for row in said.aggregates.select(names).to_pylist():
+        if row["calendar"] != FIXED:
+            continue
         place = (row["series"], row["length"], row["start"])
         if place not in newest or newest[place]["revision"] <= row["revision"]:
             newest[place] = row

@@ -23,7 +23,7 @@ from lamppost.quarantine import read_replay
 from lamppost.series import SeriesKey, qualifiers_text
 from lamppost.times import NO_TIME, SECOND_NS, parse_instant
 from lamppost.units import conversion
-from processors.windows.tumbling import TumblingSettings
+from processors.windows.event_time import EventTimeSettings
 from tests.chaos.evidence import every_entry, opened
 
 _NEVER = -(2**62)
@@ -97,10 +97,10 @@ class Counter:
         self.found = Recount()
         self._refused = refused
         self._newest: dict[SeriesKey, int] = {}
-        self._rules(Policy(windows={"tumbling": {}}))
+        self._rules(Policy(windows={"event_time": {}}))
 
     def _rules(self, policy: Policy) -> None:
-        windows = TumblingSettings(**policy.windows.get("tumbling", {}))
+        windows = EventTimeSettings(**policy.windows.get("event_time", {}))
         self.found.lengths = windows.lengths_ns
         self._horizon = round(windows.correction_horizon_s * SECOND_NS)
         self._not_before = round(policy.time.not_before.timestamp()) * SECOND_NS

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from lamppost.times import format_length
+from lamppost.periods import resolution_name
 from sinks import store_layout
 from tests.chaos.evidence import Said
 from tests.chaos.recount import Recount
@@ -26,7 +26,8 @@ QUALIFY row_number() OVER (
 _NUMBER = "CASE WHEN isnan({0}) THEN NULL ELSE {0} END"
 _COMPARED = {
     "readings": f"series, time, revision, entry, flag, {_NUMBER.format('value')}",
-    "aggregates": f"series, start, length, revision, entry, count, {_NUMBER.format('mean')}",
+    "aggregates": "series, start, length, calendar, revision, entry, count,"
+    f" {_NUMBER.format('mean')}",
     "quarantine": "entry, position, payload, code",
 }
 
@@ -102,10 +103,11 @@ def in_database(database: VictoriaMetrics, said: Said, position: int) -> Told:
             place, at = ("value", *said.key(row["series"])), row["time"] // _MS_NS
             wanted.setdefault(place, {})[at] = row["value"]
             revised.update([(place, at)] if row["revision"] else [])
-    columns = ["series", "start", "length", "count", "revision", "entry"]
+    columns = ["series", "start", "length", "calendar", "count", "revision", "entry"]
     for row in said.aggregates.select(columns).to_pylist():
         if row["entry"] <= position:
-            place = (format_length(row["length"]), *said.key(row["series"]))
+            resolution = resolution_name(row["length"], row["calendar"])
+            place = (resolution, *said.key(row["series"]))
             at = row["start"] // _MS_NS
             wanted.setdefault(place, {})[at] = row["count"]
             revised.update([(place, at)] if row["revision"] else [])

@@ -101,6 +101,26 @@ def test_an_intake_whose_inbox_cannot_be_synced_ends_and_acknowledges_nothing(
     )
 
 
+@pytest.mark.timeout(300)
+def test_a_checkpoint_that_cannot_be_synced_ends_the_intake(
+    installation: Installation, proxy: RecordingProxy, failing_sync: FailingSync
+) -> None:
+    """SQLite itself would go on as if nothing had happened, and sync the same pages once more."""
+    city = City.ending_now(100, 1_000_000)
+    intake = installation.start_role("intake", environment=failing_sync.environment)
+    publisher = Publisher(proxy.broker_port, map(city, range(1_000_000)), rate=1_000.0).start()
+    installation.wait_until(lambda: len(proxy.acknowledged) > 100)
+
+    failing_sync.refuse("/inbox.db$")
+    code = intake.wait(60)
+    publisher.stop()
+
+    assert code == STORAGE_EXIT
+    assert [name for _, name in failing_sync.refused()] == ["inbox.db"]
+    assert "the disk refused to sync" in installation.output()
+    assert set(proxy.acknowledged) <= payloads(installation.folder / "data" / "inbox.db")
+
+
 @pytest.mark.chaos_full
 @pytest.mark.timeout(900)
 def test_every_role_outlives_a_failed_sync_of_its_files(

@@ -157,7 +157,7 @@ def test_odd_times_are_kept_apart_or_flagged(
         messages.append((f"v1/{sensor}/readings", text.encode()))
         believed[number + 60] = credible
     # The newest of "late" first, so that the other lies beyond the correction horizon.
-    for stamp in ("2026-11-20T12:00:00Z", "2026-11-12T12:00:00Z"):
+    for stamp in ("2026-11-20T12:00:00Z", "2026-10-12T12:00:00Z"):
         text = f'{{"sensor":"late","time":"{stamp}","values":{{"voc_index":50}}}}'
         messages.append(("v1/late/readings", text.encode()))
     publisher = Publisher(broker.port, messages).start()

@@ -93,7 +93,7 @@ def value_changed(chance: random.Random, content: object) -> None:
         case 0:
             del holder[key]
         case 1 if isinstance(holder, dict):
-            holder[chance.choice(["x", "routes", "quality", "tumbling", ""])] = holder[key]
+            holder[chance.choice(["x", "routes", "quality", "event_time", ""])] = holder[key]
         case 2:
             holder[key] = copy.deepcopy(chance.choice(holders))
         case _:
@@ -191,18 +191,18 @@ def test_a_running_installation_takes_what_is_right_and_shows_what_is_wrong(
     right, right_toml = windows.read_text(), toml.read_text()
     before = installation.get("/healthz")
 
-    windows.write_text("windows: {tumbling: {" + HUP_PROBLEM + "}}\n")
+    windows.write_text("windows: {event_time: {" + HUP_PROBLEM + "}}\n")
     hang_up(installation)
     installation.wait_until(lambda: installation.get("/healthz")["configuration_problem"] != "")
     problem = installation.get("/healthz")["configuration_problem"]
-    assert "windows.yaml: windows.tumbling.lengths" in problem
+    assert "windows.yaml: windows.event_time.lengths" in problem
     assert "configuration_refused" in installation.output()
     assert "lamppost_configuration_accepted 0.0" in page(installation, "/metrics")
-    assert "windows.tumbling.lengths" in page(installation, "/")
+    assert "windows.event_time.lengths" in page(installation, "/")
     for command in chaos.pick(("check",), ("check", "reload")):
         told = lamppost(installation, command)
         assert told.returncode == 2, told
-        assert "windows.tumbling.lengths" in told.stderr
+        assert "windows.event_time.lengths" in told.stderr
     toml.write_text("[[[")
     for role in chaos.pick(("intake",), ("intake", "engine", "deliver")):
         killed = installation.pids()[role]
@@ -212,7 +212,7 @@ def test_a_running_installation_takes_what_is_right_and_shows_what_is_wrong(
 
     toml.write_text(right_toml + "[store]\nreadings_days = 3\n")
     changed = yaml.safe_load(right)
-    changed["windows"]["tumbling"]["lengths"] = ["1min", "5min", "15min", "1h"]
+    changed["windows"]["event_time"]["lengths"] = ["1min", "5min", "15min", "1h"]
     windows.write_text(yaml.safe_dump(changed))
     hang_up(installation)
     installation.wait_until(lambda: installation.get("/healthz")["configuration_problem"] == "")

@@ -17,7 +17,7 @@ from lamppost import log
 from lamppost.batch import AggregateBatch, JudgedBatch
 from lamppost.frames import arrow_batch, arrow_bytes
 from lamppost.log import Entry
-from lamppost.times import SECOND_NS
+from lamppost.periods import resolution_name
 from lamppost_app.cursors import Cursors
 from lamppost_app.delivery import SinkRunner
 from lamppost_app.sqlite_log import SqliteLog
@@ -39,7 +39,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     city = City(10, BEGIN_S)
     messages = [city(number) for number in range(MESSAGES)]
     messages += [*messages[100:150], ("v1/s0000/readings", POISON)]
-    messages.append(City(10, BEGIN_S - 90_000)(0))
+    messages.append(City(10, BEGIN_S - 31 * 86_400)(0))
     fill(folder, messages)
     run_engine(folder)
     inbox, outbox = SqliteLog(folder / "inbox.db"), SqliteLog(folder / "outbox.db")
@@ -263,8 +263,7 @@ def test_the_database_is_compared_point_by_point(
             key = names[row["series"]]
             metric = {"__name__": selector, "station": key.sensor, "quantity": key.quantity}
             if selector == "aggregates_count":
-                lengths = {60: "1min", 900: "15min", 3600: "1h"}
-                metric["window"] = lengths[row["length"] // SECOND_NS]
+                metric["window"] = resolution_name(row["length"], row["calendar"])
             point = {"timestamps": [row[at] // 1_000_000], "values": [row[value]]}
             blocks[selector].append({"metric": metric, **point})
     block = blocks["readings_value"][-1]

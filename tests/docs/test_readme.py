@@ -158,7 +158,7 @@ def test_every_policy_example_is_right(page: Path) -> None:
     for block in blocks(page, "yaml"):
         if any(name in block for name in INVENTED):
             continue
-        policy = parse_policy({"windows": {"tumbling": {}}, **yaml.safe_load(block)})
+        policy = parse_policy({"windows": {"event_time": {}}, **yaml.safe_load(block)})
         Pipeline(policy, SeriesTable(), {})
 
 

@@ -263,7 +263,7 @@ def test_readings_that_stop_being_kept_end_the_books(system: System) -> None:
 def test_an_item_the_engine_loses_raises_an_alert(tmp_path: Path) -> None:
     """What comes in is counted apart from what becomes of it, so a leak inside shows as well."""
     engine = Engine()
-    engine.apply(Entry(1, log.POLICY, BEGIN, b'{"windows":{"tumbling":{}}}'))
+    engine.apply(Entry(1, log.POLICY, BEGIN, b'{"windows":{"event_time":{}}}'))
     engine.ledger.count("mqtt", "a", BEGIN, "received", 5)
     engine.ledger.count("mqtt", "a", BEGIN, "accepted", 3)
 
@@ -323,7 +323,7 @@ def late_entries() -> Iterator[Entry]:
 def test_a_policy_change_does_not_close_the_alert(system: System) -> None:
     """No policy has a say in whether lost readings matter."""
     system.deliver(system.store(LeakyStore))
-    system.inbox.append([Record(log.POLICY, BEGIN, b'{"windows":{"tumbling":{}}}')])
+    system.inbox.append([Record(log.POLICY, BEGIN, b'{"windows":{"event_time":{}}}')])
     system.work()
 
     assert [event["kind"] for event in system.alerts()] == ["firing"]

@@ -26,7 +26,7 @@ from lamppost_app.pipeline import Pipeline
 
 BEGIN = 1_795_000_000 * SECOND_NS // HOUR_NS * HOUR_NS
 POLICY = Policy(
-    routes=(Route(match="v1/+/readings", format="native_json"),), windows={"tumbling": {}}
+    routes=(Route(match="v1/+/readings", format="native_json"),), windows={"event_time": {}}
 )
 
 
@@ -154,7 +154,9 @@ def test_what_was_kept_can_be_replayed() -> None:
 def test_no_policy_can_take_the_name_of_the_rule() -> None:
     """It is Lamppost's own."""
     rule = {"use": "silence", "title": "x", "settings": {"silent_s": 1, "periods": 1}}
-    taken = Policy.model_validate({"windows": {"tumbling": {}}, "alerts": {FLOODING_RULE_ID: rule}})
+    taken = Policy.model_validate(
+        {"windows": {"event_time": {}}, "alerts": {FLOODING_RULE_ID: rule}}
+    )
 
     with pytest.raises(ConfigError, match="taken by a rule"):
         Pipeline(taken, SeriesTable(), {})

@@ -28,7 +28,7 @@ from tests.pipeline.city_inbox import POLICY
 BEGIN = 1_795_000_000 * SECOND_NS // HOUR_NS * HOUR_NS
 RIGHT = Policy(
     routes=(Route(match="v1/+/readings", format="native_json"),),
-    windows={"tumbling": {}},
+    windows={"event_time": {}},
     quality={"gross_range": {}},
 )
 NO_ROUTE = RIGHT.model_copy(

@@ -33,7 +33,14 @@ from lamppost_app.sqlite_log import ENGINE, SqliteLog
 BEGIN = 1_795_000_000 * SECOND_NS // DAY_NS * DAY_NS
 POLICY = Policy(
     routes=(Route(match="v1/+/readings", format="native_json"),),
-    windows={"tumbling": {"memory_mb": 0.002, "lengths": ["1min", "15min", "1h", "4h"]}},
+    windows={
+        "event_time": {
+            "memory_mb": 0.002,
+            "lengths": ["1min", "15min", "1h", "4h"],
+            "hopping": [{"length": "3h", "every": "1h"}],
+            "calendar": ["day", "month"],
+        }
+    },
     quality={"gross_range": {}},
 )
 SEED = int(os.environ.get("LAMPPOST_SEED", random.SystemRandom().randrange(2**32)))

@@ -11,10 +11,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import decoding
+from benchmarks import decoding, scaling_plot
 from benchmarks.plot import draw, goodness
 from benchmarks.report import write_docs, write_results
-from benchmarks.rows import Peer, Row
+from benchmarks.rows import Peer, Point, Row
 from benchmarks.table import HEADINGS, as_markdown, as_text
 from benchmarks.timing import Plan, Spread
 
@@ -60,6 +60,23 @@ def test_the_picture_is_drawn_towards_better_and_worse() -> None:
     assert titles[1:] == ["a & b: 1.50 µs; budget 2.00", "rate: 900 1/s; <limit>: 1,000"]
     assert (goodness(FAST) or 0) > 1 > (goodness(worse) or 2)
     assert goodness(RATE) is None
+
+
+def test_the_scaling_picture_draws_each_curve_through_its_sizes() -> None:
+    """Higher is faster, and rows without a size are left out."""
+    sizes = [
+        replace(RATE, measured=9.0 / size, point=Point("a < b", size)) for size in (1000, 10**5)
+    ]
+
+    picture = ET.fromstring(scaling_plot.draw([FAST, *sizes]))  # noqa: S314 - our own text
+
+    (curve,) = picture.iter("{http://www.w3.org/2000/svg}polyline")
+    (x1, y1), (x2, y2) = (spot.split(",") for spot in curve.attrib["points"].split())
+    assert float(x1) < float(x2)
+    assert float(y1) < float(y2)
+    words = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert words[-1] == "a < b"
+    assert "1,000 series" in words
 
 
 def test_results_and_page_are_written(tmp_path: Path) -> None:

@@ -60,6 +60,20 @@ def test_the_files_of_a_folder_make_one_policy(tmp_path: Path) -> None:
     assert policy.time.not_before == datetime(2000, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("zone", "advice"),
+    [("Europe/Berln", "did you mean Europe/Berlin"), ("MEZ+1", "time zone"), ("''", "time zone")],
+)
+def test_a_zone_that_does_not_exist_is_refused_with_advice(
+    tmp_path: Path, zone: str, advice: str
+) -> None:
+    """The name of the file and the key are in the message."""
+    line = refusal(write(tmp_path, routes=f"{ROUTES}time: {{zone: {zone}}}\n"))
+
+    assert "routes.yaml: time.zone" in line
+    assert advice in line
+
+
 def test_the_policy_that_comes_with_lamppost_is_right() -> None:
     """And turns on every kind of component."""
     policy = load_policy(ROOT / "policy")

@@ -15,12 +15,14 @@ from lamppost import log
 from lamppost.clock import ManualClock
 from lamppost.errors import ConfigError
 from lamppost.policy import Policy
+from lamppost.series import SeriesTable
 from lamppost_app.bootstrap import announce, check_configuration
+from lamppost_app.pipeline import Pipeline
 from lamppost_app.settings import HttpSettings, MqttSettings, Settings
 from lamppost_app.sqlite_log import SqliteLog
 
 ROOT = Path(__file__).parents[3]
-WINDOWS = "windows: {tumbling: {}}\n"
+WINDOWS = "windows: {event_time: {}}\n"
 
 
 def station(sensor: str) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def test_a_right_configuration_is_returned_whole(tmp_path: Path) -> None:
     """Policy and stations as the engine will use them."""
     checked = check_configuration(make_settings(tmp_path))
 
-    assert checked.policy.windows == {"tumbling": {}}
+    assert checked.policy.windows == {"event_time": {}}
     assert [one.sensor for one in checked.stations] == ["a", "b"]
 
 
@@ -83,8 +85,11 @@ def test_the_policy_that_comes_with_lamppost_can_be_built() -> None:
             f"{WINDOWS}alerts: {{a: {{use: silence, title: x, settings: {{vibes: 1}}}}}}\n",
             "alerts.a.settings.vibes",
         ),
-        ("windows: {tumbling: {vibes: 1}}\n", "windows.tumbling.vibes"),
-        ("windows: {tumbling: {default_period_s: .inf}}\n", "windows.tumbling.default_period_s"),
+        ("windows: {event_time: {vibes: 1}}\n", "windows.event_time.vibes"),
+        (
+            "windows: {event_time: {default_period_s: .inf}}\n",
+            "windows.event_time.default_period_s",
+        ),
         (
             f"{WINDOWS}quality: {{spike: {{quantities: {{no2: {{suspect: .inf}}}}}}}}\n",
             "quality.spike.quantities.no2.suspect",
@@ -115,11 +120,11 @@ def threshold(settings: str, rest: str = WINDOWS) -> str:
     [
         (
             threshold("quantity: no2, window: 2h"),
-            "window: there is no window of 2h (known: 1min, 15min, 1h (windows.tumbling.lengths))",
+            "window: there is no window of 2h (known: 1min, 15min, 1h (windows.event_time))",
         ),
         (
-            threshold("quantity: no2, window: 1h", "windows: {tumbling: {lengths: [1min]}}\n"),
-            "window: there is no window of 1h (known: 1min (windows.tumbling.lengths))",
+            threshold("quantity: no2, window: 1h", "windows: {event_time: {lengths: [1min]}}\n"),
+            "window: there is no window of 1h (known: 1min (windows.event_time))",
         ),
         (
             threshold("index: us_aqi"),
@@ -216,3 +221,10 @@ def test_only_what_changed_is_said_anew(tmp_path: Path, inbox: SqliteLog) -> Non
     kinds = [entry.kind for entry in inbox.read(0, 9)]
 
     assert kinds == [log.POLICY, log.REGISTRATION, log.POLICY, log.POLICY]
+
+
+def test_windows_are_still_found_by_their_former_name() -> None:
+    """A policy of an earlier version may stand in an inbox."""
+    policy = Policy.model_validate({"windows": {"tumbling": {"lengths": ["1min", "1h", "24h"]}}})
+
+    assert len(Pipeline(policy, SeriesTable(), {}).advance(0).aggregates) == 0

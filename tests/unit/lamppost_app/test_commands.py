@@ -31,7 +31,7 @@ __all__ = ["mosquitto"]
 
 ROOT = Path(__file__).parents[3]
 TOPIC = "v1/aq-017/readings"
-WINDOWS = "windows: {tumbling: {}}\n"
+WINDOWS = "windows: {event_time: {}}\n"
 ROUTES = "routes: [{match: v1/+/readings, format: native_json}]\n"
 
 

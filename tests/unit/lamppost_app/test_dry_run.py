@@ -26,7 +26,7 @@ POLICY = load_policy(ROOT / "policy")
 BARE = parse_policy(
     {
         "routes": [{"match": "v1/+/readings", "format": "native_json"}],
-        "windows": {"tumbling": {"lengths": ["1h"], "allowed_lateness_s": 0}},
+        "windows": {"event_time": {"lengths": ["1h"], "allowed_lateness_s": 0}},
     }
 )
 
@@ -107,7 +107,7 @@ def test_readings_and_aggregates_are_written_with_their_names(tmp_path: Path) ->
 
 def test_the_ledger_balances(tmp_path: Path) -> None:
     """Duplicates and what is too old are counted, not lost."""
-    rows = [*minutes(600), "2026-01-31T09:59:00Z,599", "2026-01-31T00:00:00Z,7"]
+    rows = [*minutes(600), "2026-01-31T09:59:00Z,599", "2025-12-31T00:00:00Z,7"]
     run = replay(make_recording(tmp_path, *rows), BARE)
 
     run.write(tmp_path / "out")
@@ -138,7 +138,7 @@ def test_two_dry_runs_write_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_policy_that_reads_nothing_still_writes_every_file(tmp_path: Path) -> None:
     """Everything is in quarantine, and the tables are there without rows."""
-    nothing = parse_policy({"windows": {"tumbling": {}}})
+    nothing = parse_policy({"windows": {"event_time": {}}})
 
     run = replay(make_recording(tmp_path, *minutes(3)), nothing)
     run.write(tmp_path / "out")

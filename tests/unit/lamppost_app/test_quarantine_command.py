@@ -26,7 +26,7 @@ from lamppost_app.settings import QuarantineSettings
 from lamppost_app.sqlite_log import SqliteLog
 
 NOW = 1_795_300_200 * SECOND_NS
-ROUTES = "routes:\n  - {{match: {topic}, format: native_json}}\nwindows: {{tumbling: {{}}}}\n"
+ROUTES = "routes:\n  - {{match: {topic}, format: native_json}}\nwindows: {{event_time: {{}}}}\n"
 NEW = b'{"sensor":"new","time":"%s","values":{"no2":21.5}}' % format_instant(NOW).encode()
 ODD = b'\x00\xff"\x1b[31m not json'
 

@@ -20,8 +20,8 @@ from lamppost_app.roles import sole
 from lamppost_app.settings import handed_over, load, taken_over
 from lamppost_app.sqlite_log import SqliteLog
 
-POLICY = "windows: {tumbling: {}}\n"
-CHANGED = "windows: {tumbling: {lengths: [5min]}}\n"
+POLICY = "windows: {event_time: {}}\n"
+CHANGED = "windows: {event_time: {lengths: [5min]}}\n"
 STATION = {
     "type": "Feature",
     "id": "aq-1",
@@ -95,7 +95,7 @@ def test_a_wrong_file_changes_nothing_and_is_named(wrong: str, place: Place) -> 
     place.stations(STATION)
     match wrong:
         case "policy":
-            place.policy("windows: {tumbling: {lengths: [5 parsecs]}}\n")
+            place.policy("windows: {event_time: {lengths: [5 parsecs]}}\n")
         case "stations":
             place.stations({**STATION, "geometry": None})
         case "settings":

@@ -80,7 +80,7 @@ def test_objects_are_never_read() -> None:
 @settings(deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(["windows", "window", "windows.tumbling", "alerts.a", "alerts.ab"]),
+        st.sampled_from(["windows", "window", "windows.event_time", "alerts.a", "alerts.ab"]),
         st.dictionaries(NAMES, ARRAYS, max_size=3),
     )
 )

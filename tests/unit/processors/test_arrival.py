@@ -18,7 +18,7 @@ from lamppost.flags import CORRECTION, OUT_OF_ORDER
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import HOUR_NS
 from processors.arrival import Arrival, Arrived
-from processors.windows.tumbling import Tumbling, TumblingSettings
+from processors.windows.event_time import EventTimeSettings, EventTimeWindows
 
 HORIZON = 10
 Row = tuple[int, int, float]
@@ -216,7 +216,7 @@ def test_the_newest_receipt_counts_duplicates_too() -> None:
 def test_beside_the_windows_the_horizon_does_not_depend_on_batches(*, together: bool) -> None:
     """With the real memory: a reading a day late is too old in the batch that shows it, too."""
     series = SeriesTable([SeriesKey("a", "raw")])
-    windows = Tumbling(TumblingSettings(correction_horizon_s=3600.0), series)
+    windows = EventTimeWindows(EventTimeSettings(correction_horizon_s=3600.0), series)
     arrival = Arrival(series, windows)
     rows = [(0, 24 * HOUR_NS, 1.0), (0, HOUR_NS, 2.0), (0, HOUR_NS, 2.0), (0, 23 * HOUR_NS, 3.0)]
     batches = [rows] if together else [[row] for row in rows]

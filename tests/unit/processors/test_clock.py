@@ -15,16 +15,16 @@ from lamppost.batch import JudgedBatch, ReadingBatch
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
 from processors.windows._clock import SeriesClocks
-from processors.windows.tumbling import Tumbling, TumblingSettings
+from processors.windows.event_time import EventTimeSettings, EventTimeWindows
 
 START = 1_790_000_000 * SECOND_NS // HOUR_NS * HOUR_NS
 OFFSETS_S = {"right": 0, "behind": -3600, "ahead": 3600, "jumping": 0}
 
 
-def windows(**given: object) -> Tumbling:
+def windows(**given: object) -> EventTimeWindows:
     """Return windows of four series."""
     series = SeriesTable(SeriesKey(name, "pm10") for name in OFFSETS_S)
-    return Tumbling(TumblingSettings.model_validate(given), series)
+    return EventTimeWindows(EventTimeSettings.model_validate(given), series)
 
 
 def readings(rows: list[tuple[int, int, int]]) -> JudgedBatch:

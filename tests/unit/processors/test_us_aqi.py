@@ -139,8 +139,44 @@ def test_an_hour_that_arrives_late_for_the_first_time_is_published() -> None:
 
 
 def test_hours_beyond_memory_are_ignored() -> None:
-    """Two days are kept; nothing older changes anything."""
-    us_aqi = index()
+    """What is kept is two days more than can be corrected; nothing older changes anything."""
+    us_aqi = build("index", "us_aqi", {"corrected_days": 0}, table("pm2_5"))
     us_aqi.update(hours([10.0] * 60))
 
     assert len(us_aqi.update(hours([900.0], first=5))) == 0
+
+
+def test_an_hour_of_last_month_corrects_the_values_of_its_day() -> None:
+    """As far back as the windows can be corrected."""
+    us_aqi, means = index(), [10.0] * 24 * 30
+    us_aqi.look_back(lambda *_: hours(means))
+    us_aqi.update(hours(means))
+    means[30] = 34.0
+
+    revised = us_aqi.update(hours([34.0], first=30))
+
+    assert revised.end.tolist() == [START_NS + hour * HOUR_NS for hour in range(31, 55)]
+    assert revised.concentration.tolist() == [11.0] * 24
+    assert revised.revision.tolist() == [1] * 24
+
+
+def test_a_snapshot_of_the_version_before_goes_on() -> None:
+    """It held 48 hours of every series, by series code."""
+    whole, upgraded = index(), index()
+    whole.update(hours([10.0] * 60, series=1))
+    hour = START_NS // HOUR_NS + 59 - np.arange(48)
+    former = {
+        "mean": np.full((3, 48), np.nan),
+        "revision": np.full((3, 48), -1, np.int32),
+        "newest": np.array([-(2**40), START_NS // HOUR_NS + 59, -(2**40)]),
+    }
+    former["mean"][1, hour % 48] = 10.0
+    former["revision"][1, hour % 48] = 0
+    upgraded.restore(former)
+
+    late = hours([34.0], first=50, series=1)
+
+    ours, theirs = upgraded.update(late), whole.update(late)
+    assert ours.end.tolist() == theirs.end.tolist()
+    assert ours.concentration.tolist() == theirs.concentration.tolist()
+    assert ours.revision.tolist() == theirs.revision.tolist()

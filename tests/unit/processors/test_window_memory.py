@@ -22,9 +22,9 @@ from processors.windows import _table
 from processors.windows._rows import ordered
 from processors.windows._statistics import RAW
 from processors.windows._table import NO_ROWS, Table
-from processors.windows.tumbling import Tumbling, TumblingSettings
+from processors.windows.event_time import EventTimeSettings, EventTimeWindows
 
-from .test_tumbling import START, Reading, assert_same, batch, brute_force, newest, table
+from .test_event_time import START, Reading, assert_same, batch, brute_force, newest, table
 
 FORMER_SNAPSHOT = Path(__file__).parents[2] / "data/former_window_snapshot.npz"
 NEXT_TO_NOTHING_MB = 1e-4
@@ -46,9 +46,9 @@ late_readings = st.lists(
 CUTS = st.lists(st.integers(0, 60), max_size=8)
 
 
-def aggregator(shelf: MemoryShelf, memory_mb: float = NEXT_TO_NOTHING_MB) -> Tumbling:
+def aggregator(shelf: MemoryShelf, memory_mb: float = NEXT_TO_NOTHING_MB) -> EventTimeWindows:
     """Return windows that keep hardly anything in memory."""
-    return Tumbling(TumblingSettings(memory_mb=memory_mb), table(), shelf)
+    return EventTimeWindows(EventTimeSettings(memory_mb=memory_mb), table(), shelf)
 
 
 def parts(readings: list[Reading], cuts: list[int]) -> list[list[Reading]]:
@@ -57,7 +57,7 @@ def parts(readings: list[Reading], cuts: list[int]) -> list[list[Reading]]:
     return [readings[begin:end] for begin, end in itertools.pairwise(edges)]
 
 
-def ticked(windows: Tumbling, number: int, readings: list[Reading]) -> AggregateBatch:
+def ticked(windows: EventTimeWindows, number: int, readings: list[Reading]) -> AggregateBatch:
     """Take some readings in and let an hour pass, long after all of them."""
     windows.add(batch(readings))
     return windows.advance(START + (DAYS + 40) * DAY_NS + number * HOUR_NS)
@@ -129,7 +129,7 @@ def raw(rows: list[tuple[int, int, int]]) -> npt.NDArray[Any]:
     """Return readings of rows of series, hours from the start, and value."""
     made = np.zeros(len(rows), RAW)
     for place, (series, hours, value) in enumerate(rows):
-        made[place] = (START + hours * HOUR_NS, value, 0, series, 1)
+        made[place] = (START + hours * HOUR_NS, value, 0, series, 0.0, np.nan, 1)
     return made
 
 
@@ -191,7 +191,7 @@ def test_whole_days_behind_the_horizon_leave_the_shelf(monkeypatch: pytest.Monke
 
 def test_a_year_in_order_makes_few_files() -> None:
     """Hours of one station, a tick after each week: no file for each of 365 days."""
-    windows = Tumbling(TumblingSettings(memory_mb=0.01), table(), MemoryShelf())
+    windows = EventTimeWindows(EventTimeSettings(memory_mb=0.01), table(), MemoryShelf())
     for week in range(52):
         hours = [(0, 3600 * (168 * week + hour), 1.0, GOOD) for hour in range(168)]
         windows.add(batch(hours))
@@ -202,9 +202,9 @@ def test_a_year_in_order_makes_few_files() -> None:
 
 def test_a_reading_beyond_what_was_forgotten_is_too_old_whatever_the_horizon_is_now() -> None:
     """A longer horizon does not bring back what a shorter one let go."""
-    short = Tumbling(TumblingSettings(correction_horizon_s=3600), table())
+    short = EventTimeWindows(EventTimeSettings(correction_horizon_s=3600), table())
     short.add(batch([(0, 40_000, 1.0, GOOD)]))
-    long = Tumbling(TumblingSettings(correction_horizon_s=86_400), table())
+    long = EventTimeWindows(EventTimeSettings(correction_horizon_s=86_400), table())
     long.adopt(short)
 
     series = np.array([0, 1], np.int32)
@@ -215,7 +215,7 @@ def test_a_reading_beyond_what_was_forgotten_is_too_old_whatever_the_horizon_is_
 
 def test_a_snapshot_of_the_version_before_is_understood() -> None:
     """An upgrade goes on with every revision and every reading that was held, and no more."""
-    windows = Tumbling(TumblingSettings(), table())
+    windows = EventTimeWindows(EventTimeSettings(), table())
     with np.load(FORMER_SNAPSHOT) as former:
         windows.restore(dict(former))
 

@@ -143,6 +143,16 @@ def test_minutes_are_published_when_asked_for(tmp_path: Path) -> None:
     assert rows_of(tmp_path, HOUR_CSV.replace("1h", "1min"))
 
 
+def test_days_of_the_city_are_published_apart_from_those_of_utc(tmp_path: Path) -> None:
+    """A day of 24 hours does not land among the windows of 24 hours."""
+    entry = aggregates_entry(4, length=[DAY_NS, DAY_NS], calendar=[0, 1], mean=[1.0, 2.0])
+    publish(tmp_path, entry, windows=("24h", "day"))
+
+    for window, mean in (("24h", "1"), ("day", "2")):
+        (row,) = rows_of(tmp_path, HOUR_CSV.replace("1h", window))
+        assert row["mean"] == mean
+
+
 def test_an_index_at_midnight_belongs_to_the_day_before(tmp_path: Path) -> None:
     """The period it is about ended with that day."""
     publish(tmp_path, indices_entry(4, end=[START_NS], value=[NAN], category=[0]))

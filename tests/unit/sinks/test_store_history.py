@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lamppost import log
-from lamppost.batch import DAY, MONTH
+from lamppost.batch import DAY, FIXED, MONTH
 from lamppost.log import Entry
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS
-from lamppost_app.portal.queries_data import DataFilter, aggregate_page, window_revisions
+from lamppost_app.portal import queries_api
+from lamppost_app.portal.queries_data import DataFilter
 from sinks.store import Store, StoreSettings
 from sinks.store_retention import RESOLUTIONS, checked_days
 from tests.unit.portal.seeded_city import aggregates, city_entries, columns_body
@@ -41,11 +45,25 @@ def make_store(tmp_path: Path) -> Iterator[MakeStore]:
         store.close()
 
 
-def revisions(store: Store, **changes: int | None) -> list[tuple[int, int, int | None]]:
-    """Return revision, publication and replacement of an hour of the first series."""
-    question: dict[str, int | None] = {"length": HOUR_NS, "start": HOUR, **changes}
-    rows = window_revisions(store.reader, "aq-001", "pm2_5", **question)  # type: ignore[arg-type] # as given
-    return [(row["revision"], row["published"], row["replaced_at"]) for row in rows]
+def revisions(
+    store: Store, *, length: int = HOUR_NS, calendar: int = FIXED, at: int | None = None
+) -> list[tuple[int, int, int | None]]:
+    """Return revision, publication and replacement of a window of the first series.
+
+    With ``at``, only of what was published at that instant and not yet replaced.
+    """
+    rows = queries_api.revisions(
+        store.reader,
+        ("aq-001", "pm2_5", ""),
+        window=(calendar, length),
+        start=HOUR,
+        after=(-1, -1),
+        limit=99,
+    ).to_pylist()
+    found = [(row["revision"], row["published"], row["replaced_at"]) for row in rows]
+    if at is None:
+        return found
+    return [row for row in found if row[1] <= at and (row[2] is None or row[2] > at)]
 
 
 def test_every_revision_of_an_hour_can_be_asked_for(make_store: MakeStore) -> None:
@@ -58,6 +76,29 @@ def test_every_revision_of_an_hour_can_be_asked_for(make_store: MakeStore) -> No
 
     assert found == [(0, NOW, NOW + 5), (1, NOW + 5, NOW + 9), (2, NOW + 9, None)]
     assert store.reader.rows("SELECT revision FROM aggregates") == [{"revision": 2}]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 6)), max_size=4))
+def test_telling_entries_again_in_other_batches_changes_nothing(
+    spans: list[tuple[int, int]],
+) -> None:
+    """After a crash or a restore a store is told again what it has, beside what it has not."""
+    entries = [hourly(seq, at=NOW + seq, revision=seq - 4) for seq in range(4, 10)]
+    said = [(row.seq - 4, row.at, row.at + 1) for row in entries]
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(StoreSettings(path=Path(folder) / "store.duckdb"))
+        store.write(city_entries(NOW)[:3], 3)
+        end = 0
+        for start, size in [*spans, (0, 6)]:
+            # Entries come in order, and none is left out.
+            part = entries[min(start, end) : min(start, end) + size]
+            store.write(part, part[-1].seq)
+            end = max(end, part[-1].seq - 3)
+        found = revisions(store)
+        store.close()
+
+    assert found == [*said[:-1], (*said[-1][:2], None)]
 
 
 @pytest.mark.parametrize(("at", "revision"), [(0, 0), (4, 0), (5, 1), (8, 1), (9, 2), (99, 2)])
@@ -83,10 +124,15 @@ def test_an_hour_of_the_clock_and_a_day_of_the_city_are_two_windows(make_store: 
 
     assert store.reader.number("SELECT count(*) FROM aggregates") == 2
     assert len(revisions(store, length=DAY_NS)) == 1
-    assert len(revisions(store, length=-DAY)) == 1
-    (row,) = aggregate_page(
-        store.reader, DataFilter("aq-001"), length=-DAY, between=(0, NOW), after=(-1, -1), limit=9
-    )
+    assert len(revisions(store, length=DAY_NS, calendar=DAY)) == 1
+    (row,) = queries_api.aggregate_page(
+        store.reader,
+        DataFilter("aq-001"),
+        window=(DAY, DAY_NS),
+        between=(0, NOW),
+        after=(-1, -1),
+        limit=9,
+    ).to_pylist()
     assert row["mean"] == 99.0
 
 

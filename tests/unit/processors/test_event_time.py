@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tumbling windows against a brute-force recomputation."""
+"""EventTimeWindows windows against a brute-force recomputation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lamppost.flags import FAIL, GOOD, MISSING, SUSPECT
 from lamppost.frames import arrow_bytes
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
-from processors.windows.tumbling import Tumbling, TumblingSettings
+from processors.windows.event_time import EventTimeSettings, EventTimeWindows
 
 START = 1_700_000_000 * SECOND_NS // HOUR_NS * HOUR_NS
 LENGTHS = (MINUTE_NS, 15 * MINUTE_NS, HOUR_NS)
@@ -123,14 +123,14 @@ def assert_same(
 
 def run(readings: list[Reading], cuts: list[int], ticks: list[int]) -> list[AggregateBatch]:
     """Feed readings cut at some places, with ticks after some of the parts."""
-    tumbling = Tumbling(TumblingSettings(correction_horizon_s=86_400), table())
+    windows = EventTimeWindows(EventTimeSettings(correction_horizon_s=86_400), table())
     batches = []
     edges = sorted({0, len(readings), *(cut % (len(readings) + 1) for cut in cuts)})
     for number, (begin, end) in enumerate(itertools.pairwise(edges)):
-        tumbling.add(batch(readings[begin:end]))
+        windows.add(batch(readings[begin:end]))
         if number in ticks:
-            batches.append(tumbling.advance(START + DAY_NS))
-    batches.append(tumbling.advance(START + 3 * DAY_NS))
+            batches.append(windows.advance(START + DAY_NS))
+    batches.append(windows.advance(START + 3 * DAY_NS))
     return batches
 
 
@@ -164,14 +164,14 @@ def test_a_restored_snapshot_goes_on_as_if_nothing_happened(
 ) -> None:
     """Snapshot and restore in the middle give the same rows as never stopping."""
     first, second = readings[:at], readings[at:]
-    steady = Tumbling(TumblingSettings(), table())
+    steady = EventTimeWindows(EventTimeSettings(), table())
     steady.add(batch(first))
     steady.advance(START + DAY_NS)
-    restored = Tumbling(TumblingSettings(), table())
+    restored = EventTimeWindows(EventTimeSettings(), table())
     restored.restore(steady.snapshot())
 
-    for tumbling in (steady, restored):
-        tumbling.add(batch(second))
+    for windows in (steady, restored):
+        windows.add(batch(second))
 
     after = steady.advance(START + 2 * DAY_NS)
     again = restored.advance(START + 2 * DAY_NS)
@@ -231,33 +231,33 @@ def test_a_window_of_failed_readings_is_missing_not_zero() -> None:
 
 def test_a_repeated_reading_makes_no_revision() -> None:
     """The same value for the same instant changes nothing and says nothing."""
-    tumbling = Tumbling(TumblingSettings(), table())
-    tumbling.add(batch([(0, 5, 1.0, GOOD)]))
-    tumbling.advance(START + 2 * DAY_NS)
-    tumbling.add(batch([(0, 5, 1.0, GOOD)]))
+    windows = EventTimeWindows(EventTimeSettings(), table())
+    windows.add(batch([(0, 5, 1.0, GOOD)]))
+    windows.advance(START + 2 * DAY_NS)
+    windows.add(batch([(0, 5, 1.0, GOOD)]))
 
-    again = tumbling.advance(START + 2 * DAY_NS)
+    again = windows.advance(START + 2 * DAY_NS)
 
     assert len(again) == 0
 
 
 def test_one_wrong_clock_closes_only_its_own_windows() -> None:
     """A device far ahead does not close the windows of another."""
-    tumbling = Tumbling(TumblingSettings(), table())
-    tumbling.add(batch([(0, 10, 1.0, GOOD), (1, 3 * 3600, 1.0, GOOD), (1, 10, 1.0, GOOD)]))
+    windows = EventTimeWindows(EventTimeSettings(), table())
+    windows.add(batch([(0, 10, 1.0, GOOD), (1, 3 * 3600, 1.0, GOOD), (1, 10, 1.0, GOOD)]))
 
-    closed = tumbling.advance(START + DAY_NS)
+    closed = windows.advance(START + DAY_NS)
 
     assert set(closed.series.tolist()) == {1}
 
 
 def test_a_silent_series_is_closed_by_the_ticks() -> None:
     """While nothing arrives, the series' own clock runs on with engine time."""
-    tumbling = Tumbling(TumblingSettings(allowed_lateness_s=30), table())
-    tumbling.add(batch([(0, 10, 1.0, GOOD)]))
+    windows = EventTimeWindows(EventTimeSettings(allowed_lateness_s=30), table())
+    windows.add(batch([(0, 10, 1.0, GOOD)]))
 
-    early = tumbling.advance(START + DAY_NS + 79 * SECOND_NS)
-    due = tumbling.advance(START + DAY_NS + 80 * SECOND_NS)
+    early = windows.advance(START + DAY_NS + 79 * SECOND_NS)
+    due = windows.advance(START + DAY_NS + 80 * SECOND_NS)
 
     assert (len(early), len(due)) == (0, 1)
 
@@ -266,7 +266,7 @@ def test_a_silent_series_is_closed_by_the_ticks() -> None:
 def test_lengths_that_do_not_nest_are_refused(lengths: list[str]) -> None:
     """Hours from minutes need lengths that divide one another."""
     with pytest.raises(ValidationError):
-        TumblingSettings.model_validate({"lengths": lengths})
+        EventTimeSettings.model_validate({"lengths": lengths})
 
 
 @settings(max_examples=60)
@@ -280,13 +280,13 @@ def test_a_change_of_policy_loses_no_reading(
     readings: list[Reading], at: int, lengths: tuple[str, ...], tick: str
 ) -> None:
     """Whatever the windows become, those closed from then on hold everything, revisions go on."""
-    changed = TumblingSettings(
+    changed = EventTimeSettings(
         lengths=lengths, allowed_lateness_s=90, correction_horizon_s=86_400, min_coverage=0.5
     )
-    before = Tumbling(TumblingSettings(correction_horizon_s=86_400), table())
+    before = EventTimeWindows(EventTimeSettings(correction_horizon_s=86_400), table())
     before.add(batch(readings[:at]))
     published = [before.advance(START + DAY_NS)] if tick == "ticked" else []
-    after = Tumbling(changed, table())
+    after = EventTimeWindows(changed, table())
     after.adopt(before)
 
     after.add(batch(readings[at:]))

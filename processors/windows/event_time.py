@@ -1,116 +1,74 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tumbling windows in event time, each series by its own clock, with revisions."""
+"""Windows in event time, each series by its own clock, with revisions."""
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator, model_validator
 
-from lamppost.batch import FIXED, AggregateBatch, JudgedBatch
-from lamppost.component import Settings, register
-from lamppost.flags import FLAG_NAMES, GOOD, MISSING, SUSPECT
+from lamppost.batch import AggregateBatch, FloatArray, JudgedBatch
+from lamppost.component import register
+from lamppost.errors import ConfigError
+from lamppost.flags import FLAG_NAMES
+from lamppost.periods import CalendarPeriod, FixedPeriod, Period
 from lamppost.series import SeriesTable
 from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import Snapshot, nested, part
-from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
+from lamppost.times import HOUR_NS, SECOND_NS, format_length
+from lamppost.zones import CityCalendar
 
+from . import _sketch as sketch
 from . import _statistics as statistics
+from ._beside import Beside
 from ._cadence import Cadence
 from ._clock import NEVER, SeriesClocks
 from ._former_snapshot import converted, is_former
+from ._kinds import Kind, Kinds
 from ._memory import Memory, Reduce, windows_of
 from ._pending import Pending
-from ._rows import IntArray, RowArray, ordered
+from ._publication import Rule, aggregates
+from ._roll_ups import RollUps, Source
+from ._rows import IntArray, RowArray, blocks, joined, ordered
+from ._settings import EventTimeSettings
+from ._sketches import Sketches, quantile_columns
 from ._table import NO_ROWS
 
-_UNITS_NS: Final = {"s": SECOND_NS, "min": MINUTE_NS, "h": HOUR_NS}
-_LENGTH: Final = re.compile(r"(\d+)(s|min|h)")
+_HOLD: Final = 2
+_BLOCK: Final = 1_000
 _SPAN: Final = np.dtype([("time", "i8"), ("length", "i8"), ("series", "i4")])
 
 
-class TumblingSettings(Settings):
-    """Which windows there are, and when they close."""
-
-    lengths: tuple[str, ...] = Field(
-        default=("1min", "15min", "1h"),
-        description="Window lengths from short to long, each a multiple of the one before.",
-    )
-    allowed_lateness_s: float = Field(
-        default=30.0, ge=0, description="How long a window waits for late readings, seconds."
-    )
-    correction_horizon_s: float = Field(
-        default=2_592_000.0,
-        ge=0,
-        description="How far behind its series' newest reading a late one may lie, seconds.",
-    )
-    memory_mb: float = Field(
-        default=32.0,
-        gt=0,
-        description="How much of the readings and statistics that can still be corrected stays in "
-        "memory, megabytes; the rest lies in files.",
-    )
-    include: tuple[str, ...] = Field(
-        default=("good", "not_evaluated", "suspect"),
-        description="Flags of the readings that enter the statistics.",
-    )
-    min_coverage: float = Field(
-        default=0.75,
-        ge=0,
-        le=1,
-        description="Part of a window that must be covered, else its aggregate is suspect.",
-    )
-    default_period_s: float = Field(
-        default=60.0,
-        gt=0,
-        description="Time a series' first reading accounts for, and the longest gap taken to be "
-        "usual before three are known, seconds.",
-    )
-
-    @property
-    def lengths_ns(self) -> tuple[int, ...]:
-        """The window lengths in nanoseconds."""
-        return tuple(_length_ns(text) for text in self.lengths)
-
-    @field_validator("lengths")
-    @classmethod
-    def _nest(cls, lengths: tuple[str, ...]) -> tuple[str, ...]:
-        values = [_length_ns(text) for text in lengths]
-        if not values or any(b % a or b <= a for a, b in itertools.pairwise(values)):
-            raise ValueError("each length must be a multiple of the one before")
-        return lengths
-
-    @model_validator(mode="after")
-    def _known_flags(self) -> Self:
-        unknown = set(self.include) - set(FLAG_NAMES.values())
-        if unknown:
-            raise ValueError(f"unknown flags in include: {', '.join(sorted(unknown))}")
-        return self
-
-
 @register("aggregator")
-class Tumbling:
-    """Count, mean, minimum, maximum, deviation and coverage of nested windows.
+class EventTimeWindows:
+    """Statistics of windows from a minute to a year, and how much of each is covered.
 
     A window closes when its series' own clock passes its end by the allowed lateness. That clock is
     the newest device time, running on with engine time while the series is silent, so a device that
     is wrong about the time harms only itself. A reading for a closed window re-opens that window
     and those it is part of; each goes out again with the next revision. Longer windows are merged
-    from the shorter ones (Chan), so hours from minutes equal hours from readings.
+    from the shorter ones, so hours from minutes equal hours from readings.
     """
 
-    name: ClassVar[str] = "tumbling"
-    Settings: ClassVar[type[TumblingSettings]] = TumblingSettings
+    name: ClassVar[str] = "event_time"
+    Settings: ClassVar[type[EventTimeSettings]] = EventTimeSettings
 
     def __init__(
-        self, settings: TumblingSettings, series: SeriesTable, shelf: Shelf | None = None
+        self,
+        settings: EventTimeSettings,
+        series: SeriesTable,
+        shelf: Shelf | None = None,
+        city: CityCalendar | None = None,
     ) -> None:
-        """Start without readings; what exceeds the bound of memory goes onto the shelf."""
+        """Start without readings; what exceeds the bound of memory goes onto the shelf.
+
+        Raises:
+            ConfigError: days of the city cannot be made of the windows there are.
+        """
+        city = city or CityCalendar("UTC")
+        shelf = shelf or MemoryShelf()
         self._settings = settings
         self._series = series
         self._lengths = settings.lengths_ns
@@ -125,13 +83,32 @@ class Tumbling:
             for level, length in enumerate(self._lengths)
         ]
         bound = round(settings.memory_mb * 1_000_000)
-        self._memory = Memory(self._lengths, self._reduce, shelf or MemoryShelf(), bound)
+        self._rule = Rule(settings.min_coverage, settings.valid_hours)
+        self._kinds = Kinds(
+            series,
+            time_weighted=settings.time_weighted,
+            calm_below=settings.calm_below,
+            min_resultant=settings.min_resultant,
+            wraps_at=settings.counters_wrap_at,
+        )
+        self._beside = Beside(series, self._included)
+        periods = settings.roll_ups(city)
+        level_of = {period.name: self._level_below(period, city) for period in periods}
+        keep_from = min([HOUR_NS, *(self._lengths[level] for level in level_of.values())])
+        self._memory = Memory(self._lengths, self._reduce, shelf, bound, keep_from)
+        self._sketches = {level: Sketches(shelf) for level in sorted(set(level_of.values()))}
+        sources = {name: self._source(level) for name, level in level_of.items()}
+        self._roll_ups = RollUps(periods, sources, shelf, self._kinds)
+        self._gone: dict[str, RowArray] = {}
+        self._attach()
         self._looked_at = 0
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """The lengths of the windows there are, from short to long, ns."""
-        return self._lengths
+        """The fixed lengths of the windows there are, from short to long, ns."""
+        longer = [level.period for level in self._roll_ups]
+        fixed = [period.length_ns for period in longer if isinstance(period, FixedPeriod)]
+        return (*self._lengths, *fixed)
 
     @property
     def clock_skew_ns(self) -> npt.NDArray[np.float64]:
@@ -151,26 +128,52 @@ class Tumbling:
         rows = np.zeros(len(judged), statistics.RAW)
         for name in ("series", "time", "value", "flag"):
             rows[name] = getattr(judged, name)
+        rows["beside"] = np.nan
         first = judged.revision == 0
         fresh = judged if first.all() else judged.take(first)
         # An amended verdict says nothing about clock or cadence.
         if len(fresh):
             self._clocks.hear(judged.series, judged.time, judged.received, count)
-            rows["cover"][first] = self._cadence.learn(fresh.series, fresh.time, count)
+            rows["cover"][first], usual = self._cadence.learn(fresh.series, fresh.time, count)
+            self._hold(rows, first, usual)
         self._clocks.grow(count)
+        again = self._beside.fill(rows, self._held)
         self._pending[0].add(rows, count)
+        self._pending[0].add(again, count)
+
+    def _hold(self, rows: RowArray, first: npt.NDArray[np.bool_], usual: IntArray) -> None:
+        """Note how long values may hold where their mean is weighted by time."""
+        if self._settings.time_weighted:
+            is_held = self._kinds.of(rows["series"][first]) == Kind.HELD
+            rows["hold"][first] = np.where(is_held, usual * (_HOLD / SECOND_NS), 0.0)
+
+    def _held(
+        self, series: npt.NDArray[np.int32], time: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.bool_], RowArray]:
+        """Return which instants are held, and the newest row of each (zeros where none is)."""
+        newer, rows = self._pending[0].find(series, time)
+        asked = np.flatnonzero(~newer)
+        newer[asked], rows[asked] = self._memory.readings.find(series[asked], time[asked])
+        return newer, rows
 
     def known(
         self, series: npt.NDArray[np.int32], time: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
         """Return which instants are held, and the value of each."""
-        newer, rows = self._pending[0].find(series, time)
-        values = rows["value"].copy()
-        asked = np.flatnonzero(~newer)
-        held, rows = self._memory.readings.find(series[asked], time[asked])
-        values[asked] = rows["value"]
-        newer[asked] = held
-        return newer, values
+        held, rows = self._held(series, time)
+        return held, rows["value"].copy()
+
+    def hours(
+        self, series: npt.NDArray[np.int32], start: IntArray, end: IntArray
+    ) -> AggregateBatch:
+        """Return the newest revision of the hours that begin in a span of each series, sorted."""
+        level = len(self._lengths) - 1
+        if self._lengths[level] != HOUR_NS:
+            return AggregateBatch.empty()
+        states = self._memory.states(level).between(series, start, end)
+        period = FixedPeriod(HOUR_NS, HOUR_NS)
+        length = np.full(len(states), HOUR_NS)
+        return self._published(period, states, length, np.empty(0, sketch.ROW))
 
     def oldest(
         self, series: npt.NDArray[np.int32], newest: npt.NDArray[np.int64]
@@ -187,14 +190,14 @@ class Tumbling:
         former = self._clocks["watermark"].copy()
         clock = self._clocks.advance(now)
         rows = self._pending[0].take(clock)
-        batches = []
         if len(rows):
             late = self._ends(0, rows) <= former[rows["series"]]
-            fresh = ordered(rows if not late.any() else rows[~late], inherit="cover")
+            fresh = ordered(rows if not late.any() else rows[~late], inherit=statistics.INHERITED)
             change = self._remember(rows, fresh, late, former)
             batches = self._close_all(fresh, change, former, clock)
         else:
             batches = self._close_all(rows, None, former, clock)
+        batches += self._close_longer(clock)
         self._memory.make_room()
         self._forget(now)
         return AggregateBatch.concat(batches)
@@ -209,7 +212,7 @@ class Tumbling:
             return None
         series, start, end = self._reopened(rows[late], former)
         before = readings.between(series, start, end)
-        readings.insert(ordered(rows, inherit="cover"))
+        readings.insert(ordered(rows, inherit=statistics.INHERITED))
         return _Change(before, readings.between(series, start, end))
 
     def _reopened(
@@ -236,7 +239,9 @@ class Tumbling:
             if level:
                 rows = self._pending[level].take(clock)
                 is_late = self._ends(level, rows) <= former[rows["series"]]
-                rows, late = ordered(rows[~is_late]), rows[is_late]
+                if is_late.any():
+                    rows, late = rows[~is_late], rows[is_late]
+                rows = ordered(rows)
             states = self._reduce(level, rows)
             if level > self._memory.first_kept:
                 change = self._change_of(level, late)
@@ -273,9 +278,16 @@ class Tumbling:
             onward = states
             if level < self._memory.first_kept:
                 # Closed windows straight above are worked out from readings, see _reopened.
-                onward = states[self._ends(level + 1, states) > former[states["series"]]]
+                is_open = self._ends(level + 1, states) > former[states["series"]]
+                onward = states if is_open.all() else states[is_open]
             self._pending[level + 1].add(onward, len(self._series))
-        return self._aggregates(states, self._lengths[level])
+        return self._aggregates(level, states)
+
+    def _close_longer(self, clock: IntArray) -> list[AggregateBatch]:
+        """Close and revise the windows longer than an hour."""
+        closed = self._roll_ups.advance(self._gone, clock, self._settings.min_coverage)
+        self._gone = {}
+        return [self._published(*found) for found in closed]
 
     def _ends(self, level: int, rows: RowArray) -> IntArray:
         """Return the end of the window of a level that each row belongs to."""
@@ -285,34 +297,77 @@ class Tumbling:
         if not len(rows):
             return np.empty(0, statistics.STATE)
         if level == 0:
-            return statistics.of_readings(rows, self._lengths[0], self._included)
-        return statistics.of_states(rows, self._lengths[level])
+            return statistics.of_readings(rows, self._lengths[0], self._included, self._kinds)
+        return statistics.of_states(rows, self._lengths[level], self._kinds)
 
-    def _aggregates(self, states: RowArray, length: int) -> AggregateBatch:
-        count = states["count"]
-        empty = count == 0
-        coverage = np.minimum(states["cover"] / length, 1.0)
-        deviation = np.full(len(states), np.nan)
-        np.divide(states["squares"], count - 1, out=deviation, where=count > 1)
-        covered = np.where(coverage < self._settings.min_coverage, SUSPECT, GOOD)
-        return AggregateBatch(
-            series=states["series"],
-            start=states["time"],
-            length=np.full(len(states), length),
-            calendar=np.full(len(states), FIXED, np.uint8),
-            revision=states["revision"],
-            count=count,
-            expected=_expected(states, length, self._cadence.usual(states["series"])),
-            coverage=coverage,
-            mean=states["mean"],
-            min=np.where(empty, np.nan, states["low"]),
-            max=np.where(empty, np.nan, states["high"]),
-            sd=np.sqrt(deviation),
-            total=np.where(empty, np.nan, states["total"]),
-            suspect=states["suspect"],
-            excluded=states["excluded"],
-            flag=np.where(empty, MISSING, covered).astype(np.uint8),
+    def _aggregates(self, level: int, states: RowArray) -> AggregateBatch:
+        length, shortest = self._lengths[level], self._settings.quantiles_from_ns
+        bins = np.empty(0, sketch.ROW)
+        if shortest is not None and (length >= shortest or level in self._sketches):
+            bins = self._bins(level, states)
+        if level in self._sketches:
+            self._gone[format_length(length)] = states
+            self._sketches[level].insert(bins, states[states["revision"] > 0])
+        if shortest is not None and length < shortest:
+            bins = bins[:0]
+        period = FixedPeriod(length, length)
+        return self._published(period, states, np.full(len(states), length), bins)
+
+    def _published(
+        self, period: Period, states: RowArray, length: IntArray, bins: RowArray
+    ) -> AggregateBatch:
+        quantiles: dict[str, FloatArray] = {}
+        if len(bins):
+            quantiles = quantile_columns(states, bins, states["low"], states["high"])
+        return aggregates(
+            period,
+            states,
+            length,
+            rule=self._rule,
+            usual=self._cadence.usual(states["series"]),
+            kinds=self._kinds,
+            quantiles=quantiles,
         )
+
+    def _bins(self, level: int, states: RowArray) -> RowArray:
+        """Return the sketches of windows, straight from their readings."""
+        parts = [self._bins_of(level, part) for part in blocks(states, _BLOCK)]
+        return joined(parts, sketch.ROW)
+
+    def _bins_of(self, level: int, states: RowArray) -> RowArray:
+        series, start = states["series"], states["time"]
+        length = self._lengths[level]
+        rows = self._memory.readings.between(series, start, start + length)
+        enters = self._included[rows["flag"]] & np.isfinite(rows["value"])
+        enters &= self._kinds.have_quantiles(rows["series"])
+        rows = rows if enters.all() else rows[enters]
+        return sketch.of_readings(rows["series"], rows["time"] // length * length, rows["value"])
+
+    def _level_below(self, period: Period, city: CityCalendar) -> int:
+        """Return the level that a longer period is made from."""
+        if not isinstance(period, CalendarPeriod):
+            return len(self._lengths) - 1
+        whole = [level for level, length in enumerate(self._lengths) if not city.grain_ns % length]
+        if not whole:
+            grain = format_length(city.grain_ns)
+            problem = f"days of {city.name} begin every {grain}, and no length is a part of that"
+            raise ConfigError(problem, where="windows.event_time.lengths", hint=f"add {grain}")
+        return whole[-1]
+
+    def _source(self, level: int) -> Source:
+        length = self._lengths[level]
+        sketches = self._sketches[level] if self._settings.quantiles_from is not None else None
+        return Source(format_length(length), length, self._memory.states(level), sketches)
+
+    def _attach(self) -> None:
+        """Let the memory look after what the longer windows keep."""
+        lengths = self._lengths
+        reach = {
+            level: self._roll_ups.reach_ns(format_length(lengths[level]), lengths[level])
+            for level in self._sketches
+        }
+        own = {f"sketches_{level}": found.table for level, found in self._sketches.items()}
+        self._memory.attach({**own, **self._roll_ups.tables()}, reach)
 
     def _forget(self, now: int) -> None:
         """Once an hour, let go of what lies beyond the horizon; no result depends on when."""
@@ -321,9 +376,11 @@ class Tumbling:
         self._looked_at = now // HOUR_NS
         newest = self._clocks["newest"]
         series = np.arange(len(newest), dtype=np.int32)
-        self._memory.expire(np.where(newest == NEVER, NO_ROWS, self.oldest(series, newest)))
+        oldest = np.where(newest == NEVER, NO_ROWS, self.oldest(series, newest))
+        self._memory.expire(oldest)
+        self._roll_ups.expire(oldest)
 
-    def adopt(self, former: Tumbling) -> None:
+    def adopt(self, former: EventTimeWindows) -> None:
         """Go on from an aggregator with other settings, so that a policy change loses no reading.
 
         Windows of a length that stays go on with their revisions. Those of a new length start with
@@ -337,7 +394,19 @@ class Tumbling:
         self._clocks.adopt(former._clocks, gone, former._lengths[0])
         self._cadence.restore(former._cadence.snapshot())
         self._memory.adopt(former._memory, self._clocks["watermark"])
+        self._adopt_sketches(former)
+        self._roll_ups.adopt(former._roll_ups, count, self._clocks["watermark"])
         self._resume(former._pending[0].rows())
+
+    def _adopt_sketches(self, former: EventTimeWindows) -> None:
+        theirs = {former._lengths[level]: found for level, found in former._sketches.items()}
+        for level, found in self._sketches.items():
+            same = theirs.get(self._lengths[level])
+            if same is not None:
+                found.table.restore(same.table.snapshot())
+            elif self._settings.quantiles_from is not None:
+                for states in self._memory.blocks(level, len(self._series)):
+                    found.insert(self._bins(level, states), states[:0])
 
     def _resume(self, waiting: RowArray) -> None:
         """Take up the windows under way at every level."""
@@ -363,6 +432,7 @@ class Tumbling:
             **nested("clocks", self._clocks.snapshot()),
             **nested("cadence", self._cadence.snapshot()),
             **nested("memory", self._memory.snapshot()),
+            **nested("roll_ups", self._roll_ups.snapshot()),
             **parts,
         }
 
@@ -376,6 +446,7 @@ class Tumbling:
         if lost is not None:
             longest = self._lengths[-1]
             self._clocks.forget((lost // longest + 1) * longest)
+        self._roll_ups.restore(part("roll_ups", snapshot), self._clocks["watermark"])
         for level, found in enumerate(self._pending):
             found.clear()
             found.add(snapshot[f"pending_{level}"], len(self._clocks["newest"]))
@@ -390,24 +461,3 @@ class _Change(NamedTuple):
     def reduced(self, level: int, reduce: Reduce) -> _Change:
         """Return the states of a level, made of the rows below."""
         return _Change(reduce(level, self.before), reduce(level, self.after))
-
-
-def _expected(
-    states: RowArray, length: int, usual: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """Return how many readings the pace of those that entered would have put in a whole window.
-
-    Where none entered, the pace is the series' usual one.
-    """
-    pace = np.divide(
-        states["cover"], states["count"], out=usual.astype(np.float64), where=states["cover"] > 0
-    )
-    expected: npt.NDArray[np.float64] = length / pace
-    return expected
-
-
-def _length_ns(text: str) -> int:
-    match = _LENGTH.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a length such as 30s, 15min or 1h")
-    return int(match[1]) * _UNITS_NS[match[2]]

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""From the states of windows to the numbers that are published of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lamppost.batch import AggregateBatch, FloatArray
+from lamppost.flags import GOOD, MISSING, SUSPECT
+from lamppost.periods import FixedPeriod, Period
+from lamppost.times import HOUR_NS
+
+from . import _validity as validity
+from ._frames import ratio
+from ._kinds import Kind, Kinds
+from ._rows import IntArray, RowArray
+
+
+class Rule(NamedTuple):
+    """When windows are valid.
+
+    Attributes:
+        min_coverage: part of a window of up to an hour that must be covered.
+        valid_hours: part of the hours of a longer window that must be valid, by its resolution.
+    """
+
+    min_coverage: float
+    valid_hours: Mapping[str, float]
+
+    def judge(
+        self, period: Period, states: RowArray, length: IntArray
+    ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """Return the coverage of windows, and which have enough of it."""
+        if isinstance(period, FixedPeriod) and period.length_ns <= HOUR_NS:
+            coverage = validity.of_time(states["cover"], length)
+            return coverage, coverage >= self.min_coverage
+        coverage = validity.of_hours(states["hours"].astype(np.int64), length)
+        return coverage, coverage >= self.valid_hours.get(period.name, self.min_coverage)
+
+
+def aggregates(
+    period: Period,
+    states: RowArray,
+    length: IntArray,
+    *,
+    rule: Rule,
+    usual: IntArray,
+    kinds: Kinds,
+    quantiles: Mapping[str, FloatArray],
+) -> AggregateBatch:
+    """Return what is published of windows.
+
+    Args:
+        period: their resolution.
+        states: of the windows.
+        length: of each, ns.
+        rule: when they are valid.
+        usual: the usual gap of the series of each, ns.
+        kinds: what is published beside the usual.
+        quantiles: columns, by name.
+    """
+    count = states["count"]
+    empty = count == 0
+    coverage, enough = rule.judge(period, states, length)
+    own = kinds.columns(states, states["time"] + length)
+    of = kinds.of(states["series"])
+    is_direction = of == Kind.DIRECTION
+    no_sum = empty | is_direction | (of == Kind.COUNTER)
+    mean, sd = states["mean"], _deviation(states)
+    if "mean" in own:
+        mean, sd = (
+            np.where(is_direction, own.pop(name), usual_one)
+            for name, usual_one in (("mean", mean), ("sd", sd))
+        )
+    return AggregateBatch(
+        series=states["series"],
+        start=states["time"],
+        length=length,
+        calendar=np.full(len(states), period.calendar, np.uint8),
+        revision=states["revision"],
+        count=count,
+        expected=_expected(states, length, usual),
+        coverage=coverage,
+        mean=mean,
+        min=np.where(empty | is_direction, np.nan, states["low"]),
+        max=np.where(empty | is_direction, np.nan, states["high"]),
+        sd=sd,
+        total=np.where(no_sum, np.nan, states["total"]),
+        first=states["first"],
+        last=states["last"],
+        **quantiles,
+        **own,
+        suspect=states["suspect"],
+        excluded=states["excluded"],
+        flag=np.where(empty, MISSING, np.where(enough, GOOD, SUSPECT)).astype(np.uint8),
+    )
+
+
+def _deviation(states: RowArray) -> FloatArray:
+    deviation: FloatArray = np.sqrt(ratio(states["squares"], states["count"] - 1))
+    return deviation
+
+
+def _expected(states: RowArray, length: IntArray, usual: npt.NDArray[Any]) -> FloatArray:
+    """Return how many readings the pace of those that entered would have put in a whole window.
+
+    Where none entered, the pace is the series' usual one.
+    """
+    pace = np.divide(
+        states["cover"], states["count"], out=usual.astype(np.float64), where=states["cover"] > 0
+    )
+    expected: FloatArray = length / pace
+    return expected

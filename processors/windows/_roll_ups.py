@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Windows longer than an hour: side by side, hopping, and of the city's calendar.
+
+Whatever changes a window makes the longer ones it is part of due. A due window is worked out, once
+its series' clock has passed its end, from everything that is held of it; so a first value and a
+revision are made the same way, and a revision goes up through all of them in one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lamppost.batch import MONTH, YEAR
+from lamppost.periods import CalendarPeriod, FixedPeriod, Period
+from lamppost.shelf import Shelf
+from lamppost.state import Snapshot, nested, part
+from lamppost.times import DAY_NS, HOUR_NS
+
+from . import _sketch as sketch
+from . import _statistics as statistics
+from . import _validity as validity
+from ._due import WINDOW, DueWindows
+from ._frames import Frames
+from ._kinds import Kinds
+from ._rows import IntArray, RowArray, blocks, joined, ordered
+from ._sketches import Sketches
+from ._table import NO_ROWS, Table
+
+_BLOCK: Final = 1_000
+_LONGEST: Final = {MONTH: 32 * DAY_NS, YEAR: 367 * DAY_NS}
+
+
+class Closed(NamedTuple):
+    """Windows that go out.
+
+    Attributes:
+        period: their resolution.
+        states: of the windows, sorted by series and start, with their revisions.
+        length: of each, ns.
+        bins: their sketches.
+    """
+
+    period: Period
+    states: RowArray
+    length: IntArray
+    bins: RowArray
+
+
+class Source(NamedTuple):
+    """What windows are made of: the states and sketches of shorter ones.
+
+    Attributes:
+        name: resolution of those.
+        length_ns: their length, 0 for those of a calendar.
+        states: all that are kept of them.
+        sketches: theirs; None where none are kept.
+    """
+
+    name: str
+    length_ns: int
+    states: Table
+    sketches: Sketches | None
+
+
+def longest_ns(period: Period) -> int:
+    """Return how long a window of a period can be."""
+    if isinstance(period, FixedPeriod):
+        return period.length_ns
+    return _LONGEST.get(period.calendar, 2 * DAY_NS)
+
+
+class RollUp:
+    """The windows of one resolution, made from those of another."""
+
+    def __init__(self, period: Period, source: Source, shelf: Shelf, kinds: Kinds) -> None:
+        """Start empty."""
+        self.period = period
+        self._source = source
+        self._kinds = kinds
+        self.due = DueWindows()
+        self.states = Table(statistics.STATE, shelf)
+        self.sketches = Sketches(shelf)
+
+    @property
+    def source(self) -> Source:
+        """What this resolution is made of."""
+        return self._source
+
+    @property
+    def as_source(self) -> Source:
+        """This resolution as what another one is made of."""
+        return Source(self.period.name, 0, self.states, self.sketches)
+
+    def mark(self, states: RowArray, series_count: int) -> None:
+        """Make due the windows that shorter ones, which have just gone out, are part of."""
+        found = self.period.windows(states["time"])
+        self.due.add(states["series"][found.row], found.start, found.length, series_count)
+
+    def close(self, clock: IntArray, at_least: float) -> Closed:
+        """Work out what is due, and remember what is new or different.
+
+        Args:
+            clock: of each series, ns.
+            at_least: part of an hour that makes it valid.
+        """
+        due = self.due.take(clock)
+        if not len(due):
+            nothing = np.empty(0, np.int64)
+            return Closed(
+                self.period, np.empty(0, statistics.STATE), nothing, np.empty(0, sketch.ROW)
+            )
+        made = [self._made(part, step, at_least) for part, step in self._apart(due)]
+        states = ordered(np.concatenate([np.empty(0, statistics.STATE), *made]))
+        held, former = self.states.find(states["series"], states["time"])
+        states["revision"] = np.where(held, former["revision"] + 1, 0)
+        new = ~held | statistics.differs(states, former)
+        states, held = states[new], held[new]
+        length = self.period.lengths(states["time"])
+        bins = self._merged(states, length)
+        self.states.insert(states)
+        self.sketches.insert(bins, states[held])
+        return Closed(self.period, states, length, bins)
+
+    def _apart(self, due: RowArray) -> Iterator[tuple[RowArray, int]]:
+        """Yield windows that do not overlap, and by how much they are off the grid, ns."""
+        if not isinstance(self.period, FixedPeriod) or self.period.hops == 1:
+            yield due, 0
+            return
+        step = self.period.step_ns
+        place = due["time"] // step % self.period.hops
+        for number in range(self.period.hops):
+            yield due[place == number], number * step
+
+    def _starts(self, time: IntArray, offset: int) -> IntArray:
+        if isinstance(self.period, CalendarPeriod):
+            return self.period.windows(time).start
+        length = self.period.length_ns
+        return (time - offset) // length * length + offset
+
+    def _made(self, due: RowArray, offset: int, at_least: float) -> RowArray:
+        """Return the states of windows that do not overlap."""
+        rows = self._source.states.between(due["series"], due["time"], due["time"] + due["length"])
+        if not len(rows):
+            return np.empty(0, statistics.STATE)
+        start = self._starts(rows["time"], offset)
+        states = statistics.merged(rows, start, self._kinds)
+        if 0 < self._source.length_ns <= HOUR_NS:
+            frames = Frames.of(_numbers(rows["series"], start))
+            states["hours"] = validity.valid_hours(
+                frames, states["time"], rows["time"], rows["cover"], at_least
+            )
+        return states
+
+    def _merged(self, states: RowArray, length: IntArray) -> RowArray:
+        """Return the sketches of windows, from those of the shorter ones."""
+        if self._source.sketches is None:
+            return np.empty(0, sketch.ROW)
+        windows = np.zeros(len(states), WINDOW)
+        windows["series"], windows["time"] = states["series"], states["time"]
+        windows["length"] = length
+        parts = [
+            self._merged_block(self._source.sketches, part) for part in blocks(windows, _BLOCK)
+        ]
+        return joined(parts, sketch.ROW)
+
+    def _merged_block(self, source: Sketches, windows: RowArray) -> RowArray:
+        made = []
+        for apart, offset in self._apart(windows):
+            rows = source.between(apart["series"], apart["time"], apart["time"] + apart["length"])
+            rows["time"] = self._starts(rows["time"], offset)
+            made.append(sketch.merged(rows))
+        together = np.concatenate(made)
+        if len(made) == 1:
+            return together
+        return together[np.lexsort((together["code"], together["time"], together["series"]))]
+
+    def expire(self, oldest: IntArray, reach_ns: int) -> None:
+        """Forget what no correction can need any more.
+
+        Args:
+            oldest: oldest instant of each series that may still be corrected, NO_ROWS without any.
+            reach_ns: longest window that is made from these, or their own length.
+        """
+        reach = np.where(oldest == NO_ROWS, NO_ROWS, oldest - reach_ns)
+        for table in self.tables().values():
+            table.expire(reach)
+
+    def tables(self) -> dict[str, Table]:
+        """Return what is kept, by name."""
+        name = self.period.name
+        return {f"states_{name}": self.states, f"sketches_{name}": self.sketches.table}
+
+
+class RollUps:
+    """All windows longer than an hour."""
+
+    def __init__(
+        self, periods: Sequence[Period], sources: Mapping[str, Source], shelf: Shelf, kinds: Kinds
+    ) -> None:
+        """Start empty.
+
+        Args:
+            periods: from short to long.
+            sources: what each is made of, by its name, where that is not another of these.
+            shelf: where rows go that need not be in memory.
+            kinds: what is kept beside the usual.
+        """
+        self._levels: list[RollUp] = []
+        for period in periods:
+            inner = self._inside(period)
+            source = sources[period.name] if inner is None else inner.as_source
+            self._levels.append(RollUp(period, source, shelf, kinds))
+
+    def __iter__(self) -> Iterator[RollUp]:
+        """Iterate from short to long."""
+        return iter(self._levels)
+
+    def _inside(self, period: Period) -> RollUp | None:
+        """Return the longest resolution whose windows make up those of another."""
+        if not isinstance(period, CalendarPeriod):
+            return None
+        shorter = [
+            level
+            for level in self._levels
+            if isinstance(level.period, CalendarPeriod) and level.period.calendar < period.calendar
+        ]
+        return shorter[-1] if shorter else None
+
+    def advance(
+        self, closed: Mapping[str, RowArray], clock: IntArray, at_least: float
+    ) -> list[Closed]:
+        """Close and revise every window whose time has come.
+
+        Args:
+            closed: windows that have just gone out, by resolution.
+            clock: of each series, ns.
+            at_least: part of an hour that makes it valid.
+        """
+        gone = dict(closed)
+        found = []
+        for level in self._levels:
+            states = gone.get(level.source.name)
+            if states is not None and len(states):
+                level.mark(states, len(clock))
+            out = level.close(clock, at_least)
+            gone[level.period.name] = out.states
+            if len(out.states):
+                found.append(out)
+        return found
+
+    def expire(self, oldest: IntArray) -> None:
+        """Forget what no correction can need any more."""
+        for level in self._levels:
+            level.expire(oldest, self.reach_ns(level.period.name, longest_ns(level.period)))
+
+    def reach_ns(self, name: str, least_ns: int) -> int:
+        """Return how long windows made from a resolution can be, at least a given length."""
+        above = [longest_ns(level.period) for level in self._levels if level.source.name == name]
+        return max([least_ns, *above])
+
+    def tables(self) -> dict[str, Table]:
+        """Return everything that is kept, by name."""
+        return {name: table for level in self._levels for name, table in level.tables().items()}
+
+    def adopt(self, former: RollUps, series_count: int, watermark: IntArray) -> None:
+        """Go on from roll-ups under other settings; what is new begins with windows under way."""
+        theirs = {level.period.name: level for level in former}
+        for level in self._levels:
+            same = theirs.get(level.period.name)
+            if same is not None and same.period == level.period:
+                for name, table in level.tables().items():
+                    table.restore(same.tables()[name].snapshot())
+                level.due.restore(same.due.rows(), series_count)
+            else:
+                self._begin(level, series_count, watermark)
+
+    @staticmethod
+    def _begin(level: RollUp, series_count: int, watermark: IntArray) -> None:
+        series = np.arange(len(watermark), dtype=np.int32)
+        heard = watermark > -NO_ROWS // 2
+        series, now = series[heard], watermark[heard]
+        start = level.period.windows(now).start[:: level.period.hops]
+        rows = level.source.states.between(series, start, np.full(len(series), NO_ROWS))
+        found = level.period.windows(rows["time"])
+        codes = rows["series"][found.row]
+        under_way = found.start + found.length > watermark[codes]
+        level.due.add(
+            codes[under_way], found.start[under_way], found.length[under_way], series_count
+        )
+
+    def snapshot(self) -> Snapshot:
+        """Return which windows are due; the tables are the caller's to store."""
+        return nested("due", {level.period.name: level.due.rows() for level in self._levels})
+
+    def restore(self, snapshot: Mapping[str, Any], watermark: IntArray) -> None:
+        """Take over a snapshot; what it lacks begins with the windows under way."""
+        due = part("due", snapshot)
+        for level in self._levels:
+            if level.period.name in due:
+                level.due.restore(due[level.period.name], len(watermark))
+            else:
+                self._begin(level, len(watermark), watermark)
+
+
+def _numbers(series: npt.NDArray[Any], start: IntArray) -> IntArray:
+    """Return a rising number for each row's window."""
+    new = np.ones(len(series), np.bool_)
+    new[1:] = (series[1:] != series[:-1]) | (start[1:] != start[:-1])
+    return np.cumsum(new) - 1
