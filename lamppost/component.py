@@ -12,14 +12,16 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_checkable
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ConfigError
-from .flags import KERNEL_REASONS, FlagArray, Reason, ReasonArray
+from .flags import FAIL, KERNEL_REASONS, MISSING, FlagArray, Reason, ReasonArray
 from .state import nested, part
 from .validation import first_problem
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from .frames import Deliveries
     from .grouping import BoolArray, Groups
     from .log import Entry
+    from .series import SeriesKey
     from .state import Snapshot
 
 Kind = Literal["format", "check", "detector", "aggregator", "index", "alert", "sink"]
@@ -55,7 +58,7 @@ class Settings(BaseModel):
         return {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rows:
     """Readings of one batch sorted by series, in order of arrival within each.
 
@@ -74,6 +77,23 @@ class Rows:
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.time)
+
+    @cached_property
+    def missing(self) -> BoolArray:
+        """Where there is no number, shape (n,)."""
+        return np.isnan(self.value)
+
+    @cached_property
+    def usable(self) -> BoolArray:
+        """Where there is a number that has not failed so far, shape (n,)."""
+        usable: BoolArray = (self.flag != FAIL) & (self.flag != MISSING) & ~self.missing
+        return usable
+
+    def take(self, where: Int64Array) -> Self:
+        """Return some rows, at ascending positions."""
+        return type(self)(
+            self.groups.take(where), self.time[where], self.value[where], self.flag[where]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +213,9 @@ class Format(Stateful, Protocol):
 class Check(Stateful, Protocol):
     """Judges whether readings are measurements. Never changes a value, never drops a row.
 
+    It is shown readings of series that concern it, and no others: a check of few quantities costs
+    the rest nothing.
+
     Law: the verdict on a reading does not depend on where batches are cut. A check that needs the
     next sample says NOT_EVALUATED and amends when it arrives. What a check knows of other series is
     what arrived before the row it judges (``rows.groups.order`` ascends with arrival), never what
@@ -210,6 +233,10 @@ class Check(Stateful, Protocol):
     reasons: ClassVar[tuple[Reason, ...]]
     scope: ClassVar[Scope]
     sequential: ClassVar[bool]
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the check ever has something to say about a series; never changes."""
+        ...
 
     def judge(self, rows: Rows) -> Verdict:
         """Return a verdict for each row."""

@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.batch import Int32Array, Int64Array
-from lamppost.series import SeriesTable
+from lamppost.batch import Int64Array
+from lamppost.component import Rows
+from lamppost.grouping import Groups
+from lamppost.series import SeriesKey, SeriesTable
+
+from ._concern import Where
+from ._runs import chosen_rows
 
 NOT_CHOSEN: Final = -1
 
@@ -23,17 +28,34 @@ class Chosen:
         self._series = series
         self._quantities = frozenset(quantities)
         self._number: npt.NDArray[np.int64] = np.empty(0, np.int64)
-        self._count = 0
+        self._keys: list[SeriesKey] = []
 
     def __len__(self) -> int:
         """Return how many series are chosen among those that are known."""
         self._grow()
-        return self._count
+        return len(self._keys)
 
-    def of(self, codes: Int32Array) -> Int64Array:
+    def of(self, codes: npt.NDArray[np.integer[Any]]) -> Int64Array:
         """Return the number of each series, NOT_CHOSEN where it is not chosen."""
         self._grow()
-        return self._number[codes]
+        return self._number.take(codes)
+
+    def keys(self, known: int) -> list[SeriesKey]:
+        """Return the names of the chosen series from a number on."""
+        self._grow()
+        return self._keys[known:]
+
+    def rows(self, rows: Rows) -> tuple[Where, Rows]:
+        """Return where the rows of chosen series stand, and the rows with numbers for codes."""
+        number = self.of(rows.groups.places)
+        chosen = number != NOT_CHOSEN
+        where: Where = slice(None)
+        seen = rows
+        if not chosen.all():
+            where, seen = chosen_rows(rows, chosen[rows.groups.group])
+            number = number[chosen]
+        series = number.astype(np.int32)[seen.groups.group]
+        return where, Rows(Groups(seen.groups.order, series), seen.time, seen.value, seen.flag)
 
     def _grow(self) -> None:
         known = len(self._number)
@@ -41,7 +63,8 @@ class Chosen:
             return
         added = np.full(len(self._series) - known, NOT_CHOSEN)
         for place in range(len(added)):
-            if self._series[known + place].quantity in self._quantities:
-                added[place] = self._count
-                self._count += 1
+            key = self._series[known + place]
+            if key.quantity in self._quantities:
+                added[place] = len(self._keys)
+                self._keys.append(key)
         self._number = np.concatenate([self._number, added])

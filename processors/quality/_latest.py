@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.batch import FloatArray, Int32Array, Int64Array
+from lamppost.batch import FloatArray, Int32Array, Int64Array, ReasonArray
 from lamppost.component import Rows, Verdict
 from lamppost.flags import FAIL, GOOD, MISSING, MISSING_VALUE, NOT_EVALUATED, SUSPECT
 from lamppost.grouping import BoolArray, Groups
@@ -28,7 +28,7 @@ Levels = npt.NDArray[np.int8]
 """0 says nothing, 1 evaluated, 2 suspect, 3 fail."""
 
 _FLAGS: Final = np.array([NOT_EVALUATED, GOOD, SUSPECT, FAIL], np.uint8)
-_EVALUATED: Final = 1
+GOOD_LEVEL: Final = 1
 _SUSPECT: Final = 2
 _FAIL: Final = 3
 
@@ -53,8 +53,8 @@ class Found:
 class Latest:
     """The newest reading of every series, as of any row of a batch."""
 
-    def __init__(self, series: SeriesTable) -> None:
-        """Start without having seen anything."""
+    def __init__(self, series: Sized) -> None:
+        """Start without having seen anything; codes are those of rows, fewer than ``series``."""
         self._series = series
         self._state = SeriesState(time=np.int64(NO_TIME), value=np.float64(np.nan))
 
@@ -75,28 +75,35 @@ class Latest:
             nothing = np.zeros(series.shape, np.int64)
             return Found(series, nothing, nothing, np.zeros(series.shape))
         row = self._row_before(groups, asking, series)
-        in_batch, nobody = row != NOBODY, series == NOBODY
-        time = np.where(in_batch, rows.time[row], self._state["time"][series])
+        in_batch = row != NOBODY
+        time, value = self.newest(series)
         shown = np.where(usable, rows.value, np.nan)
-        value = np.where(in_batch, shown[row], self._state["value"][series])
-        if nobody.any():
-            time[nobody], value[nobody] = NO_TIME, np.nan
-        return Found(series, row, time, value)
+        time = np.where(in_batch, rows.time[row], time)
+        return Found(series, row, time, np.where(in_batch, shown[row], value))
 
     def _row_before(self, groups: Groups, asking: Int64Array, series: Int32Array) -> Int64Array:
         """Return the newest row of each series asked for that arrived earlier, else NOBODY."""
         arrived = groups.order[asking][:, None]
         group_of = np.full(len(self._series) + 1, NOBODY)
-        group_of[groups.codes] = np.arange(len(groups.codes))
-        group = group_of[series]  # NOBODY asks for the spare last place
-        if len(groups.codes) == len(groups.series):
-            # Each series once, the usual case: a group is a row.
+        group_of[groups.places] = np.arange(len(groups.places))
+        group = group_of[series.astype(np.intp)]  # NOBODY asks for the spare last place
+        if groups.once:
+            # The usual case: a group is a row.
             return np.where((group != NOBODY) & (groups.order[group] < arrived), group, NOBODY)
         # Within a group the order of arrival ascends, so one key sorts all rows of the batch.
         span = int(groups.order.max()) + 1
         row = np.searchsorted(groups.group * span + groups.order, group * span + arrived) - 1
         here = (group != NOBODY) & (row >= groups.starts[group])
         return np.where(here, row, NOBODY)
+
+    def newest(self, series: Int32Array) -> tuple[Int64Array, FloatArray]:
+        """Return instant and value before the batch; NO_TIME and NaN for NOBODY."""
+        self._state.grow(len(self._series))
+        places, nobody = series.astype(np.intp), series == NOBODY
+        time, value = self._state["time"][places], self._state["value"][places]
+        if nobody.any():
+            time[nobody], value[nobody] = NO_TIME, np.nan
+        return time, value
 
     def keep(self, rows: Rows, usable: BoolArray) -> None:
         """Remember the newest reading of each series.
@@ -106,9 +113,10 @@ class Latest:
             usable: rows whose value others may rely on; of the rest only the instant is kept.
         """
         self._state.grow(len(self._series))
-        codes, lasts = rows.groups.codes, rows.groups.lasts
-        self._state["time"][codes] = rows.time[lasts]
-        self._state["value"][codes] = np.where(usable[lasts], rows.value[lasts], np.nan)
+        places = rows.groups.places
+        lasts = slice(None) if rows.groups.once else rows.groups.lasts
+        self._state["time"][places] = rows.time[lasts]
+        self._state["value"][places] = np.where(usable[lasts], rows.value[lasts], np.nan)
 
     def snapshot(self) -> Snapshot:
         """Return the newest readings."""
@@ -127,6 +135,7 @@ class Findings:
         self._rows = rows
         self._level = np.zeros(len(rows), np.int8)
         self._reasons = np.zeros(len(rows), np.uint32)
+        self._amends = False
         self._before = np.zeros(len(series), np.int8)
         self._before_reasons = np.zeros(len(series), np.uint32)
 
@@ -135,7 +144,7 @@ class Findings:
         series: Int32Array,
         row: Int64Array,
         level: Levels,
-        reason: np.uint32,
+        reason: ReasonArray | np.uint32,
     ) -> None:
         """Say something about readings.
 
@@ -145,22 +154,23 @@ class Findings:
             level: of :func:`levels`; 0 says nothing.
             reason: mask that goes with suspect and fail.
         """
-        said = level > 0
-        series, row, level = series[said], row[said], level[said]
         mask = np.where(level >= _SUSPECT, reason, np.uint32(0)).astype(np.uint32)
-        here = row != NOBODY
+        here = np.flatnonzero((level > 0) & (row != NOBODY))
         np.maximum.at(self._level, row[here], level[here])
         np.bitwise_or.at(self._reasons, row[here], mask[here])
-        np.maximum.at(self._before, series[~here], level[~here])
-        np.bitwise_or.at(self._before_reasons, series[~here], mask[~here])
+        before = np.flatnonzero((level > 0) & (row == NOBODY))
+        if len(before):
+            self._amends = True
+            np.maximum.at(self._before, series[before], level[before])
+            np.bitwise_or.at(self._before_reasons, series[before], mask[before])
 
     def verdict(self) -> Verdict:
         """Return all that was said."""
-        flag, reasons = _FLAGS[self._level], self._reasons
-        missing = np.isnan(self._rows.value)
-        flag[missing] = MISSING
-        reasons[missing] = MISSING_VALUE.mask
-        amended = np.flatnonzero(self._before).astype(np.int32)
+        flag, reasons = _FLAGS.take(self._level), self._reasons
+        missing = np.flatnonzero(self._rows.missing)
+        flag[missing], reasons[missing] = MISSING, MISSING_VALUE.mask
+        spoken = np.flatnonzero(self._before) if self._amends else np.empty(0, np.int64)
+        amended = spoken.astype(np.int32)
         return Verdict(
             flag, reasons, amended, _FLAGS[self._before[amended]], self._before_reasons[amended]
         )
@@ -169,7 +179,7 @@ class Findings:
 def levels(evaluated: BoolArray, bad: BoolArray, *, fails: BoolArray | bool = False) -> Levels:
     """Return for :meth:`Findings.add`: nothing, evaluated, suspect or fail."""
     worst = np.where(fails, np.int8(_FAIL), np.int8(_SUSPECT))
-    level: Levels = np.where(bad, worst, np.int8(_EVALUATED))
+    level: Levels = np.where(bad, worst, np.int8(GOOD_LEVEL))
     return np.where(evaluated, level, np.int8(0))
 
 
@@ -191,12 +201,21 @@ class Siblings:
     def of(self, codes: Int32Array) -> tuple[Int32Array, Int64Array]:
         """Return the members of each series' family by role, and its own role (NOBODY: none)."""
         self._grow()
-        family = self._family[codes]
+        family = self._family.take(codes)
         if not len(self._members):
             return np.full((len(codes), self._members.shape[1]), NOBODY, np.int32), family
         members = self._members[family]
         members[family == NOBODY] = NOBODY
-        return members, self._role[codes]
+        return members, self._role.take(codes)
+
+    def places(self, codes: Int32Array) -> tuple[Int64Array, Int64Array]:
+        """Return the number of each series' family, and its role in it (NOBODY: none)."""
+        self._grow()
+        return self._family.take(codes), self._role.take(codes)
+
+    def members(self, family: Int64Array) -> Int32Array:
+        """Return the series of some families by role, shape (roles, n)."""
+        return self._members.take(family, axis=0).T.copy()
 
     def _grow(self) -> None:
         known, total = len(self._family), len(self._series)

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import FloatArray, Int32Array, Int64Array
-from lamppost.series import SeriesTable
+from lamppost.grouping import BoolArray
 from lamppost.stations import Station
 
+from ._chosen import Chosen
 from ._latest import NOBODY
 
 _EARTH_M: Final = 6_371_000.0
@@ -33,22 +34,20 @@ class Nearest:
 
     Stations are compared, not series: whom a reading is compared with must not depend on which
     series happen to be known already. Stations and series may come at any time. A station's
-    neighbours are looked for once, among all stations.
+    neighbours are looked for once, among all stations. Series go by their numbers among the chosen.
     """
 
     def __init__(
         self,
-        series: SeriesTable,
+        chosen: Chosen,
         stations: Mapping[str, Station],
-        quantities: Collection[str],
         *,
         most: int,
         radii_m: Sequence[float],
     ) -> None:
         """Take whom to compare, at most how many, and how far away."""
-        self._series = series
+        self._chosen = chosen
         self._stations = stations
-        self._quantities = quantities
         self._most = most
         self._radii_m = np.sort(np.array(radii_m))
         self._known: list[Station] = []
@@ -56,33 +55,44 @@ class Nearest:
         self._place: Int64Array = np.empty(0, np.int64)
         self._group: Int64Array = np.empty(0, np.int64)
         self._code: Int32Array = np.empty((0, 0), np.int32)
-        self._near_series: Int32Array = np.empty((0, most), np.int32)
-        self._ring_series: npt.NDArray[np.int8] = np.empty((0, most), np.int8)
+        self._near_series: Int64Array = np.empty((most, 0), np.int64)
+        self._ring_series: npt.NDArray[np.int8] = np.empty((most, 0), np.int8)
+        self._accompanied: BoolArray = np.empty(0, np.bool_)
         self._forget([])
 
-    def of(self, codes: Int32Array) -> tuple[Int32Array, npt.NDArray[np.int8]]:
+    def all(self) -> Int64Array:
+        """Return the neighbours of every series, NOBODY among them, shape (most, series)."""
+        self._refresh()
+        return self._near_series
+
+    def any(self) -> BoolArray:
+        """Return which series have a neighbour, shape (series,)."""
+        self._refresh()
+        return self._accompanied
+
+    def of(self, number: Int64Array) -> tuple[Int64Array, npt.NDArray[np.int8]]:
         """Return the neighbours of some series, shape (n, most), and the radius each is within.
 
         Radii are numbered from the smallest.
         """
         self._refresh()
-        return self._near_series[codes], self._ring_series[codes]
+        near = self._near_series.take(number, axis=1), self._ring_series.take(number, axis=1)
+        return near[0].T, near[1].T
 
     def _refresh(self) -> None:
         # Comparing lists of the very same objects costs next to nothing.
         stations = list(self._stations.values())
         if stations != self._known:
             self._forget(stations)
-        known, total = len(self._place), len(self._series)
+        known, total = len(self._place), len(self._chosen)
         if known == total:
             return
         place, group = np.full(total, NOBODY), np.full(total, NOBODY)
         place[:known], group[:known] = self._place, self._group
-        for code in range(known, total):
-            key = self._series[code]
-            if key.quantity in self._quantities and key.sensor in self._number:
-                place[code] = self._number[key.sensor]
-                group[code] = self._groups.setdefault(key[1:], len(self._groups))
+        for number, key in enumerate(self._chosen.keys(known), start=known):
+            if key.sensor in self._number:
+                place[number] = self._number[key.sensor]
+                group[number] = self._groups.setdefault(key[1:], len(self._groups))
         added = np.full((len(self._groups), len(self._known)), NOBODY, np.int32)
         added[: len(self._code)] = self._code
         fresh = np.flatnonzero(place[known:] != NOBODY) + known
@@ -95,12 +105,13 @@ class Nearest:
         placed = np.flatnonzero(self._place != NOBODY)
         place = self._place[placed]
         self._look(np.unique(place))
-        beside = self._near[place]
-        series = self._code[self._group[placed][:, None], beside] if placed.size else beside
-        self._near_series = np.full((len(self._place), self._most), NOBODY, np.int32)
+        beside = self._near[place].T
+        series = self._code[self._group[placed], beside] if placed.size else beside
+        self._near_series = np.full((self._most, len(self._place)), NOBODY)
         self._ring_series = np.zeros(self._near_series.shape, np.int8)
-        self._near_series[placed] = np.where(beside == NOBODY, NOBODY, series)
-        self._ring_series[placed] = np.searchsorted(self._radii_m, self._distance[place])
+        self._near_series[:, placed] = np.where(beside == NOBODY, NOBODY, series)
+        self._accompanied = (self._near_series != NOBODY).any(axis=0)
+        self._ring_series[:, placed] = np.searchsorted(self._radii_m, self._distance[place].T)
 
     def _forget(self, stations: list[Station]) -> None:
         """Start anew with other stations."""

@@ -10,11 +10,24 @@ from lamppost.component import Rows
 from lamppost.grouping import BoolArray, Groups
 from lamppost.times import NO_TIME
 
+from ._concern import Where
 
-def chosen_rows(rows: Rows, chosen: BoolArray) -> tuple[Int64Array, Groups]:
-    """Return the positions of some rows, and their grouping."""
+
+def chosen_rows(rows: Rows, chosen: BoolArray) -> tuple[Where, Rows]:
+    """Return where some rows stand, and the rows."""
+    if chosen.all():
+        return slice(None), rows
     where = np.flatnonzero(chosen)
-    return where, Groups(rows.groups.order[where], rows.groups.series[where])
+    return where, rows.take(where)
+
+
+def spread(where: Where, size: int, chosen: BoolArray) -> BoolArray:
+    """Return what holds at chosen rows for all rows, of which the rest are False."""
+    if isinstance(where, slice):
+        return chosen
+    found = np.zeros(size, np.bool_)
+    found[where] = chosen
+    return found
 
 
 def began_at(groups: Groups, holds: BoolArray, time: Int64Array, carried: Int64Array) -> Int64Array:
@@ -26,9 +39,9 @@ def began_at(groups: Groups, holds: BoolArray, time: Int64Array, carried: Int64A
         time: instants, shape (n,).
         carried: since when it held before this batch for every group, NO_TIME where it did not.
     """
-    before = np.empty_like(holds)
-    before[1:] = holds[:-1]
-    before[groups.starts] = carried != NO_TIME
+    before = shifted(groups, holds, carried != NO_TIME)
+    if groups.once:
+        return np.where(holds, np.where(before, carried, time), NO_TIME)
     opened = groups.latest(holds & ~before)
     since = np.where(opened >= 0, time[opened], carried[groups.group])
     return np.where(holds, since, NO_TIME)
@@ -46,10 +59,9 @@ def elapsed_in_state(
         carried: for every group what the condition was before this batch, and for how long.
     """
     was, lasted = carried
-    before = np.empty_like(holds)
-    before[1:] = holds[:-1]
-    before[groups.starts] = was
-    opened = groups.latest(holds != before)
+    if groups.once:
+        return np.where(holds == was, lasted + step, step)
+    opened = groups.latest(holds != shifted(groups, holds, was))
     total = np.cumsum(step)
     origin = np.where(opened >= 0, opened, groups.starts[groups.group])
     since = total - (total - step)[origin]
@@ -58,6 +70,18 @@ def elapsed_in_state(
 
 def latched(groups: Groups, on: BoolArray, off: BoolArray, carried: BoolArray) -> BoolArray:
     """Return a switch at each row that the last ``on`` or ``off`` has set."""
+    if groups.once:
+        return on | (carried & ~off)
     last_on, last_off = groups.latest(on), groups.latest(off)
     untouched = (last_on < 0) & (last_off < 0)
     return np.where(untouched, carried[groups.group], last_on > last_off)
+
+
+def shifted(groups: Groups, column: BoolArray, carried: BoolArray) -> BoolArray:
+    """Return each row's predecessor in its series."""
+    if groups.once:
+        return carried
+    before = np.empty_like(column)
+    before[1:] = column[:-1]
+    before[groups.starts] = carried
+    return before

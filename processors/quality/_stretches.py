@@ -34,6 +34,8 @@ class Stretches:
     @classmethod
     def of(cls, groups: Groups, bucket: Int64Array) -> Self:
         """Cut rows sorted by series where their bucket changes."""
+        if groups.once:
+            return cls(groups.starts, bucket, groups.starts, groups.starts, np.zeros_like(bucket))
         opens = groups.is_first.copy()
         opens[1:] |= bucket[1:] != bucket[:-1]
         first = np.flatnonzero(opens)
@@ -44,6 +46,10 @@ class Stretches:
 
     def turns(self) -> Iterator[tuple[Int64Array, Int64Array]]:
         """Yield the first stretches of all groups and their rows, then the second ones, ..."""
+        if not self.turn.any():
+            if len(self.turn):
+                yield np.arange(len(self.turn)), np.arange(len(self.of_row))
+            return
         by_turn = np.argsort(self.turn, kind="stable")
         sizes = np.diff(self.first, append=len(self.of_row))
         edges = np.cumsum(np.bincount(self.turn)) if len(by_turn) else np.empty(0, np.int64)

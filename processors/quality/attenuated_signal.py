@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from lamppost.component import Rows, Scope, Settings, Verdict, register
-from lamppost.flags import FAIL, MISSING, Reason
-from lamppost.series import SeriesTable
+from lamppost.batch import FlagArray, FloatArray, ReasonArray
+from lamppost.component import Rows, Scope, Settings, Verdict, register, restore_each, snapshot_of
+from lamppost.flags import Reason
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.times import SECOND_NS
 from processors._per_series import PerSeries, QuantityName, optional
 
 from ._chosen import Chosen
-from ._runs import chosen_rows
-from ._sliding import Sliding
-from ._verdicts import answer
+from ._concern import Where
+from ._long_runs import LONG, follow_long
+from ._runs import chosen_rows, spread
+from ._sliding import Activity, Seen, Sliding
+from ._verdicts import answer, unsaid
 
 ATTENUATED_SIGNAL: Final = Reason(
     14,
@@ -27,6 +30,8 @@ ATTENUATED_SIGNAL: Final = Reason(
     "The values have moved less over a time than this quantity does.",
     "QARTOD attenuated signal test (ioos_qc attenuated_signal_test)",
 )
+
+_ACTIVITIES: Final[tuple[Activity, ...]] = ("sd", "range")
 
 
 class AttenuatedLimits(Settings):
@@ -37,7 +42,7 @@ class AttenuatedLimits(Settings):
     fail: float | None = Field(
         default=None, description="Activity below which it fails; never when left out."
     )
-    activity: Literal["sd", "range"] = Field(
+    activity: Activity = Field(
         default="range",
         description="Standard deviation (of the population), or largest - smallest.",
     )
@@ -52,15 +57,9 @@ class AttenuatedLimits(Settings):
         return self
 
     def numbers(self) -> tuple[float, ...]:
-        """Return window (ns), limits, 1 for sd, and readings needed."""
-        by_sd = float(self.activity == "sd")
-        return (
-            self.window_s * SECOND_NS,
-            self.suspect,
-            optional(self.fail),
-            by_sd,
-            float(self.min_readings),
-        )
+        """Return window (ns), limits, and readings needed."""
+        window_ns = self.window_s * SECOND_NS
+        return window_ns, self.suspect, optional(self.fail), float(self.min_readings)
 
 
 class AttenuatedSignalSettings(Settings):
@@ -94,43 +93,67 @@ class AttenuatedSignal:
     def __init__(self, settings: AttenuatedSignalSettings, series: SeriesTable) -> None:
         """Prepare the limits."""
         given = {name: limits.numbers() for name, limits in settings.quantities.items()}
-        self._limits = PerSeries(series, given, width=5)
-        self._chosen = Chosen(series, settings.quantities)
-        self._windows = Sliding()
+        self._limits = PerSeries(series, given, width=4)
+        self._windows = {
+            activity: (Chosen(series, names), Sliding(activity))
+            for activity in _ACTIVITIES
+            if (names := _named(settings, activity))
+        }
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._limits.given_for(key.quantity)
 
     def judge(self, rows: Rows) -> Verdict:
         """Measure how much the readings up to each one moved."""
-        self._windows.grow(len(self._chosen))
-        chosen = self._chosen.of(rows.groups.codes)[rows.groups.group] >= 0
-        usable = chosen & (rows.flag != FAIL) & (rows.flag != MISSING) & np.isfinite(rows.value)
-        where, groups = chosen_rows(rows, usable)
-        window_ns, suspect, fail, by_sd, min_readings = self._limits.of(groups.series)
-        seen = self._windows.follow(
-            groups,
-            self._chosen.of(groups.codes),
-            rows.time[where],
-            rows.value[where],
-            np.nan_to_num(window_ns, nan=1.0).astype(np.int64),
-        )
-        activity = np.where(by_sd == 1, seen.sd, seen.range)
-        enough = (seen.count >= min_readings) & ~np.isnan(activity)
-        evaluated, is_suspect, is_fail = np.zeros((3, len(rows)), np.bool_)
-        evaluated[where] = enough
-        is_suspect[where] = enough & (activity < suspect)
-        is_fail[where] = enough & (activity < fail)
-        flag, reasons = answer(
-            rows.value,
-            evaluated=evaluated,
-            suspect=is_suspect,
-            fail=is_fail,
-            reason=ATTENUATED_SIGNAL,
-        )
+        flag, reasons = unsaid(rows.missing)
+        for chosen, windows in self._windows.values():
+            windows.grow(len(chosen))
+            where, mine = chosen.rows(rows)
+            if not len(mine):
+                continue
+            limits = self._limits.of_rows(rows.groups)
+            flag[where], reasons[where] = _judge(mine, windows, _of(limits, where))
         return Verdict(flag, reasons)
 
     def snapshot(self) -> Snapshot:
         """Return the stretches each window is made of."""
-        return self._windows.snapshot()
+        return snapshot_of({name: windows for name, (_, windows) in self._windows.items()})
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over the stretches each window is made of."""
-        self._windows.restore(snapshot)
+        restore_each({name: windows for name, (_, windows) in self._windows.items()}, snapshot)
+
+
+def _named(settings: AttenuatedSignalSettings, activity: Activity) -> list[str]:
+    """Return the quantities whose activity is measured in one way."""
+    return [name for name, one in settings.quantities.items() if one.activity == activity]
+
+
+def _of(limits: FloatArray, where: Where) -> FloatArray:
+    """Return the limits of some rows; those of one series are the same for all."""
+    return limits if limits.shape[1] == 1 else limits[:, where]
+
+
+def _judge(rows: Rows, windows: Sliding, limits: FloatArray) -> tuple[FlagArray, ReasonArray]:
+    """Judge rows whose activity is measured alike; their codes are numbers of windows."""
+    where, seen = chosen_rows(rows, rows.usable & np.isfinite(rows.value))
+    limits = _of(limits, where)
+    found = _follow(windows, seen, limits)
+    _, suspect, fail, min_readings = limits
+    enough = (found.count >= min_readings.astype(np.int64)) & ~np.isnan(found.activity)
+    return answer(
+        rows.missing,
+        reason=ATTENUATED_SIGNAL,
+        evaluated=spread(where, len(rows), enough),
+        suspect=spread(where, len(rows), enough & (found.activity < suspect)),
+        fail=spread(where, len(rows), enough & (found.activity < fail)),
+    )
+
+
+def _follow(windows: Sliding, rows: Rows, limits: FloatArray) -> Seen:
+    """Return what the windows of rows hold; a batch that is one long run takes a shortcut."""
+    if windows.by_sd and len(rows.groups.places) == 1 and len(rows) >= LONG:
+        return follow_long(windows, rows, int(limits[0, 0]), limits[1:3, 0])
+    window_ns = np.broadcast_to(limits[0].astype(np.int64), len(rows))
+    return windows.follow(rows, window_ns)

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from lamppost.component import Rows, Scope, Settings, Verdict, register
-from lamppost.flags import FAIL, MISSING, Reason
+from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable, qualifiers_mapping, qualifiers_text
 from lamppost.state import Snapshot
 from lamppost.times import SECOND_NS
@@ -83,10 +83,14 @@ class ChannelAgreement:
         self._pairs = Siblings(series, self._role_of, roles=2)
         self._latest = Latest(series)
 
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the series is one of a pair of channels."""
+        return self._role_of(key) is not None
+
     def judge(self, rows: Rows) -> Verdict:
         """Compare every reading with what the other channel showed last."""
         findings = Findings(rows, self._series)
-        usable = (rows.flag != FAIL) & (rows.flag != MISSING) & ~np.isnan(rows.value)
+        usable = rows.usable
         members, role = self._pairs.of(rows.groups.series)
         asking = np.flatnonzero((role != NOBODY) & usable)
         other = members[asking, 1 - role[asking]]

@@ -9,13 +9,15 @@ from typing import Any, ClassVar, Final, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from lamppost.batch import FlagArray, FloatArray, Int64Array
+from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register
-from lamppost.flags import FAIL, GOOD, MISSING, MISSING_VALUE, NOT_EVALUATED, SUSPECT, Reason
-from lamppost.series import SeriesTable
+from lamppost.flags import Reason
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.times import DAY_NS, HOUR_NS
 from processors._per_series import PerSeries, QuantityName
+
+from ._verdicts import answer
 
 CLIMATOLOGY: Final = Reason(
     13,
@@ -25,15 +27,6 @@ CLIMATOLOGY: Final = Reason(
 )
 
 Period = Literal["year", "quarter", "month", "week", "day_of_year", "day_of_week", "hour"]
-_PERIODS: Final[tuple[Period, ...]] = (
-    "year",
-    "quarter",
-    "month",
-    "week",
-    "day_of_year",
-    "day_of_week",
-    "hour",
-)
 _MONDAY: Final = 3  # 1970-01-01 was a Thursday
 
 
@@ -58,11 +51,10 @@ class Season(Settings):
                 raise ValueError("spans must run from low to high")
         return self
 
-    def numbers(self) -> tuple[float, ...]:
-        """Return period, span and bounds in a row."""
-        period = float(_PERIODS.index(self.period))
+    def bounds(self) -> tuple[float, ...]:
+        """Return the usual and the possible bounds in a row."""
         possible = (-np.inf, np.inf) if self.fail_span is None else self.fail_span
-        return period, *self.span, *self.suspect_span, *possible
+        return *self.suspect_span, *possible
 
 
 class ClimatologySettings(Settings):
@@ -92,39 +84,45 @@ class Climatology:
     Settings: ClassVar[type[ClimatologySettings]] = ClimatologySettings
 
     def __init__(self, settings: ClimatologySettings, series: SeriesTable) -> None:
-        """Prepare the seasons: the first of every quantity, the second, and so on."""
-        given = settings.quantities
-        most = max((len(seasons) for seasons in given.values()), default=0)
-        self._seasons = [
-            PerSeries(
-                series,
-                {
-                    name: seasons[number].numbers()
-                    for name, seasons in given.items()
-                    if number < len(seasons)
-                },
-                width=7,
-            )
-            for number in range(most)
-        ]
+        """Take the seasons; bounds are worked out for the hours or days that occur."""
+        self._seasons = list(settings.quantities.values())
+        numbers = {name: (float(place),) for place, name in enumerate(settings.quantities)}
+        self._quantity = PerSeries(series, numbers, width=1)
+        hourly = any(one.period == "hour" for seasons in self._seasons for one in seasons)
+        self._unit_ns = HOUR_NS if hourly else DAY_NS
+        self._known: tuple[bytes, FloatArray] = b"", np.empty((4, 0))
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._quantity.given_for(key.quantity)
 
     def judge(self, rows: Rows) -> Verdict:
-        """Hold every value against the seasons its instant lies in."""
-        flag = np.full(len(rows), NOT_EVALUATED, np.uint8)
-        sizes = rows.groups.lasts - rows.groups.starts + 1
-        for seasons in self._seasons:
-            by_group = seasons.of(rows.groups.codes)
-            for period in np.unique(by_group[0][~np.isnan(by_group[0])]).tolist():
-                of_it = by_group[0] == period
-                where = slice(None) if of_it.all() else np.flatnonzero(np.repeat(of_it, sizes))
-                numbers = np.repeat(by_group[1:, of_it], sizes[of_it], axis=1)
-                part = _part_of(rows.time[where], _PERIODS[int(period)])
-                flag[where] = _held(flag[where], part, rows.value[where], numbers)
-        missing = np.isnan(rows.value)
-        flag[missing] = MISSING
-        reasons = np.where((flag == SUSPECT) | (flag == FAIL), CLIMATOLOGY.mask, np.uint32(0))
-        reasons[missing] = MISSING_VALUE.mask
+        """Hold every value against the season its instant lies in."""
+        quantity = np.nan_to_num(self._quantity.of_rows(rows.groups)[0], nan=len(self._seasons))
+        units, place = _units(rows.time, self._unit_ns)
+        at = place + len(units) * quantity.astype(np.intp)
+        low, high, lowest, highest = self._bounds(units).take(at, axis=1)
+        flag, reasons = answer(
+            rows.missing,
+            reason=CLIMATOLOGY,
+            evaluated=~np.isnan(low),
+            suspect=(rows.value < low) | (rows.value > high),
+            fail=(rows.value < lowest) | (rows.value > highest),
+        )
         return Verdict(flag, reasons)
+
+    def _bounds(self, units: Int64Array) -> FloatArray:
+        """Return the bounds in each unit, for one quantity after the other and then for none."""
+        key = units.tobytes()
+        if self._known[0] != key:
+            bounds = np.full((4, len(self._seasons) + 1, len(units)), np.nan)
+            for place, seasons in enumerate(self._seasons):
+                for season in seasons:
+                    part = calendar_part(units * self._unit_ns, season.period)
+                    inside = (part >= season.span[0]) & (part <= season.span[1])
+                    bounds[:, place, inside] = np.array(season.bounds())[:, None]
+            self._known = key, bounds.reshape(4, -1)
+        return self._known[1]
 
     def snapshot(self) -> Snapshot:
         """Return nothing: each value is judged by itself."""
@@ -134,26 +132,18 @@ class Climatology:
         """Take nothing over."""
 
 
-def _held(flag: FlagArray, part: Int64Array, value: FloatArray, numbers: FloatArray) -> FlagArray:
-    """Return the flags of values, former ones where the season is another."""
-    first, last, low, high, lowest, highest = numbers
-    found = np.where((value >= low) & (value <= high), np.uint8(GOOD), np.uint8(SUSPECT))
-    found[(value < lowest) | (value > highest)] = FAIL
-    inside = (part >= first) & (part <= last)
-    return found if inside.all() else np.where(inside, found, flag)
-
-
-def _part_of(time: Int64Array, period: Period) -> Int64Array:
-    """Return parts of the calendar, looked up once for each hour or day that occurs."""
-    unit = time // (HOUR_NS if period == "hour" else DAY_NS)
-    if not len(unit):
-        return unit
-    first, span = int(unit.min()), int(np.ptp(unit)) + 1
-    if span > len(unit):
-        return calendar_part(time, period)
-    starts = np.arange(first, first + span) * (HOUR_NS if period == "hour" else DAY_NS)
-    part: Int64Array = calendar_part(starts, period)[unit - first]
-    return part
+def _units(time: Int64Array, unit_ns: int) -> tuple[Int64Array, Int64Array]:
+    """Return the hours or days that occur, and the place of each instant's among them."""
+    if not len(time):
+        return time, time
+    first, last = int(time.min()) // unit_ns, int(time.max()) // unit_ns
+    if first == last:
+        return np.array([first]), np.zeros(1, np.int64)
+    unit = time // unit_ns
+    if last - first < len(time):
+        return np.arange(first, last + 1), unit - first
+    units, place = np.unique(unit, return_inverse=True)
+    return units, place
 
 
 def calendar_part(time: Int64Array, period: Period) -> Int64Array:

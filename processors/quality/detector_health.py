@@ -12,14 +12,15 @@ from pydantic import Field
 
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register, restore_each, snapshot_of
-from lamppost.flags import FAIL, GOOD, MISSING, MISSING_VALUE, NOT_EVALUATED, SUSPECT, Reason, merge
+from lamppost.flags import FAIL, GOOD, SUSPECT, Reason
 from lamppost.grouping import BoolArray, Groups
-from lamppost.series import SeriesTable
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import HOUR_NS, NO_TIME, SECOND_NS
 from processors._per_series import PerSeries, QuantityName
 
 from ._runs import chosen_rows, elapsed_in_state, latched
+from ._verdicts import unsaid
 
 _IRIS: Final = "IRIS docs/vehicle_detection.md and DetectorImpl.java (MnDOT): {}"
 NO_HITS: Final = Reason(
@@ -117,6 +118,7 @@ class _Detector:
     """Readings of detectors: what they show, showed before, and how long each stands for."""
 
     groups: Groups
+    time: Int64Array
     value: FloatArray
     before: FloatArray
     step: Int64Array
@@ -135,8 +137,8 @@ class _Counter:
 
     def __init__(self, reason: Reason, rule: Any, condition: _Condition) -> None:  # noqa: ANN401
         """Take a rule of the settings and what it looks at."""
-        self._reason = reason
-        self._level = FAIL if rule.verdict == "fail" else SUSPECT
+        self.reason = reason
+        self.level = FAIL if rule.verdict == "fail" else SUSPECT
         self._trigger_ns = round(getattr(rule, "trigger_s", -1) * SECOND_NS)
         self._clear_ns = round(rule.clear_s * SECOND_NS)
         self._condition = condition
@@ -144,24 +146,22 @@ class _Counter:
             held=np.bool_(False), elapsed=np.int64(0), triggered=np.bool_(False)
         )
 
-    def follow(self, seen: _Detector, chosen: BoolArray, size: int) -> tuple[Any, Any]:
-        """Return flag and reasons of the readings it applies to, and keep where it stands."""
+    def follow(self, seen: _Detector, size: int) -> BoolArray:
+        """Return where the fault stands at each reading, and keep it."""
         self.state.grow(size)
-        where = np.flatnonzero(chosen)
-        groups = Groups(seen.groups.order[where], seen.groups.series[where])
-        codes, lasts = groups.codes, groups.lasts
-        holds = self._condition(seen)[where]
-        carried = self.state["held"][codes], self.state["elapsed"][codes]
-        elapsed = elapsed_in_state(groups, holds, seen.step[where], carried)
+        groups, places = seen.groups, seen.groups.places
+        was = {name: self.state[name][places] for name in ("held", "elapsed", "triggered")}
+        holds = self._condition(seen)
+        elapsed = elapsed_in_state(groups, holds, seen.step, (was["held"], was["elapsed"]))
         on = holds & (elapsed > self._trigger_ns)
         off = ~holds & (elapsed >= self._clear_ns)
-        triggered = latched(groups, on, off, self.state["triggered"][codes])
-        self.state["held"][codes] = holds[lasts]
-        self.state["elapsed"][codes] = elapsed[lasts]
-        self.state["triggered"][codes] = triggered[lasts]
-        flag = np.full(len(seen.value), NOT_EVALUATED, np.uint8)
-        flag[where] = np.where(triggered, np.uint8(self._level), np.uint8(GOOD))
-        return flag, np.where(flag >= SUSPECT, self._reason.mask, np.uint32(0))
+        triggered = latched(groups, on, off, was["triggered"])
+        newest = slice(None) if groups.once else groups.lasts
+        self.state["elapsed"][places] = elapsed[newest]
+        for name, column in (("held", holds[newest]), ("triggered", triggered[newest])):
+            changed = np.flatnonzero(column != was[name])
+            self.state[name][places[changed]] = column[changed]
+        return triggered
 
 
 @register("check")
@@ -204,8 +204,8 @@ class DetectorHealth:
         self._last = SeriesState(
             time=np.int64(NO_TIME), value=np.float64(np.nan), credit=np.int64(0)
         )
-        self._counters: list[tuple[str, bool, _Counter]] = [
-            (reason.name, on_occupancy, _Counter(reason, rule, condition))
+        self._counters: list[tuple[bool, _Counter]] = [
+            (on_occupancy, _Counter(reason, rule, condition))
             for reason, rule, on_occupancy, condition in (
                 (NO_HITS, settings.no_hits, False, _nobody),
                 (CHATTER, settings.chatter, False, self._too_many),
@@ -216,43 +216,49 @@ class DetectorHealth:
             if rule is not None
         ]
 
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._numbers.given_for(key.quantity)
+
     def judge(self, rows: Rows) -> Verdict:
         """Let every counter follow the readings it looks at."""
         self._last.grow(len(self._series))
-        period, on_occupancy, is_count = self._numbers.of(rows.groups.codes)[:, rows.groups.group]
-        where, groups = chosen_rows(rows, ~np.isnan(period) & ~np.isnan(rows.value))
-        seen = self._seen(rows, where, groups, (period[where], is_count[where] == 1))
-        flag = np.full(len(rows), NOT_EVALUATED, np.uint8)
-        reasons = np.zeros(len(rows), np.uint32)
-        for _, wants_occupancy, counter in self._counters:
-            chosen = (on_occupancy[where] == 1) == wants_occupancy
-            said_flag, said_reasons = counter.follow(seen, chosen, len(self._series))
-            flag[where] = merge(flag[where], said_flag)
-            reasons[where] |= said_reasons
-        codes, lasts = groups.codes, groups.lasts
-        self._last["time"][codes] = rows.time[where][lasts]
-        self._last["value"][codes] = seen.value[lasts]
-        missing = np.isnan(rows.value)
-        flag[missing], reasons[missing] = MISSING, MISSING_VALUE.mask
+        flag, reasons = unsaid(rows.missing)
+        period, on_occupancy, _ = self._numbers.of_rows(rows.groups)
+        judged = ~(np.isnan(period) | rows.missing)
+        for of_occupancy in (False, True):
+            counters = [one for wants, one in self._counters if wants == of_occupancy]
+            where, mine = chosen_rows(rows, judged & ((on_occupancy == 1) == of_occupancy))
+            if not len(mine) or not counters:
+                continue
+            seen = self._seen(mine)
+            verdict = np.full(len(mine), GOOD, np.uint8)
+            told = np.zeros(len(mine), np.uint32)
+            for counter in counters:
+                bad = np.flatnonzero(counter.follow(seen, len(self._series)))
+                verdict[bad] = np.maximum(verdict[bad], counter.level)
+                told[bad] |= counter.reason.mask
+            flag[where], reasons[where] = verdict, told
+            self._remember(seen)
         return Verdict(flag, reasons)
 
-    def _seen(
-        self,
-        rows: Rows,
-        where: Int64Array,
-        groups: Groups,
-        numbers: tuple[FloatArray, BoolArray],
-    ) -> _Detector:
-        period, is_count = numbers
-        time, value = rows.time[where], rows.value[where]
-        last_time = self._last["time"][groups.codes]
+    def _seen(self, rows: Rows) -> _Detector:
+        """Return what detectors show now, showed before, and how long each reading stands for."""
+        groups, time, places = rows.groups, rows.time, rows.groups.places
+        period, _, is_count = self._numbers.of_rows(groups)
+        before_time = groups.previous_int(time, self._last["time"][places])
         # The first instant minus "no time" may wrap around; it is replaced by the period.
-        gap = time - groups.previous_int(time, last_time)
-        alone = groups.previous_int(time, last_time) == NO_TIME
-        near = ~alone & (gap > 0) & (gap <= self._settings.max_gap_s * SECOND_NS)
+        gap = time - before_time
+        longest = round(self._settings.max_gap_s * SECOND_NS)
+        near = (before_time != NO_TIME) & (gap > 0) & (gap <= longest)
         step = np.where(near, gap, period.astype(np.int64))
-        before = groups.previous(value, self._last["value"][groups.codes])
-        return _Detector(groups, value, before, step, is_count)
+        before = groups.previous(rows.value, self._last["value"][places])
+        return _Detector(groups, time, rows.value, before, step, is_count == 1)
+
+    def _remember(self, seen: _Detector) -> None:
+        newest = slice(None) if seen.groups.once else seen.groups.lasts
+        self._last["time"][seen.groups.places] = seen.time[newest]
+        self._last["value"][seen.groups.places] = seen.value[newest]
 
     def _too_many(self, seen: _Detector) -> BoolArray:
         rule = self._settings.chatter or Chatter()
@@ -268,7 +274,7 @@ class DetectorHealth:
         with np.errstate(over="ignore", invalid="ignore"):
             points = np.nan_to_num(np.abs(seen.value - seen.before), nan=0.0, posinf=100.0)
         earned = np.floor(np.minimum(points, 100.0) / _JUMP).astype(np.int64) * seen.step
-        starts, lasts, codes = groups.starts, groups.lasts, groups.codes
+        starts, lasts, codes = groups.starts, groups.lasts, groups.places
         gained = groups.previous_int(earned, self._last["credit"][codes]) - seen.step
         total = np.cumsum(gained)
         total -= (total - gained)[starts][groups.group]
@@ -288,7 +294,7 @@ class DetectorHealth:
         restore_each(self._parts(), snapshot)
 
     def _parts(self) -> dict[str, SeriesState]:
-        return {"last": self._last, **{name: counter.state for name, _, counter in self._counters}}
+        return {"last": self._last, **{one.reason.name: one.state for _, one in self._counters}}
 
 
 def _nobody(seen: _Detector) -> BoolArray:

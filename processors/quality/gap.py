@@ -7,22 +7,20 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from lamppost.batch import FlagArray, Int64Array, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register
-from lamppost.flags import (
-    FAIL,
-    GOOD,
-    MISSING,
-    MISSING_VALUE,
-    NOT_EVALUATED,
-    SUSPECT,
-    Reason,
-)
-from lamppost.series import SeriesTable
+from lamppost.flags import MISSING, MISSING_VALUE, NOT_EVALUATED, SUSPECT, Reason
+from lamppost.grouping import BoolArray, Groups
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME, SECOND_NS
 from processors._per_series import PerSeries, QuantityName, optional
+
+from ._runs import shifted
+from ._verdicts import answer
 
 GAP: Final = Reason(
     15,
@@ -95,34 +93,59 @@ class Gap:
             time=np.int64(NO_TIME), missing=np.bool_(False), alone=np.bool_(False)
         )
 
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._limits.given_for(key.quantity)
+
     def judge(self, rows: Rows) -> Verdict:
         """Compare every instant with the one before it."""
         self._state.grow(len(self._series))
-        groups, missing = rows.groups, np.isnan(rows.value)
-        starts, lasts, codes = groups.starts, groups.lasts, groups.codes
-        before = groups.previous_int(rows.time, self._state["time"][codes])
-        after_missing = np.empty_like(missing)
-        after_missing[1:] = missing[:-1]
-        after_missing[starts] = self._state["missing"][codes]
+        groups, places = rows.groups, rows.groups.places
+        was = {name: self._state[name][places] for name in ("time", "missing", "alone")}
+        before = groups.previous_int(rows.time, was["time"])
         known = before != NO_TIME
-        silent = np.where(known, rows.time - np.where(known, before, rows.time), 0)
-        suspect_ns, fail_ns = self._limits.of(groups.series)
-        evaluated = ~after_missing & ~np.isnan(suspect_ns) & ~missing
-        flag = np.where(evaluated, np.uint8(GOOD), np.uint8(NOT_EVALUATED))
-        flag[evaluated & (silent > suspect_ns)] = SUSPECT
-        flag[evaluated & (silent > fail_ns)] = FAIL
-        # The first reading of a series takes the verdict of the second.
-        alone = starts[~known[starts]]
-        second = np.minimum(alone + 1, max(len(rows) - 1, 0))
+        silent = np.where(known, rows.time - before, 0)
+        suspect_ns, fail_ns = self._limits.of_rows(groups)
+        usable = ~(shifted(rows.groups, rows.missing, was["missing"]) | rows.missing)
+        present = np.zeros(len(rows), np.bool_)
+        flag, reasons = answer(
+            present,
+            reason=GAP,
+            evaluated=usable & ~np.isnan(suspect_ns),
+            suspect=usable & (silent > suspect_ns),
+            fail=usable & (silent > fail_ns),
+        )
+        alone = np.flatnonzero(~known)
+        self._follow_second(groups, alone, flag, reasons)
+        amended = np.flatnonzero(was["alone"] & ~was["missing"])
+        opening = groups.starts[amended]
+        verdict = groups.codes[amended], flag[opening], reasons[opening]
+        self._remember(rows, was, known)
+        absent = np.flatnonzero(rows.missing)
+        flag[absent], reasons[absent] = MISSING, MISSING_VALUE.mask
+        return Verdict(flag, reasons, *verdict)
+
+    def _follow_second(
+        self, groups: Groups, alone: Int64Array, flag: FlagArray, reasons: ReasonArray
+    ) -> None:
+        """Give the first reading of a series the verdict of the second, if that is here."""
+        second = np.minimum(alone + 1, max(len(flag) - 1, 0))
         followed = ~groups.is_first[second]
         flag[alone] = np.where(followed, flag[second], np.uint8(NOT_EVALUATED))
-        amended = self._state["alone"][codes] & ~self._state["missing"][codes]
-        self._state["alone"][codes] = ~known[starts] & (starts == lasts)
-        self._state["time"][codes], self._state["missing"][codes] = rows.time[lasts], missing[lasts]
-        reasons = np.where(flag >= SUSPECT, GAP.mask, np.uint32(0))
-        verdict = codes[amended], flag[starts][amended], reasons[starts][amended]
-        flag[missing], reasons[missing] = MISSING, MISSING_VALUE.mask
-        return Verdict(flag, reasons, *verdict)
+        reasons[alone] = np.where(flag[alone] >= SUSPECT, GAP.mask, np.uint32(0))
+
+    def _remember(self, rows: Rows, was: Mapping[str, npt.NDArray[Any]], known: BoolArray) -> None:
+        """Keep the newest instant of each series, and of the rest what has changed."""
+        groups = rows.groups
+        newest = slice(None) if groups.once else groups.lasts
+        self._state["time"][groups.places] = rows.time[newest]
+        now = {
+            "missing": rows.missing[newest],
+            "alone": ~known[groups.starts] & (groups.starts == groups.lasts),
+        }
+        for name, column in now.items():
+            changed = np.flatnonzero(column != was[name])
+            self._state[name][groups.places[changed]] = column[changed]
 
     def snapshot(self) -> Snapshot:
         """Return the last instant of each series."""

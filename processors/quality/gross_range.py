@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from lamppost.component import Rows, Scope, Settings, Verdict, register
-from lamppost.flags import Reason
-from lamppost.series import SeriesTable
+from lamppost.flags import FAIL, SUSPECT, Reason
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from processors._per_series import PerSeries, QuantityName
 
@@ -97,19 +97,24 @@ class GrossRange:
             width=4,
         )
 
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._spans.given_for(key.quantity)
+
     def judge(self, rows: Rows) -> Verdict:
         """Hold every value against its spans."""
-        groups, value = rows.groups, rows.value
-        by_group = self._spans.of(groups.codes)
-        sizes = groups.lasts - groups.starts + 1
-        low, high, usual_low, usual_high = np.repeat(by_group, sizes, axis=1)
+        low, high, usual_low, usual_high = self._spans.of_rows(rows.groups)
         flag, reasons = answer(
-            value,
-            evaluated=np.repeat(by_group[0] <= by_group[1], sizes),
-            suspect=(value < usual_low) | (value > usual_high),
-            fail=(value < low) | (value > high),
+            rows.missing,
+            evaluated=~np.isnan(usual_low),
+            suspect=(rows.value < usual_low) | (rows.value > usual_high),
             reason=GROSS_RANGE,
         )
+        # What is impossible is unusual, too, and only that little is looked at again.
+        unusual = np.flatnonzero(flag == SUSPECT)
+        low, high = (np.broadcast_to(bound, len(rows))[unusual] for bound in (low, high))
+        value = rows.value[unusual]
+        flag[unusual[(value < low) | (value > high)]] = FAIL
         return Verdict(flag, reasons)
 
     def snapshot(self) -> Snapshot:

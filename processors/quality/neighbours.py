@@ -12,17 +12,18 @@ from pydantic import Field
 
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register
-from lamppost.flags import FAIL, MISSING, Reason
+from lamppost.flags import Reason
 from lamppost.grouping import BoolArray
-from lamppost.series import SeriesTable
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.stations import Station
 from lamppost.times import SECOND_NS
 from processors._per_series import PerSeries, QuantityName
 
+from ._chosen import Chosen
 from ._latest import Latest
 from ._nearest import Nearest
-from ._verdicts import answer
+from ._verdicts import answer, unsaid
 
 NEIGHBOURS: Final = Reason(
     28,
@@ -193,43 +194,92 @@ class Neighbours:
         self._settings = settings
         given = {name: limits.numbers() for name, limits in settings.quantities.items()}
         self._limits = PerSeries(series, given, width=3)
+        self._chosen = Chosen(series, settings.quantities)
         self._nearest = Nearest(
-            series,
-            stations,
-            settings.quantities,
-            most=settings.most,
-            radii_m=settings.radii_m,
+            self._chosen, stations, most=settings.most, radii_m=settings.radii_m
         )
-        self._latest = Latest(series)
+        self._latest = Latest(self._chosen)
+        self._max_age_ns = int(settings.max_age_s * SECOND_NS)
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._limits.given_for(key.quantity)
 
     def judge(self, rows: Rows) -> Verdict:
         """Compare every reading with what its neighbours showed when it arrived."""
-        usable = (rows.flag != FAIL) & (rows.flag != MISSING) & ~np.isnan(rows.value)
-        judged = ~np.isnan(self._limits.of(rows.groups.codes)[0])[rows.groups.group]
-        asking = np.flatnonzero(usable & judged)
-        around = self._around(rows, asking, usable)
-        limits = self._limits.of(rows.groups.series[asking])
-        found = compare(rows.value[asking], around, limits)
-        evaluated, suspect = np.zeros((2, len(rows)), np.bool_)
+        where, seen = self._chosen.rows(rows)
+        limits = np.broadcast_to(self._limits.of_rows(rows.groups), (3, len(rows)))[:, where]
+        asking = np.flatnonzero(seen.usable & self._nearest.any().take(seen.groups.series))
+        plain = self._plainly_good(seen, asking, limits[:, asking])
+        evaluated, suspect = np.zeros((2, len(seen)), np.bool_)
+        evaluated[asking[plain]] = True
+        asking = asking[~plain]
+        found = compare(seen.value[asking], self._around(seen, asking), limits[:, asking])
         evaluated[asking[found.count > 0]] = True
         suspect[asking[found.outlier]] = True
-        flag, reasons = answer(
-            rows.value,
-            evaluated=evaluated,
-            suspect=suspect,
-            fail=np.zeros(len(rows), np.bool_),
-            reason=NEIGHBOURS,
+        self._latest.keep(seen, seen.usable)
+        flag, reasons = unsaid(rows.missing)
+        flag[where], reasons[where] = answer(
+            seen.missing, reason=NEIGHBOURS, evaluated=evaluated, suspect=suspect
         )
-        self._latest.keep(rows, usable)
         return Verdict(flag, reasons)
 
-    def _around(self, rows: Rows, asking: Int64Array, usable: BoolArray) -> FloatArray:
+    def _plainly_good(self, rows: Rows, asking: Int64Array, limits: FloatArray) -> BoolArray:
+        """Return which rows are near every value a neighbour may have shown, old or new.
+
+        A median lies between its values, so these need no median; they are nearly all.
+        """
+        near = self._nearest.all()
+        nothing = np.zeros(len(asking), np.bool_)
+        if not len(asking) or asking.size * len(near) < near.shape[1]:
+            return nothing
+        low, high = self._bounds(rows)
+        lowest, lowest_negative = np.full((2, len(asking)), np.inf)
+        number = rows.groups.series[asking].astype(np.intp)
+        for beside in near:
+            them = beside.take(number)  # NOBODY takes the last place, where nothing is
+            np.minimum(lowest, low.take(them), out=lowest)
+            np.minimum(lowest_negative, high.take(them), out=lowest_negative)
+        absolute, _, high_from = limits
+        value, highest = rows.value[asking], -lowest_negative
+        with np.errstate(invalid="ignore"):
+            farthest = np.maximum(value - lowest, highest - value)
+            # A hair less, for the rounding of the median.
+            inside = farthest <= absolute * (1 - 1e-9)
+        plain: BoolArray = inside & (highest < high_from) & (lowest < np.inf)
+        return plain
+
+    def _bounds(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
+        """Return the lowest value, and the negative of the highest, a series may show a row.
+
+        Infinite where it shows none; minus infinity where it may or may not show one.
+        """
+        time, value = self._latest.newest(np.arange(len(self._chosen), dtype=np.int32))
+        first, last = int(rows.time.min()), int(rows.time.max())
+        age = self._max_age_ns
+        known = ~np.isnan(value)
+        sure = known & (time >= last - age) & (time <= first + age)
+        possible = known & (time >= first - age) & (time <= last + age)
+        unsure = np.where(possible, -np.inf, np.inf)
+        bounds = np.full((2, len(value) + 1), np.inf)
+        places, starts = rows.groups.places, rows.groups.starts
+        certain = sure[places] & np.logical_and.reduceat(rows.usable, starts)
+        certain &= last - first <= age
+        for bound, mine, own in zip(
+            bounds, (value, -value), (rows.value, -rows.value), strict=True
+        ):
+            bound[:-1] = np.where(sure, mine, unsure)
+            lowest = np.minimum.reduceat(own, starts)
+            bound[places] = np.where(certain, np.minimum(bound[places], lowest), -np.inf)
+        return bounds[0], bounds[1]
+
+    def _around(self, rows: Rows, asking: Int64Array) -> FloatArray:
         """Return what counts of the neighbours of each row, NaN elsewhere."""
-        near, ring = self._nearest.of(rows.groups.series[asking])
-        found = self._latest.before(rows, asking, near, usable)
+        near, ring = self._nearest.of(rows.groups.series[asking].astype(np.intp))
+        found = self._latest.before(rows, asking, near.astype(np.int32), rows.usable)
         with np.errstate(over="ignore"):
             apart_ns = np.abs(found.time - rows.time[asking][:, None])
-        fresh = ~np.isnan(found.value) & (apart_ns <= self._settings.max_age_s * SECOND_NS)
+        fresh = ~np.isnan(found.value) & (apart_ns <= self._max_age_ns)
         inside = fresh & (ring == 0)
         for wider in range(1, len(self._settings.radii_m)):
             lonely = np.flatnonzero(~inside.any(axis=1))

@@ -11,14 +11,14 @@ from pydantic import Field, model_validator
 
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register
-from lamppost.flags import FAIL, MISSING, Reason
-from lamppost.series import SeriesTable
+from lamppost.flags import Reason
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import DAY_NS
 from processors._per_series import PerSeries, QuantityName
 
-from ._chosen import Chosen
-from ._runs import chosen_rows
+from ._chosen import NOT_CHOSEN, Chosen
+from ._runs import chosen_rows, spread
 from ._stretches import Stretches
 from ._verdicts import answer
 
@@ -107,38 +107,47 @@ class PercentileRange:
             day=np.int64(_NEVER),
             today=np.zeros(settings.bins, np.float32),
             before=np.zeros(settings.bins, np.float32),
-            bounds=np.full(2, np.nan),
+            low=np.float64(np.nan),
+            high=np.float64(np.nan),
         )
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._limits.given_for(key.quantity)
 
     def judge(self, rows: Rows) -> Verdict:
         """Hold every reading against the days before its own, day by day."""
         self._state.grow(len(self._chosen))
-        judged = self._chosen.of(rows.groups.codes)[rows.groups.group] >= 0
-        usable = judged & (rows.flag != FAIL) & (rows.flag != MISSING) & np.isfinite(rows.value)
-        where, groups = chosen_rows(rows, usable)
-        time, value = rows.time[where], rows.value[where]
-        number = self._chosen.of(groups.series)
-        limits = self._limits.of(groups.series)
-        stretches = Stretches.of(groups, time // DAY_NS)
-        bounds = np.full((len(where), 2), np.nan)
-        for opened, inside in stretches.turns():
-            self._turn_over(number[stretches.first[opened]], stretches.bucket[opened])
-            bounds[inside] = self._bounds(number[inside], limits[:, inside])
-            counted = self._bin(value[inside], limits[:, inside])
-            np.add.at(self._state["today"], (number[inside], counted), np.float32(1))
-        pad = limits[2]
-        known = ~np.isnan(bounds[:, 0])
-        evaluated, suspect = np.zeros((2, len(rows)), np.bool_)
-        evaluated[where[known]] = True
-        suspect[where] = (value < bounds[:, 0] - pad) | (value > bounds[:, 1] + pad)
+        chosen = self._chosen.of(rows.groups.series) != NOT_CHOSEN
+        where, seen = chosen_rows(rows, chosen & rows.usable & np.isfinite(rows.value))
+        low, high, pad = limits = self._limits.of_rows(seen.groups)
+        shares = self._follow(seen, limits)
+        bottom, top = low + shares * (high - low)
+        unlike = (seen.value < bottom - pad) | (seen.value > top + pad)
         flag, reasons = answer(
-            rows.value,
-            evaluated=evaluated,
-            suspect=suspect,
-            fail=np.zeros(len(rows), np.bool_),
+            rows.missing,
             reason=PERCENTILE_RANGE,
+            evaluated=spread(where, len(rows), ~np.isnan(bottom)),
+            suspect=spread(where, len(rows), unlike),
         )
         return Verdict(flag, reasons)
+
+    def _follow(self, rows: Rows, limits: FloatArray) -> FloatArray:
+        """Count the readings day by day; return both percentiles of the days before each one.
+
+        Percentiles are shares of the span, shape (2, n).
+        """
+        counted = self._bin(rows.value, limits)
+        number = self._chosen.of(rows.groups.series)
+        stretches = Stretches.of(rows.groups, rows.time // DAY_NS)
+        shares = np.full((2, len(rows)), np.nan)
+        today = self._state["today"].reshape(-1)
+        for opened, inside in stretches.turns():
+            self._turn_over(number[stretches.first[opened]], stretches.bucket[opened])
+            mine = number[inside]
+            shares[:, inside] = self._state["low"][mine], self._state["high"][mine]
+            np.add.at(today, mine * self._settings.bins + counted[inside], np.float32(1))
+        return shares
 
     def _turn_over(self, number: Int64Array, day: Int64Array) -> None:
         """Let the days before fade, and take the last one in, for series that enter a new day."""
@@ -152,27 +161,22 @@ class PercentileRange:
         self._state["before"][number] = before
         self._state["today"][number] = 0
         self._state["day"][number] = day
-        self._state["bounds"][number] = self._percentiles(before)
+        self._state["low"][number], self._state["high"][number] = self._percentiles(before)
 
     def _percentiles(self, histogram: FloatArray) -> FloatArray:
         """Return both percentiles as shares of the span, NaN with too few readings."""
         risen = np.cumsum(histogram, axis=1, dtype=np.float64)
         total = risen[:, -1]
         row = np.arange(len(risen))
-        found = np.full((len(risen), 2), np.nan)
+        found = np.full((2, len(risen)), np.nan)
         for place, percentile in enumerate(self._settings.percentiles):
             wanted = total * percentile / 100
             inside = np.argmax(risen >= wanted[:, None], axis=1)
             below = np.where(inside > 0, risen[row, inside - 1], 0.0)
             width = np.maximum(risen[row, inside] - below, np.finfo(np.float32).tiny)
-            found[:, place] = (inside + (wanted - below) / width) / self._settings.bins
-        found[total < self._settings.min_readings] = np.nan
+            found[place] = (inside + (wanted - below) / width) / self._settings.bins
+        found[:, total < self._settings.min_readings] = np.nan
         return found
-
-    def _bounds(self, number: Int64Array, limits: FloatArray) -> FloatArray:
-        low, high, _ = limits
-        bounds: FloatArray = low[:, None] + self._state["bounds"][number] * (high - low)[:, None]
-        return bounds
 
     def _bin(self, value: FloatArray, limits: FloatArray) -> Int64Array:
         low, high, _ = limits

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.flags import Reason
-from lamppost.series import SeriesTable
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME, SECOND_NS
 from processors._per_series import PerSeries, QuantityName, optional
@@ -92,24 +92,28 @@ class Saturation:
         self._series = series
         self._state = SeriesState(began=np.int64(NO_TIME))
 
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._limits.given_for(key.quantity)
+
     def judge(self, rows: Rows) -> Verdict:
         """Find since when each series has been at the end of its scale."""
         self._state.grow(len(self._series))
-        high, low, suspect_ns, fail_ns = self._limits.of(rows.groups.series)
+        high, low, suspect_ns, fail_ns = self._limits.of_rows(rows.groups)
         judged = ~np.isnan(high)
-        where, groups = chosen_rows(rows, judged & ~np.isnan(rows.value))
-        time, value = rows.time[where], rows.value[where]
-        at_end = (value >= high[where]) | (value <= low[where])
-        began = began_at(groups, at_end, time, self._state["began"][groups.codes])
-        self._state["began"][groups.codes] = began[groups.lasts]
+        at_end = (rows.value >= high) | (rows.value <= low)
+        where, seen = chosen_rows(rows, judged & ~rows.missing)
+        groups, holds = seen.groups, at_end[where]
+        began = began_at(groups, holds, seen.time, self._state["began"][groups.places])
+        self._state["began"][groups.places] = began[groups.lasts]
         lasted = np.full(len(rows), -1.0)
-        lasted[where[at_end]] = time[at_end] - began[at_end]
+        lasted[where] = np.where(holds, seen.time - began, -1)
         flag, reasons = answer(
-            rows.value,
+            rows.missing,
+            reason=SATURATION,
             evaluated=judged,
             suspect=lasted >= suspect_ns,
             fail=lasted >= fail_ns,
-            reason=SATURATION,
         )
         return Verdict(flag, reasons)
 

@@ -9,15 +9,15 @@ from typing import Any, ClassVar, Final, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from lamppost.batch import FloatArray
+from lamppost.batch import FlagArray, FloatArray, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register
-from lamppost.flags import Reason
-from lamppost.series import SeriesTable
+from lamppost.flags import FAIL, SUSPECT, Reason
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME, SECOND_NS
 from processors._per_series import PerSeries, QuantityName, optional
 
-from ._verdicts import answer
+from ._verdicts import answer, unsaid
 
 SPIKE: Final = Reason(
     10,
@@ -100,35 +100,64 @@ class Spike:
             settings.default.numbers() if settings.default else None,
             width=4,
         )
+        given = (settings.default, *settings.quantities.values())
+        self._any_differential = any(one and one.method == "differential" for one in given)
         self._series = series
         self._state = SeriesState(
             before=np.float64(np.nan), last=np.float64(np.nan), time=np.int64(NO_TIME)
         )
 
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._limits.given_for(key.quantity)
+
     def judge(self, rows: Rows) -> Verdict:
         """Judge every reading whose successor is known, the carried ones included."""
         self._state.grow(len(self._series))
-        groups, value = rows.groups, rows.value
-        starts, lasts, codes = groups.starts, groups.lasts, groups.codes
-        limits = self._limits.of(groups.series)
-        carried, carried_time = self._state["last"][codes], self._state["time"][codes]
+        groups, value, places = rows.groups, rows.value, rows.groups.places
+        starts, lasts = groups.starts, groups.lasts
+        limits = self._limits.of_rows(groups)
+        carried, carried_time = self._state["last"][places], self._state["time"][places]
         gap = rows.time - groups.previous_int(rows.time, carried_time)
         # The first instant minus "no time" may wrap around, but then there is no neighbour anyway.
         near = np.abs(gap) <= limits[2]
         before = np.where(near, groups.previous(value, carried), np.nan)
-        after = np.full_like(value, np.nan)
-        after[:-1] = np.where(near[1:], value[1:], np.nan)
-        after[lasts] = np.nan
-        flag, reasons = _judge(value, before, after, limits)
-        next_value = np.where(near[starts], value[starts], np.nan)
-        amended_flag, amended_reasons = _judge(
-            carried, self._state["before"][codes], next_value, limits[:, starts]
-        )
-        self._state["before"][codes] = before[lasts]
-        self._state["last"][codes] = value[lasts]
-        self._state["time"][codes] = rows.time[lasts]
+        if groups.once:
+            next_value = np.where(near, value, np.nan)
+            flag, reasons = unsaid(rows.missing)
+        else:
+            next_value = np.where(near[starts], value[starts], np.nan)
+            after = np.full_like(value, np.nan)
+            after[:-1] = np.where(near[1:], value[1:], np.nan)
+            after[lasts] = np.nan
+            flag, reasons = self._judge(value, before, after, limits)
+        limits = limits if groups.once else self._limits.of(places)
+        amended = self._judge(carried, self._state["before"][places], next_value, limits)
+        newest = slice(None) if groups.once else lasts
+        self._state["before"][places] = before[newest]
+        self._state["last"][places] = value[newest]
+        self._state["time"][places] = rows.time[newest]
         known = np.flatnonzero(carried_time != NO_TIME)
-        return Verdict(flag, reasons, codes[known], amended_flag[known], amended_reasons[known])
+        return Verdict(flag, reasons, groups.codes[known], amended[0][known], amended[1][known])
+
+    def _judge(
+        self, value: FloatArray, before: FloatArray, after: FloatArray, limits: FloatArray
+    ) -> tuple[FlagArray, ReasonArray]:
+        suspect, fail, _, differential = limits
+        with np.errstate(over="ignore", invalid="ignore"):
+            distance = np.abs(value - (before + after) / 2)
+        if self._any_differential:
+            jumps = np.flatnonzero(np.broadcast_to(differential == 1, len(value)))
+            distance[jumps] = _smaller_jump(value[jumps], before[jumps], after[jumps])
+        flag, reasons = answer(
+            np.isnan(value),
+            reason=SPIKE,
+            evaluated=~np.isnan(distance + suspect),
+            suspect=distance > suspect,
+        )
+        bad = np.flatnonzero(flag == SUSPECT)
+        flag[bad[distance[bad] > np.broadcast_to(fail, len(value))[bad]]] = FAIL
+        return flag, reasons
 
     def snapshot(self) -> Snapshot:
         """Return the last two values of each series."""
@@ -137,24 +166,6 @@ class Spike:
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over the last two values of each series."""
         self._state.restore(snapshot)
-
-
-def _judge(
-    value: FloatArray, before: FloatArray, after: FloatArray, limits: FloatArray
-) -> tuple[Any, Any]:
-    suspect, fail, _, differential = limits
-    with np.errstate(over="ignore", invalid="ignore"):
-        distance = np.abs(value - (before + after) / 2)
-    by_jumps = np.flatnonzero(differential == 1)
-    if len(by_jumps):
-        distance[by_jumps] = _smaller_jump(value[by_jumps], before[by_jumps], after[by_jumps])
-    return answer(
-        value,
-        evaluated=~np.isnan(distance + suspect),
-        suspect=distance > suspect,
-        fail=distance > fail,
-        reason=SPIKE,
-    )
 
 
 def _smaller_jump(value: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:

@@ -9,14 +9,15 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from lamppost.batch import FloatArray, Int32Array, Int64Array
+from lamppost.batch import FloatArray, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register
-from lamppost.flags import FAIL, MISSING, Reason
-from lamppost.grouping import BoolArray
+from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 
-from ._latest import NOBODY, Findings, Found, Latest, Levels, Siblings, levels
+from ._latest import GOOD_LEVEL, NOBODY, Findings, Latest, Levels, Siblings, levels
+from ._runs import chosen_rows
+from ._together import Together
 
 TRAFFIC_PLAUSIBILITY: Final = Reason(
     21,
@@ -96,37 +97,31 @@ class TrafficPlausibility:
         self._detectors = Siblings(series, _role_of, roles=len(_ROLES))
         self._latest = Latest(series)
 
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the series is a detector's flow, count, occupancy or speed."""
+        return _role_of(key) is not None
+
     def judge(self, rows: Rows) -> Verdict:
         """Put every reading together with what the detector showed at the same instant."""
         findings = Findings(rows, self._series)
-        usable = (rows.flag != FAIL) & (rows.flag != MISSING) & ~np.isnan(rows.value)
-        members, role = self._detectors.of(rows.groups.series)
-        asking = np.flatnonzero((role != NOBODY) & usable)
-        found = self._together(rows, asking, members[asking], usable)
-        # The reading itself stands among the others.
-        place = np.arange(len(asking)), role[asking]
-        found.row[place], found.value[place] = asking, rows.value[asking]
-        for level, reason, roles in self._contradictions(found.value):
-            for one in roles:
-                known = ~np.isnan(found.value[:, one])
-                said = np.where(known, level, np.int8(0))
-                findings.add(found.series[:, one], found.row[:, one], said, reason.mask)
-        self._latest.keep(rows, usable)
+        _, role = self._detectors.places(rows.groups.series)
+        where, seen = chosen_rows(rows, role != NOBODY)
+        if len(seen):
+            found = Together.of(seen, self._detectors, self._latest)
+            level, reasons = self._contradictions(found.value)
+            row = found.row if isinstance(where, slice) else np.append(where, NOBODY)[found.row]
+            findings.add(found.series.ravel(), row.ravel(), level.ravel(), reasons.ravel())
+            self._latest.keep(seen, seen.usable)
         return findings.verdict()
 
-    def _together(
-        self, rows: Rows, asking: Int64Array, members: Int32Array, usable: BoolArray
-    ) -> Found:
-        """Return what the detector showed at the very instant of each row, else NaN."""
-        found = self._latest.before(rows, asking, members, usable)
-        same = found.time == rows.time[asking][:, None]
-        found.value[~same] = np.nan
-        return found
+    def _contradictions(self, value: FloatArray) -> tuple[Levels, ReasonArray]:
+        """Return what the rules say of each reading, and why; both of shape (roles, n).
 
-    def _contradictions(self, value: FloatArray) -> list[tuple[Levels, Reason, tuple[int, ...]]]:
-        """Return each rule's verdicts, its reason, and whose readings they concern."""
+        Whoever is known at an instant when its last reading arrives was known to no more rules
+        before, so one look at the end is enough.
+        """
         settings = self._settings
-        flow, count, occupancy, speed = value.T
+        flow, count, occupancy, speed = value
         with np.errstate(all="ignore"):
             empty = (flow == 0) | (count == 0)
             busy = (flow > 0) | (count > 0)
@@ -137,16 +132,20 @@ class TrafficPlausibility:
         triple = (flow >= settings.min_flow) & (occupancy >= settings.min_occupancy) & (speed > 0)
         low, high = settings.vehicle_length_m
         unlike = ~((length_m >= low) & (length_m <= high))
-        vehicles = (_FLOW, _COUNT, _SPEED)
-        return [
-            (levels(both, phantom | standing), TRAFFIC_PLAUSIBILITY, vehicles),
+        level = np.zeros(value.shape, np.int8)
+        reasons = np.zeros(value.shape, np.uint32)
+        fails = settings.empty_speed_fails
+        for said, reason, roles in (
+            (levels(both, phantom | standing), TRAFFIC_PLAUSIBILITY, (_FLOW, _COUNT, _SPEED)),
             (levels(triple, unlike), TRAFFIC_PLAUSIBILITY, (_FLOW, _OCCUPANCY, _SPEED)),
-            (
-                levels(both, (speed == 0) & empty, fails=settings.empty_speed_fails),
-                NO_VEHICLE,
-                (_SPEED,),
-            ),
-        ]
+            (levels(both, (speed == 0) & empty, fails=fails), NO_VEHICLE, (_SPEED,)),
+        ):
+            bad = np.where(said > GOOD_LEVEL, reason.mask, np.uint32(0))
+            for one in roles:
+                np.maximum(level[one], said, out=level[one])
+                reasons[one] |= bad
+        level[np.isnan(value)] = 0
+        return level, reasons
 
     def snapshot(self) -> Snapshot:
         """Return the newest reading of each series."""

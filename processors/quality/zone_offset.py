@@ -11,16 +11,17 @@ from pydantic import Field
 
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register, restore_each, snapshot_of
-from lamppost.flags import FAIL, MISSING, Reason
-from lamppost.grouping import Groups
-from lamppost.series import SeriesTable
+from lamppost.flags import Reason
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import DAY_NS, HOUR_NS
-from processors._per_series import PerSeries, QuantityName
+from processors._per_series import QuantityName
 
 from ._chosen import Chosen
+from ._concern import Where
+from ._runs import chosen_rows
 from ._stretches import Stretches
-from ._verdicts import answer
+from ._verdicts import answer, unsaid
 
 ZONE_OFFSET: Final = Reason(
     18,
@@ -89,12 +90,10 @@ class ZoneOffset:
         """Prepare an empty week for each series judged; where stations stand does not matter."""
         self._settings = settings
         self._quantities = sorted(settings.quantities)
-        self._series = series
+        self._place = {name: place for place, name in enumerate(self._quantities)}
         self._chosen = Chosen(series, self._quantities)
-        numbers = {name: (float(place),) for place, name in enumerate(self._quantities)}
-        self._quantity = PerSeries(series, numbers, width=1)
+        self._quantity = np.empty(0, np.int64)
         self._state = SeriesState(
-            quantity=np.int8(-1),
             hour=np.int64(_NEVER),
             total=np.float64(0),
             count=np.int64(0),
@@ -105,35 +104,40 @@ class ZoneOffset:
         self._day = SeriesState(day=np.int64(_NEVER))
         self._day.grow(len(self._quantities))
 
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return key.quantity in self._place
+
     def judge(self, rows: Rows) -> Verdict:
         """Take the readings in, and compare whenever a quantity enters a new day."""
         self._state.grow(len(self._chosen))
-        number = self._chosen.of(rows.groups.codes)[rows.groups.group]
-        # NaN is not below either; sums of larger numbers could not be told from infinity.
-        usable = (rows.flag != FAIL) & (rows.flag != MISSING) & (np.abs(rows.value) < _LARGEST)
-        offset, known = np.zeros((2, len(rows)), np.bool_)
-        for where in self._between_days(rows, np.flatnonzero((number >= 0) & usable)):
-            groups = Groups(rows.groups.order[where], rows.groups.series[where])
-            self._take_in(groups, number[where], rows.time[where], rows.value[where])
-            offset[where] = self._state["offset"][number[where]] != 0
+        chosen, seen = self._chosen.rows(rows)
+        # Sums of larger numbers could not be told from infinity.
+        usable = seen.usable & (np.abs(seen.value) < _LARGEST)
+        offset, known = np.zeros((2, len(seen)), np.bool_)
+        for where, part in self._between_days(*chosen_rows(seen, usable)):
+            self._take_in(part)
+            offset[where] = self._state["offset"][part.groups.series] != 0
             known[where] = True
-        flag, reasons = answer(
-            rows.value,
-            evaluated=known,
-            suspect=offset,
-            fail=np.zeros(len(rows), np.bool_),
-            reason=ZONE_OFFSET,
+        flag, reasons = unsaid(rows.missing)
+        flag[chosen], reasons[chosen] = answer(
+            seen.missing, reason=ZONE_OFFSET, evaluated=known, suspect=offset
         )
         return Verdict(flag, reasons)
 
-    def _between_days(self, rows: Rows, where: Int64Array) -> Iterator[Int64Array]:
+    def _between_days(self, where: Where, rows: Rows) -> Iterator[tuple[Where, Rows]]:
         """Yield rows up to the next one that opens a day for its quantity, and compare there."""
-        arrival = rows.groups.order[where]
-        quantity = self._quantity.of(rows.groups.series[where])[0].astype(np.int64)
-        self._state["quantity"][self._chosen.of(rows.groups.series[where])] = quantity
-        day = rows.time[where] // DAY_NS
+        if not len(rows):
+            return
+        self._note_quantities()
+        quantity = self._quantity.take(rows.groups.series)
+        present = np.flatnonzero(np.bincount(quantity))
+        if int(rows.time.max()) // DAY_NS <= self._day["day"][present].min():
+            yield where, rows
+            return
+        arrival, day = rows.groups.order, rows.time // DAY_NS
         opens: list[tuple[int, int, int]] = []
-        for place in np.unique(quantity).tolist():
+        for place in present.tolist():
             mine = np.flatnonzero(quantity == place)
             mine = mine[np.argsort(arrival[mine])]
             newest = np.maximum.accumulate(np.append(self._day["day"][place], day[mine]))
@@ -142,24 +146,31 @@ class ZoneOffset:
                 for new in np.flatnonzero(newest[1:] > newest[:-1]).tolist()
             ]
         start = -1
-        for at, place, new_day in sorted(opens):
-            yield where[(arrival >= start) & (arrival < at)]
-            self._compare(place, new_day)
-            self._day["day"][place] = new_day
+        all_where = np.arange(len(rows)) if isinstance(where, slice) else where
+        for at, place, new_day in [*sorted(opens), (int(arrival.max()) + 1, -1, 0)]:
+            part = np.flatnonzero((arrival >= start) & (arrival < at))
+            yield all_where[part], rows.take(part)
+            if place >= 0:
+                self._compare(place, new_day)
+                self._day["day"][place] = new_day
             start = at
-        yield where[arrival >= start]
 
-    def _take_in(
-        self, groups: Groups, number: Int64Array, time: Int64Array, value: FloatArray
-    ) -> None:
+    def _note_quantities(self) -> None:
+        """Note the quantity of each series that is new."""
+        added = [self._place[key.quantity] for key in self._chosen.keys(len(self._quantity))]
+        if added:
+            self._quantity = np.append(self._quantity, np.array(added, np.int64))
+
+    def _take_in(self, rows: Rows) -> None:
         """Add readings to the hour they belong to; hours that are over become means."""
-        stretches = Stretches.of(groups, time // HOUR_NS)
-        state = self._state
+        state, number = self._state, rows.groups.series.astype(np.intp)
+        stretches = Stretches.of(rows.groups, rows.time // HOUR_NS)
         for opened, inside in stretches.turns():
             one, hour = number[stretches.first[opened]], stretches.bucket[opened]
-            over = state["hour"][one] != hour
-            self._close(one[over], hour[over])
-            np.add.at(state["total"], number[inside], value[inside])
+            over = np.flatnonzero(state["hour"][one] != hour)
+            if len(over):
+                self._close(one[over], hour[over])
+            np.add.at(state["total"], number[inside], rows.value[inside])
             np.add.at(state["count"], number[inside], 1)
 
     def _close(self, number: Int64Array, hour: Int64Array) -> None:
@@ -177,7 +188,7 @@ class ZoneOffset:
 
     def _compare(self, quantity: int, day: int) -> None:
         """Find the offset of each series of a quantity against their median."""
-        mine = np.flatnonzero(self._state["quantity"] == quantity)
+        mine = np.flatnonzero(self._quantity == quantity)
         widest = int(np.abs(_LAGS).max())
         hours = np.arange(24 * day - _HOURS - widest, 24 * day + widest)
         week = self._state["mean"][mine][:, hours % _RING].astype(np.float64)

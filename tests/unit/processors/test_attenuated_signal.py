@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamppost.component import Check
+from lamppost.component import Check, Rows
 from lamppost.grouping import Groups
 from lamppost.times import SECOND_NS
 from processors.quality._sliding import Sliding
@@ -63,19 +63,21 @@ def test_windows_hold_what_lies_in_them(steps: list[int], cuts: list[int], seed:
     """Count, range and standard deviation of (t - 20 s, t], as numpy computes them, for any cut."""
     time = START_NS + np.cumsum(steps) * SECOND_NS
     value = np.round(np.random.default_rng(seed).normal(50, 9, len(steps)), 2)
-    windows = Sliding()
-    windows.grow(1)
-    found = []
-    for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(steps)], strict=True):
-        part = slice(start, end)
-        groups = Groups.by_series(np.zeros(len(time[part]), np.int32))
-        window_ns = np.full(len(time[part]), 20 * SECOND_NS)
-        seen = windows.follow(
-            groups, np.zeros(len(groups.codes), int), time[part], value[part], window_ns
-        )
-        found += list(zip(seen.count, seen.range, seen.sd, strict=True))
+    found = {}
+    for activity in ("range", "sd"):
+        windows = Sliding(activity)
+        windows.grow(1)
+        seen = []
+        for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(steps)], strict=True):
+            part = slice(start, end)
+            size = len(time[part])
+            groups = Groups.by_series(np.zeros(size, np.int32))
+            rows = Rows(groups, time[part], value[part], np.ones(size, np.uint8))
+            seen.append(windows.follow(rows, np.full(size, 20 * SECOND_NS)))
+        found[activity] = np.concatenate([one.activity for one in seen])
+        counts = np.concatenate([one.count for one in seen])
 
-    for at, (count, spread, sd) in zip(time, found, strict=True):
+    for at, count, spread, sd in zip(time, counts, found["range"], found["sd"], strict=True):
         inside = value[(time > at - 20 * SECOND_NS) & (time <= at)]
         assert (count, spread) == (len(inside), np.ptp(inside))
         assert sd == pytest.approx(np.std(inside), abs=1e-6)

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lamppost.component import Check, Rows
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Station
-from processors.quality.neighbours import NEIGHBOURS, explain
+from processors.quality.neighbours import NEIGHBOURS, Neighbours, explain
 from tests.processor_cases import build
 from tests.quality_cases import at_once
 
@@ -109,3 +111,35 @@ def test_a_station_registered_later_is_a_neighbour_from_then_on() -> None:
     stations["aq-1"] = station("aq-1", 1)
 
     assert made.judge(at_once((1, 5, 2), (0, 500, 3))).flag.tolist() == [3, 3]
+
+
+def test_the_nearest_station_need_not_measure_the_quantity() -> None:
+    """Whom a station has beside it without such a series does not hide those further away."""
+    near, far = station("aq-2", 1), station("aq-1", 2)
+    series = SeriesTable([SeriesKey("aq-0", "pm2_5"), SeriesKey("aq-1", "pm2_5")])
+    stations = {one.sensor: one for one in (station("aq-0", 0), near, far)}
+    made = build("check", "neighbours", {"quantities": {"pm2_5": {}}}, series, stations)
+
+    assert made.judge(at_once((1, 10, 0), (0, 60, 1))).flag.tolist() == [3, 2]
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), most=st.integers(1, 4), max_age_s=st.sampled_from([2, 60]))
+def test_the_short_look_sees_what_the_close_one_does(seed: int, most: int, max_age_s: int) -> None:
+    """Readings near all their neighbours are called good without a median, and rightly so."""
+    random = np.random.default_rng(seed)
+    stations = [station(f"aq-{number}", float(random.uniform(0, 30))) for number in range(12)]
+    rules = {"most": most, "max_age_s": max_age_s, "radii_m": [4_000, 20_000]}
+    quick, slow = check(*stations, **rules), check(*stations, **rules)
+    assert isinstance(slow, Neighbours)
+    slow._plainly_good = lambda _rows, asking, _limits: np.zeros(len(asking), np.bool_)  # type: ignore[method-assign]  # the close look alone
+    second = 0.0
+
+    for _ in range(6):
+        readings = []
+        for number in random.integers(0, 12, int(random.integers(1, 30))).tolist():
+            second += float(random.choice([0, 0.1, 0.1, 5]))
+            level = float(random.choice([10, 10, 10, 12, 23, 24, 25, 61, np.nan]))
+            readings.append((number, level + float(random.uniform(0, 1)), second))
+        rows = at_once(*readings)
+        np.testing.assert_array_equal(quick.judge(rows).flag, slow.judge(rows).flag)
