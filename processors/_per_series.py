@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,9 @@ def _known(name: object) -> object:
 
 QuantityName = Annotated[str, BeforeValidator(_known)]
 """A canonical quantity name; anything else is a configuration error."""
+
+
+_ALL: Final = slice(None)
 
 
 class PerSeries:
@@ -62,9 +65,16 @@ class PerSeries:
         numbers: FloatArray = self._columns.take(self._row_of_series.take(codes), axis=1)
         return numbers
 
-    def of_rows(self, groups: Groups) -> FloatArray:
-        """Return the numbers of each row, shape (width, n), or (width, 1) where all are of one."""
-        by_group = self.of(groups.places)
+    def of_rows(self, groups: Groups, columns: slice = _ALL) -> FloatArray:
+        """Return numbers of each row, shape (width, n), or (width, 1) where all are of one series.
+
+        Args:
+            groups: the rows.
+            columns: which of the numbers.
+        """
+        self._grow()
+        row = self._row_of_series.take(groups.places)
+        by_group: FloatArray = self._columns[columns].take(row, axis=1)
         if groups.once or len(groups.places) == 1:
             return by_group
         by_row: FloatArray = by_group.take(groups.group, axis=1)

@@ -105,6 +105,11 @@ class Latest:
             time[nobody], value[nobody] = NO_TIME, np.nan
         return time, value
 
+    def all(self) -> tuple[Int64Array, FloatArray]:
+        """Return instant and value of every series before the batch; not to be written to."""
+        self._state.grow(len(self._series))
+        return self._state["time"], self._state["value"]
+
     def keep(self, rows: Rows, usable: BoolArray) -> None:
         """Remember the newest reading of each series.
 

@@ -24,6 +24,8 @@ from ._concern import Where
 
 _MISSING, _NOT_EVALUATED, _GOOD = ranks(np.array([MISSING, NOT_EVALUATED, GOOD], np.uint8)).tolist()
 
+_NOBODY = ReadingBatch.empty()
+
 
 class Merged:
     """Verdicts merged so far, on rows sorted by series.
@@ -57,7 +59,7 @@ class Merged:
         if isinstance(where, slice):
             self.reasons |= verdict.reasons
         else:
-            told = np.flatnonzero(verdict.reasons)
+            told = np.flatnonzero(verdict.reasons != 0)
             self.reasons[where[told]] |= verdict.reasons[told]
 
 
@@ -100,7 +102,7 @@ class Amended:
     def readings(self) -> ReadingBatch:
         """Return the readings from before this batch that now have another verdict."""
         if not self._before:
-            return ReadingBatch.empty()
+            return _NOBODY
         columns = (np.concatenate(column) for column in zip(*self._before, strict=True))
         spoken, rank, reasons = columns
         places, first = np.unique(spoken, return_index=True)

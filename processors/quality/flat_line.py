@@ -127,8 +127,8 @@ class FlatLine:
     def judge(self, rows: Rows) -> Verdict:
         """Find the run every reading belongs to, and look at the long ones."""
         self._state.grow(len(self._series))
-        limits = self._limits.of_rows(rows.groups)
-        flag, reasons = answer(rows.missing, reason=FLAT_LINE, evaluated=~np.isnan(limits[0]))
+        (suspect_ns,) = self._limits.of_rows(rows.groups, slice(1))
+        flag, reasons = answer(rows.missing, reason=FLAT_LINE, evaluated=~np.isnan(suspect_ns))
         exact = self._limits.of(rows.groups.places)[2] == 0 if self._any_tolerance else None
         if exact is None or exact.all():
             self._mark(self._follow_exact, rows, ~rows.missing, (flag, reasons))

@@ -103,7 +103,7 @@ class GrossRange:
 
     def judge(self, rows: Rows) -> Verdict:
         """Hold every value against its spans."""
-        low, high, usual_low, usual_high = self._spans.of_rows(rows.groups)
+        usual_low, usual_high = self._spans.of_rows(rows.groups, slice(2, 4))
         flag, reasons = answer(
             rows.missing,
             evaluated=~np.isnan(usual_low),
@@ -112,7 +112,7 @@ class GrossRange:
         )
         # What is impossible is unusual, too, and only that little is looked at again.
         unusual = np.flatnonzero(flag == SUSPECT)
-        low, high = (np.broadcast_to(bound, len(rows))[unusual] for bound in (low, high))
+        low, high, _, _ = self._spans.of(rows.groups.series[unusual])
         value = rows.value[unusual]
         flag[unusual[(value < low) | (value > high)]] = FAIL
         return Verdict(flag, reasons)

@@ -208,15 +208,18 @@ class Neighbours:
     def judge(self, rows: Rows) -> Verdict:
         """Compare every reading with what its neighbours showed when it arrived."""
         where, seen = self._chosen.rows(rows)
-        limits = np.broadcast_to(self._limits.of_rows(rows.groups), (3, len(rows)))[:, where]
+        series = rows.groups.series[where]
         asking = np.flatnonzero(seen.usable & self._nearest.any().take(seen.groups.series))
-        plain = self._plainly_good(seen, asking, limits[:, asking])
         evaluated, suspect = np.zeros((2, len(seen)), np.bool_)
-        evaluated[asking[plain]] = True
-        asking = asking[~plain]
-        found = compare(seen.value[asking], self._around(seen, asking), limits[:, asking])
-        evaluated[asking[found.count > 0]] = True
-        suspect[asking[found.outlier]] = True
+        if len(asking):
+            plain = self._plainly_good(seen, asking, self._limits.of(series[asking]))
+            evaluated[asking[plain]] = True
+            asking = asking[~plain]
+        if len(asking):
+            limits = self._limits.of(series[asking])
+            found = compare(seen.value[asking], self._around(seen, asking), limits)
+            evaluated[asking[found.count > 0]] = True
+            suspect[asking[found.outlier]] = True
         self._latest.keep(seen, seen.usable)
         flag, reasons = unsaid(rows.missing)
         flag[where], reasons[where] = answer(
@@ -230,48 +233,47 @@ class Neighbours:
         A median lies between its values, so these need no median; they are nearly all.
         """
         near = self._nearest.all()
-        nothing = np.zeros(len(asking), np.bool_)
-        if not len(asking) or asking.size * len(near) < near.shape[1]:
-            return nothing
-        low, high = self._bounds(rows)
-        lowest, lowest_negative = np.full((2, len(asking)), np.inf)
+        if asking.size * len(near) < near.shape[1]:
+            return np.zeros(len(asking), np.bool_)
+        bounds = self._bounds(rows)
+        lowest = np.full((len(asking), 2), np.inf)
         number = rows.groups.series[asking].astype(np.intp)
         for beside in near:
-            them = beside.take(number)  # NOBODY takes the last place, where nothing is
-            np.minimum(lowest, low.take(them), out=lowest)
-            np.minimum(lowest_negative, high.take(them), out=lowest_negative)
+            # NOBODY takes the last place, where nothing is.
+            np.minimum(lowest, bounds.take(beside.take(number), axis=0), out=lowest)
+        low, negative = lowest.T
         absolute, _, high_from = limits
-        value, highest = rows.value[asking], -lowest_negative
+        value = rows.value[asking]
         with np.errstate(invalid="ignore"):
-            farthest = np.maximum(value - lowest, highest - value)
+            farthest = np.maximum(value - low, -negative - value)
             # A hair less, for the rounding of the median.
             inside = farthest <= absolute * (1 - 1e-9)
-        plain: BoolArray = inside & (highest < high_from) & (lowest < np.inf)
+        plain: BoolArray = inside & (-negative < high_from) & (low < np.inf)
         return plain
 
-    def _bounds(self, rows: Rows) -> tuple[FloatArray, FloatArray]:
-        """Return the lowest value, and the negative of the highest, a series may show a row.
+    def _bounds(self, rows: Rows) -> FloatArray:
+        """Return the lowest value and the lowest negative one a series may show a row, (n + 1, 2).
 
         Infinite where it shows none; minus infinity where it may or may not show one.
         """
-        time, value = self._latest.newest(np.arange(len(self._chosen), dtype=np.int32))
+        time, value = self._latest.all()
         first, last = int(rows.time.min()), int(rows.time.max())
         age = self._max_age_ns
         known = ~np.isnan(value)
         sure = known & (time >= last - age) & (time <= first + age)
         possible = known & (time >= first - age) & (time <= last + age)
-        unsure = np.where(possible, -np.inf, np.inf)
-        bounds = np.full((2, len(value) + 1), np.inf)
-        places, starts = rows.groups.places, rows.groups.starts
-        certain = sure[places] & np.logical_and.reduceat(rows.usable, starts)
-        certain &= last - first <= age
-        for bound, mine, own in zip(
-            bounds, (value, -value), (rows.value, -rows.value), strict=True
-        ):
-            bound[:-1] = np.where(sure, mine, unsure)
-            lowest = np.minimum.reduceat(own, starts)
-            bound[places] = np.where(certain, np.minimum(bound[places], lowest), -np.inf)
-        return bounds[0], bounds[1]
+        bounds = np.full((len(value) + 1, 2), np.inf)
+        bounds[:-1, 0] = np.where(sure, value, np.where(possible, -np.inf, np.inf))
+        bounds[:-1, 1] = np.where(sure, -value, bounds[:-1, 0])
+        places, usable, own = rows.groups.places, rows.usable, np.stack([rows.value, -rows.value])
+        if not rows.groups.once:
+            usable = np.logical_and.reduceat(usable, rows.groups.starts)
+            own = np.minimum.reduceat(own, rows.groups.starts, axis=1)
+        certain = sure[places] & usable & (last - first <= age)
+        now = np.minimum(bounds.take(places, axis=0), own.T)
+        now[~certain] = -np.inf
+        bounds[places] = now
+        return bounds
 
     def _around(self, rows: Rows, asking: Int64Array) -> FloatArray:
         """Return what counts of the neighbours of each row, NaN elsewhere."""

@@ -87,8 +87,10 @@ class Sentinel:
     def _near_a_code(self, value: FloatArray) -> Int64Array:
         """Return the rows whose nearest whole number lies beside a code of any quantity."""
         # NaN becomes an edge, which is looked at closely, as is what lies beyond it.
-        within = np.fmax(np.fmin(value, _EDGE), -_EDGE)
-        return np.flatnonzero(self._beside.take(np.rint(within).astype(np.intp) + _EDGE))
+        within = np.fmin(value, _EDGE)
+        np.fmax(within, -_EDGE, out=within)
+        within += _EDGE + 0.5
+        return np.flatnonzero(self._beside.take(within.astype(np.intp)))
 
     def snapshot(self) -> Snapshot:
         """Return nothing: each value is judged by itself."""
@@ -104,6 +106,6 @@ def _beside(codes: Iterable[float]) -> BoolArray:
     found[[0, -1]] = True
     for code in codes:
         reach = abs(code) * _TOLERANCE
-        low, high = np.clip(np.rint([code - reach, code + reach]), -_EDGE, _EDGE)
+        low, high = np.clip(np.floor([code - reach + 0.5, code + reach + 0.5]), -_EDGE, _EDGE)
         found[int(low) + _EDGE : int(high) + _EDGE + 1] = True
     return found

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from lamppost.batch import FlagArray, FloatArray, ReasonArray
+from lamppost.batch import FlagArray, FloatArray, Int32Array, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.flags import FAIL, SUSPECT, Reason
 from lamppost.series import SeriesKey, SeriesTable
@@ -56,10 +56,10 @@ class SpikeLimits(Settings):
         return self
 
     def numbers(self) -> tuple[float, ...]:
-        """Return suspect, fail, the longest gap in nanoseconds, and 1 for differential."""
+        """Return suspect, the longest gap in nanoseconds, fail, and 1 for differential."""
         gap_s = np.inf if self.max_gap_s is None else self.max_gap_s
         differential = float(self.method == "differential")
-        return self.suspect, optional(self.fail), gap_s * SECOND_NS, differential
+        return self.suspect, gap_s * SECOND_NS, optional(self.fail), differential
 
 
 class SpikeSettings(Settings):
@@ -115,40 +115,42 @@ class Spike:
         """Judge every reading whose successor is known, the carried ones included."""
         self._state.grow(len(self._series))
         groups, value, places = rows.groups, rows.value, rows.groups.places
-        starts, lasts = groups.starts, groups.lasts
-        limits = self._limits.of_rows(groups)
+        newest = slice(None) if groups.once else groups.lasts
+        suspect, gap_ns = self._limits.of_rows(groups, slice(2))
         carried, carried_time = self._state["last"][places], self._state["time"][places]
         gap = rows.time - groups.previous_int(rows.time, carried_time)
         # The first instant minus "no time" may wrap around, but then there is no neighbour anyway.
-        near = np.abs(gap) <= limits[2]
-        before = np.where(near, groups.previous(value, carried), np.nan)
+        far = np.abs(gap, out=gap) > gap_ns
+        before = groups.previous(value, carried).copy()
+        before[far] = np.nan
+        next_value = value if groups.once else value[groups.starts]
+        next_value = np.where(far if groups.once else far[groups.starts], np.nan, next_value)
         if groups.once:
-            next_value = np.where(near, value, np.nan)
             flag, reasons = unsaid(rows.missing)
         else:
-            next_value = np.where(near[starts], value[starts], np.nan)
             after = np.full_like(value, np.nan)
-            after[:-1] = np.where(near[1:], value[1:], np.nan)
-            after[lasts] = np.nan
-            flag, reasons = self._judge(value, before, after, limits)
-        limits = limits if groups.once else self._limits.of(places)
-        amended = self._judge(carried, self._state["before"][places], next_value, limits)
-        newest = slice(None) if groups.once else lasts
+            after[:-1] = np.where(far[1:], np.nan, value[1:])
+            after[newest] = np.nan
+            flag, reasons = self._judge(groups.series, value, (before, after), suspect)
+            suspect = self._limits.of(places)[0]
+        around = self._state["before"][places], next_value
+        amended = self._judge(groups.codes, carried, around, suspect)
         self._state["before"][places] = before[newest]
         self._state["last"][places] = value[newest]
         self._state["time"][places] = rows.time[newest]
-        known = np.flatnonzero(carried_time != NO_TIME)
+        known = carried_time != NO_TIME
+        if known.all():
+            return Verdict(flag, reasons, groups.codes, *amended)
         return Verdict(flag, reasons, groups.codes[known], amended[0][known], amended[1][known])
 
     def _judge(
-        self, value: FloatArray, before: FloatArray, after: FloatArray, limits: FloatArray
+        self,
+        series: Int32Array,
+        value: FloatArray,
+        around: tuple[FloatArray, FloatArray],
+        suspect: FloatArray,
     ) -> tuple[FlagArray, ReasonArray]:
-        suspect, fail, _, differential = limits
-        with np.errstate(over="ignore", invalid="ignore"):
-            distance = np.abs(value - (before + after) / 2)
-        if self._any_differential:
-            jumps = np.flatnonzero(np.broadcast_to(differential == 1, len(value)))
-            distance[jumps] = _smaller_jump(value[jumps], before[jumps], after[jumps])
+        distance = self._distances(series, value, *around)
         flag, reasons = answer(
             np.isnan(value),
             reason=SPIKE,
@@ -156,8 +158,24 @@ class Spike:
             suspect=distance > suspect,
         )
         bad = np.flatnonzero(flag == SUSPECT)
-        flag[bad[distance[bad] > np.broadcast_to(fail, len(value))[bad]]] = FAIL
+        if len(bad):
+            _, _, fail, _ = self._limits.of(series[bad])
+            flag[bad[distance[bad] > fail]] = FAIL
         return flag, reasons
+
+    def _distances(
+        self, series: Int32Array, value: FloatArray, before: FloatArray, after: FloatArray
+    ) -> FloatArray:
+        """Return how far values stand apart, NaN beside a missing one."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            distance = before + after
+            distance /= 2
+            np.subtract(value, distance, out=distance)
+            np.abs(distance, out=distance)
+        if self._any_differential:
+            jumps = np.flatnonzero(self._limits.of(series)[3] == 1)
+            distance[jumps] = _smaller_jump(value[jumps], before[jumps], after[jumps])
+        return distance
 
     def snapshot(self) -> Snapshot:
         """Return the last two values of each series."""

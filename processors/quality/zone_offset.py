@@ -117,7 +117,8 @@ class ZoneOffset:
         offset, known = np.zeros((2, len(seen)), np.bool_)
         for where, part in self._between_days(*chosen_rows(seen, usable)):
             self._take_in(part)
-            offset[where] = self._state["offset"][part.groups.series] != 0
+            if self._state["offset"].any():
+                offset[where] = self._state["offset"][part.groups.series] != 0
             known[where] = True
         flag, reasons = unsaid(rows.missing)
         flag[chosen], reasons[chosen] = answer(
@@ -149,7 +150,8 @@ class ZoneOffset:
         all_where = np.arange(len(rows)) if isinstance(where, slice) else where
         for at, place, new_day in [*sorted(opens), (int(arrival.max()) + 1, -1, 0)]:
             part = np.flatnonzero((arrival >= start) & (arrival < at))
-            yield all_where[part], rows.take(part)
+            if len(part):
+                yield all_where[part], rows.take(part)
             if place >= 0:
                 self._compare(place, new_day)
                 self._day["day"][place] = new_day
@@ -164,7 +166,7 @@ class ZoneOffset:
     def _take_in(self, rows: Rows) -> None:
         """Add readings to the hour they belong to; hours that are over become means."""
         state, number = self._state, rows.groups.series.astype(np.intp)
-        stretches = Stretches.of(rows.groups, rows.time // HOUR_NS)
+        stretches = Stretches.of(rows.groups, _hours(rows.time))
         for opened, inside in stretches.turns():
             one, hour = number[stretches.first[opened]], stretches.bucket[opened]
             over = np.flatnonzero(state["hour"][one] != hour)
@@ -239,3 +241,11 @@ class ZoneOffset:
 
     def _parts(self) -> dict[str, SeriesState]:
         return {"series": self._state, "quantities": self._day}
+
+
+def _hours(time: Int64Array) -> Int64Array:
+    """Return the hour of each instant; mostly it is the same, and a division takes its time."""
+    first = int(time.min()) // HOUR_NS
+    if int(time.max()) // HOUR_NS == first:
+        return np.full(len(time), first)
+    return time // HOUR_NS
