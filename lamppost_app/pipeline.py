@@ -167,6 +167,7 @@ class Pipeline:
         self._skew = SkewEstimate(series)
         self._aggregator = self._one_aggregator()
         self._arrival = Arrival(series, self._aggregator)
+        self._stations = stations
         self._quality = QualityStage(self._build("check", policy.quality, "quality"), series)
         self._derivation = DerivationStage(self._all_derivations(stations), series)
         self._detection = DetectionStage(
@@ -345,7 +346,9 @@ class Pipeline:
 
     def _make(self, component: Component, raw: Mapping[str, Any], where: str) -> Stateful:
         settings: Settings = component.parse(raw, where)
-        made: Stateful = component.cls(settings, self._series)
+        city = getattr(component.cls, "scope", "series") == "city"
+        around = (self._stations,) if city else ()
+        made: Stateful = component.cls(settings, self._series, *around)
         return made
 
     def _rule(self, rule_id: str, stations: Mapping[str, Station]) -> Alert:
