@@ -31,6 +31,16 @@ NAN: Final = float("nan")
 _LEFT_OUT: Final[Any] = np.float64("nan")
 _NAN_BITS: Final = np.array([NAN]).view(np.int64)[0]
 _TYPED: Final[dict[type, tuple[tuple[str, np.dtype[Any]], ...]]] = {}
+_EMPTY: Final[dict[type, Any]] = {}
+_NOTHING: Final[list[FloatArray]] = [np.empty(0)]
+
+
+def _nothing(length: int) -> FloatArray:
+    """Return as many NaN, all batches the same ones: most statistics apply to few series."""
+    if len(_NOTHING[0]) < length:
+        _NOTHING[0] = np.full(2 * length, np.nan)
+        _NOTHING[0].flags.writeable = False
+    return _NOTHING[0][:length]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,7 @@ class Columns:
         for name, dtype in self.typed():
             array = getattr(self, name)
             if array is _LEFT_OUT:
-                array = np.full(length, np.nan)
+                array = _nothing(length)
             if type(array) is not np.ndarray or array.dtype != dtype:
                 array = np.asarray(array, dtype=dtype)
             if length not in {-1, len(array)}:
@@ -93,8 +103,10 @@ class Columns:
 
     @classmethod
     def empty(cls) -> Self:
-        """Return a batch without rows."""
-        return cls.concat([])
+        """Return a batch without rows, always the same one."""
+        if cls not in _EMPTY:
+            _EMPTY[cls] = cls.concat([])
+        return cast("Self", _EMPTY[cls])
 
     @classmethod
     def schema(cls) -> pa.Schema:
@@ -398,4 +410,8 @@ class IndexBatch(Columns):
 
 def _is_nothing(column: npt.NDArray[Any]) -> bool:
     """Return whether every row is the NaN that a column left out is filled with, bit by bit."""
-    return bool((column.view(np.int64) == _NAN_BITS).all())
+    if column.base is _NOTHING[0]:
+        return True
+    # A first look spares the whole column: what says something mostly begins with it.
+    bits = column.view(np.int64)
+    return not len(bits) or bool(bits[0] == _NAN_BITS and (bits == _NAN_BITS).all())

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVa
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from .clock_skew import NO_CLOCKS, ClockBatch
 from .errors import ConfigError
 from .flags import FAIL, KERNEL_REASONS, MISSING, FlagArray, Reason, ReasonArray
 from .state import nested, part
@@ -139,6 +140,7 @@ class Observed:
         aggregates: windows closed in the step.
         indices: indices published in the step.
         last_received: newest receipt per series code, ns UTC, shape (series,).
+        clocks: estimates of device clocks that rest on something new.
     """
 
     now: int
@@ -147,6 +149,7 @@ class Observed:
     aggregates: AggregateBatch
     indices: IndexBatch
     last_received: Int64Array
+    clocks: ClockBatch = NO_CLOCKS
 
 
 @dataclass(frozen=True, slots=True)

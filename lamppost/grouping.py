@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -47,11 +47,23 @@ class Groups:
     order: IntArray
     series: npt.NDArray[np.int32]
 
+    _latest: ClassVar[tuple[npt.NDArray[Any], Groups] | None] = None
+
     @classmethod
     def by_series(cls, series: npt.NDArray[np.int32]) -> Groups:
-        """Sort rows by series, stably."""
+        """Sort rows by series, stably.
+
+        The stages a batch goes through all ask about the same column, which is sorted once: what
+        was found of a read-only column is remembered until the next one.
+        """
+        latest = cls._latest
+        if latest is not None and latest[0] is series:
+            return latest[1]
         order = series_order(series)
-        return cls(order, series[order])
+        found = cls(order, series.take(order))
+        if not series.flags.writeable:
+            Groups._latest = series, found
+        return found
 
     @cached_property
     def is_first(self) -> BoolArray:
@@ -129,6 +141,9 @@ class Groups:
         if self.once:
             return carried
         before = self.previous_int(column, carried)
+        # Where nothing is late, which is nearly always, the largest is the one before.
+        if (self.previous_int(before, carried) <= before).all():
+            return before
         # One accumulate over all groups: ranks keep the order of instants, and adding a multiple
         # of the rank span for each group keeps a group from seeing the maximum of the one before.
         values, ranks = np.unique(before, return_inverse=True)

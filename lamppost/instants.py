@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -31,8 +32,8 @@ class _Spelling:
         sizes = [4, 2, 2, 2, 2, 2]
         sizes.append(int(self._is_digit.sum()) - sum(sizes))
         places = np.concatenate([10 ** np.arange(size)[::-1] for size in sizes])
-        fields = np.repeat(np.eye(len(sizes), dtype=np.int64), sizes, axis=0)
-        self._weights = fields * places[:, None]
+        # As floats, which are multiplied several times as fast and hold such numbers exactly.
+        self._weights = np.repeat(np.eye(len(sizes)), sizes, axis=0) * places[:, None]
 
     def parse(self, texts: Sequence[str]) -> _Instants | None:
         """Return the instants of texts of this length, None if any is not spelled like this."""
@@ -44,8 +45,7 @@ class _Spelling:
         signs = ~self._is_digit
         if (digits > 9).any() or (grid[:, signs] != self._template[signs]).any():
             return None
-        fields: _Instants = digits @ self._weights
-        return self._instants(fields)
+        return self._instants((digits.astype(np.float64) @ self._weights).astype(np.int64))
 
     def _instants(self, fields: _Instants) -> _Instants | None:
         year, month, day, hour, minute, second, fraction = fields.T
@@ -76,14 +76,18 @@ def parse_instants(stamps: Sequence[str | float]) -> _Instants:
     if 4 * len(distinct) <= len(stamps):
         known = {stamp: parse_instant(stamp) for stamp in distinct}
         return np.array([known[stamp] for stamp in stamps], np.int64)
-    lengths = np.array([len(stamp) if isinstance(stamp, str) else 0 for stamp in stamps])
+    texts = [stamp if isinstance(stamp, str) else "" for stamp in stamps]
+    lengths = list(map(len, texts))
     instants = np.empty(len(stamps), np.int64)
     left = np.ones(len(stamps), np.bool_)
     for spelling in _SPELLINGS:
-        rows = np.flatnonzero(lengths == spelling.length)
-        parsed = spelling.parse([str(stamps[row]) for row in rows.tolist()])
+        if (rows := lengths.count(spelling.length)) == 0:
+            continue
+        alike = np.array(lengths) == spelling.length
+        some = texts if rows == len(texts) else list(compress(texts, alike))
+        parsed = spelling.parse(some)
         if parsed is not None:
-            instants[rows], left[rows] = parsed, False
+            instants[alike], left[alike] = parsed, False
     for row in np.flatnonzero(left).tolist():
         instants[row] = parse_instant(stamps[row])
     return instants

@@ -39,6 +39,7 @@ ALERTS: Final = "alerts"
 QUARANTINE: Final = "quarantine"
 QUARANTINE_STATES: Final = "quarantine_states"
 LEDGER: Final = "ledger"
+CLOCKS: Final = "clocks"
 RULES: Final = "rules"
 OUTBOX_KINDS: Final = (
     SERIES,
@@ -51,6 +52,7 @@ OUTBOX_KINDS: Final = (
     QUARANTINE,
     QUARANTINE_STATES,
     LEDGER,
+    CLOCKS,
 )
 
 

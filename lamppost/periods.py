@@ -168,3 +168,29 @@ def resolution_name(length_ns: int, calendar: int = FIXED) -> str:
     ('day', 'day')
     """
     return CALENDAR_NAMES.get(calendar or -length_ns) or format_length(length_ns)
+
+
+def parse_resolution(text: str) -> int:
+    """Return the number of a resolution, which :func:`resolutions` gives to its windows.
+
+    Raises:
+        ValueError: there is no such resolution.
+
+    >>> resolution_name(parse_resolution("60min")), resolution_name(parse_resolution("month"))
+    ('1h', 'month')
+    """
+    if text in _CALENDARS:
+        return -_CALENDARS[text]
+    if _LENGTH.fullmatch(text) is None:
+        known = "1min, 15min, 1h, 8h, 24h, day, month or year"
+        raise ValueError(f"{text!r} is no resolution of windows, such as {known}")
+    return parse_length(text)
+
+
+def checked_resolution(text: str) -> str:
+    """Return a resolution by its one name.
+
+    Raises:
+        ValueError: there is no such resolution.
+    """
+    return resolution_name(parse_resolution(text))

@@ -52,12 +52,14 @@ class DecodedFrame:
         delivery: position of the message each reading came in.
         refused: what could not be used.
         imported: which readings are history out of a file, shape (n,).
+        claimed: the instant each device gave, believable or not; NO_TIME or BAD_TIME for none.
     """
 
     readings: ReadingBatch
     delivery: npt.NDArray[np.int64]
     refused: list[Refusal]
     imported: npt.NDArray[np.bool_]
+    claimed: npt.NDArray[np.int64]
 
 
 class Decoder:
@@ -205,7 +207,7 @@ class Decoder:
         # What is imported was heard when it was measured: the clock of a series runs on from there.
         received = np.where(imported, time, received_at[delivery[kept]])
         readings = self._judge_time(codes[kept], time, received, delivery[kept], value)
-        return DecodedFrame(readings, delivery[kept], refused, imported)
+        return DecodedFrame(readings, delivery[kept], refused, imported, time)
 
     def _lost(
         self,
@@ -260,6 +262,8 @@ class Decoder:
 def _is_import(deliveries: Deliveries) -> npt.NDArray[np.bool_]:
     """Return which messages are history out of a file."""
     sources = deliveries.sources
+    if IMPORT_SOURCE not in sources:
+        return np.zeros(len(sources), np.bool_)
     return np.fromiter((source == IMPORT_SOURCE for source in sources), np.bool_, len(sources))
 
 

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-import numpy as np
 import pyarrow as pa
 from pydantic import ValidationError
 
@@ -39,7 +38,7 @@ from lamppost.series import SeriesKey, SeriesTable
 from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import nested, part
 from lamppost.stations import Station
-from lamppost.times import SECOND_NS, format_instant
+from lamppost.times import format_instant
 from processors.windows import METHOD
 
 from .admission import Admission
@@ -131,7 +130,9 @@ class Engine:
 
     def _frame(self, deliveries: Deliveries, door: str = "") -> list[Record]:
         decoded = self._decoder.decode(deliveries, self._now)
-        judged = self._pipeline.judge(decoded.readings, self._now, decoded.imported)
+        judged = self._pipeline.judge(
+            decoded.readings, self._now, decoded.imported, decoded.claimed
+        )
         too_old = self._too_old(decoded, judged)
         doors = [door] * len(deliveries) if door else deliveries.sources
         self._book_readings(doors, decoded, judged)
@@ -183,6 +184,7 @@ class Engine:
         return [
             *self._columns(log.AGGREGATES, advanced.aggregates),
             *self._columns(log.INDICES, advanced.indices),
+            *self._columns(log.CLOCKS, advanced.clocks),
             *self._alert_events(alerts),
             *([Record(log.LEDGER, self._now, ledger)] if ledger else []),
         ]
@@ -382,12 +384,6 @@ class Engine:
     def shelved(self) -> set[str]:
         """Return the names of what lies on the shelf."""
         return self._pipeline.shelved()
-
-    def clock_skew_s(self) -> dict[str, float]:
-        """Return how far receipt usually lies behind the clock of each sensor, s."""
-        skew = self._pipeline.clock_skew_ns() / SECOND_NS
-        heard = np.flatnonzero(np.isfinite(skew)).tolist()
-        return {self._series[code].sensor: float(skew[code]) for code in heard}
 
     def snapshot(self) -> bytes:
         """Return the whole state."""

@@ -8,10 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
-from lamppost.batch import CORRECTED, AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
+from lamppost.batch import (
+    CORRECTED,
+    AggregateBatch,
+    IndexBatch,
+    Int64Array,
+    JudgedBatch,
+    ReadingBatch,
+)
+from lamppost.clock_skew import NO_CLOCKS, ClockBatch
 from lamppost.component import (
     Alert,
     Component,
@@ -40,6 +47,7 @@ from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
 from processors.detection.stage import DetectionStage
 from processors.quality.stage import QualityStage
+from processors.skew import SkewEstimate
 from processors.windows.event_time import EventTimeWindows
 
 from .components import discover_processing
@@ -63,10 +71,18 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """What a step of time brought."""
+    """What a step of time brought.
+
+    Attributes:
+        aggregates: windows closed or revised.
+        indices: health indices.
+        clocks: what is noticeably new about clocks.
+        alerts: what happened to alerts.
+    """
 
     aggregates: AggregateBatch
     indices: IndexBatch
+    clocks: ClockBatch
     alerts: list[AlertEvent]
 
 
@@ -109,6 +125,7 @@ class Pipeline:
         if policy.routes:
             self.formats.setdefault(IMPORT_FORMAT, find("format", IMPORT_FORMAT, "import").cls())
         self._past = ImportedPast(series)
+        self._skew = SkewEstimate(series)
         self._aggregator = self._one_aggregator()
         self._arrival = Arrival(series, self._aggregator)
         self._stations = stations
@@ -125,13 +142,26 @@ class Pipeline:
         }
         self._book = AlertBook()
 
-    def judge(self, readings: ReadingBatch, now: int, imported: BoolArray | None = None) -> Judged:
+    def judge(
+        self,
+        readings: ReadingBatch,
+        now: int,
+        imported: BoolArray | None = None,
+        claimed: Int64Array | None = None,
+    ) -> Judged:
         """Take a batch of decoded readings through quality and detection into the windows.
 
-        What was ``imported`` is judged like everything else, but nobody is alerted about it, and
-        detectors learn from its last days only.
+        What was ``imported`` is judged like everything else, but nobody is alerted about it,
+        detectors learn from its last days only, and it says nothing about clocks.
+
+        Args:
+            readings: decoded.
+            now: engine time, ns UTC.
+            imported: which of them come out of a file.
+            claimed: the instant each device gave; by default the one that was believed.
         """
         arrived = self._arrival.sort_out(readings, imported)
+        self._hear_clocks(arrived, readings.time if claimed is None else claimed, imported)
         judgement = self._quality.judge(arrived.readings, arrived.in_order)
         compared = arrived.in_order
         if imported is not None and imported.any():
@@ -139,7 +169,9 @@ class Pipeline:
         judged, amended = self._detection.score(judgement, compared)
         judged = _corrections_last(judged)
         both = JudgedBatch.concat([judged, amended]) if len(amended) else judged
-        self._aggregator.add(both)
+        # One after the other: only the batch itself is sorted already.
+        self._aggregator.add(judged)
+        self._aggregator.add(amended)
         news = both
         if imported is not None and imported.any():
             old = imported[arrived.kept]
@@ -148,13 +180,24 @@ class Pipeline:
         alerts = self._alert(now, news, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
         return Judged(arrived, both, alerts)
 
+    def _hear_clocks(
+        self, arrived: Arrived, claimed: Int64Array, imported: BoolArray | None
+    ) -> None:
+        readings = arrived.readings
+        series, claimed, received = readings.series, claimed[arrived.kept], readings.received
+        if imported is not None and imported.any():
+            live = ~imported[arrived.kept]
+            series, claimed, received = series[live], claimed[live], received[live]
+        self._skew.hear(series, claimed, received)
+
     def advance(self, now: int) -> Advanced:
-        """Let time pass: close windows, publish indices, look for silence."""
+        """Let time pass: close windows, publish indices, look at clocks and for silence."""
+        clocks = self._skew.advance(now)
         aggregates = self._aggregator.advance(now)
         indices = IndexBatch.concat([index.update(aggregates) for index in self._indices])
         news = self._past.newer_windows(aggregates), self._past.newer_indices(indices)
-        alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True)
-        return Advanced(aggregates, indices, alerts)
+        alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True, clocks=clocks.renewed)
+        return Advanced(aggregates, indices, clocks.said, alerts)
 
     def acknowledge(self, command: AcknowledgeCommand, now: int) -> AlertEvent | None:
         """Take an operator's acknowledgement; None when there is no such open alert."""
@@ -172,8 +215,10 @@ class Pipeline:
         indices: IndexBatch,
         *,
         ticked: bool,
+        clocks: ClockBatch = NO_CLOCKS,
     ) -> list[AlertEvent]:
-        observed = Observed(now, ticked, judged, aggregates, indices, self._arrival.last_received)
+        heard = self._arrival.last_received
+        observed = Observed(now, ticked, judged, aggregates, indices, heard, clocks)
         events: list[AlertEvent] = []
         for rule_id, rule in self._rules.items():
             signals = rule.evaluate(observed)
@@ -257,6 +302,7 @@ class Pipeline:
             **formats,
             "arrival": (self._arrival, ""),
             "imported": (self._past, ""),
+            "skew": (self._skew, ""),
             "quality": (self._quality, repr(policy.quality)),
             "detection": (self._detection, repr(policy.detection)),
             "windows": (self._aggregator, repr((policy.windows, policy.time.zone))),
@@ -264,10 +310,6 @@ class Pipeline:
             **alerts,
             "book": (self._book, ""),
         }
-
-    def clock_skew_ns(self) -> npt.NDArray[np.float64]:
-        """How far receipt usually lies behind device time, by series; NaN where never heard."""
-        return self._aggregator.clock_skew_ns
 
     def shelved(self) -> set[str]:
         """Return the names of what lies on the shelf."""

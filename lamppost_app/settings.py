@@ -26,7 +26,9 @@ from pydantic_settings import (
 )
 
 from lamppost.errors import ConfigError
+from lamppost.periods import checked_resolution
 from lamppost.validation import first_problem
+from sinks.influx_settings import InfluxSettings
 from sinks.store_retention import checked_days
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -210,6 +212,16 @@ class EngineSettings(_Section):
     snapshot_s: float = Field(default=30.0, gt=0)
 
 
+class DoctorSettings(_Section):
+    """What ``lamppost doctor`` finds worth saying.
+
+    Attributes:
+        clock_limit_s: it names the sensors whose clock is off by more seconds than this.
+    """
+
+    clock_limit_s: float = Field(default=60.0, gt=0)
+
+
 class HttpSettings(_Section):
     """The portal.
 
@@ -247,37 +259,14 @@ class HttpSettings(_Section):
     query_timeout_s: float = Field(default=10.0, gt=0)
 
 
-class InfluxSettings(_Section):
+class InfluxDbSettings(InfluxSettings):
     """The InfluxDB sink.
 
     Attributes:
         enabled: whether to write there.
-        url, org, bucket: where.
-        retention_days: days the bucket is to keep points, 0 for ever; used when it is created, and
-            compared with what it has. Not set: whatever the bucket has, for ever if it is created.
-        readings_bucket: a bucket of its own for single readings.
-        readings_days: the same for that bucket.
-        minutes_bucket: a bucket of its own for aggregates of less than an hour.
-        minutes_days: the same for that bucket.
-        create_buckets: create a bucket that is not there, if the token may.
-        token: keep it in LAMPPOST_INFLUXDB__TOKEN.
-        readings: write every judged reading too, not only aggregates, indices and alerts.
-        timeout_s: longest time a request may take, from connecting to the end of the answer.
     """
 
     enabled: bool = False
-    url: str = "http://127.0.0.1:8086"
-    org: str = "city"
-    bucket: str = "lamppost"
-    retention_days: float | None = Field(default=None, ge=0)
-    readings_bucket: str = ""
-    readings_days: float | None = Field(default=None, ge=0)
-    minutes_bucket: str = ""
-    minutes_days: float | None = Field(default=None, ge=0)
-    create_buckets: bool = True
-    token: SecretStr = SecretStr("")
-    readings: bool = True
-    timeout_s: float = Field(default=30.0, gt=0)
 
 
 class OpenDataSettings(_Section):
@@ -287,11 +276,15 @@ class OpenDataSettings(_Section):
         enabled: whether to keep the export up to date.
         dir: where; default: open-data below the data folder.
         every_s: shortest time between two updates of the files.
+        windows: resolutions of the aggregates that are published, of those the policy makes.
     """
 
     enabled: bool = True
     dir: Path | None = None
     every_s: float = Field(default=30.0, ge=0)
+    windows: tuple[Annotated[str, AfterValidator(checked_resolution)], ...] = Field(
+        default=("15min", "1h", "8h", "24h", "day", "month", "year"), min_length=1
+    )
 
 
 class MqttOutSettings(_Section):
@@ -329,11 +322,12 @@ class Settings(BaseSettings):
     intake: IntakeSettings = IntakeSettings()
     limits: LimitsSettings = LimitsSettings()
     engine: EngineSettings = EngineSettings()
+    doctor: DoctorSettings = DoctorSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     imports: ImportSettings = ImportSettings()
     store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()
-    influxdb: InfluxSettings = InfluxSettings()
+    influxdb: InfluxDbSettings = InfluxDbSettings()
     open_data: OpenDataSettings = OpenDataSettings()
     mqtt_out: MqttOutSettings = MqttOutSettings()
     sinks: dict[str, dict[str, Any]] = Field(default_factory=dict)

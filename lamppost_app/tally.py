@@ -26,8 +26,11 @@ class Tally:
 
     def doors(self, sources: Sequence[str]) -> Int64Array:
         """Return the number of each message's door, shape (messages,)."""
-        for name in sorted(set(sources).difference(self._doors)):
+        names = set(sources)
+        for name in sorted(names.difference(self._doors)):
             self._doors[name] = len(self._doors)
+        if len(names) == 1:
+            return np.full(len(sources), self._doors[sources[0]])
         return np.fromiter(map(self._doors.__getitem__, sources), np.int64, len(sources))
 
     def add(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamppost.component import Sink, find
 from sinks.mqtt_client import BrokerSettings
@@ -14,11 +14,8 @@ from sinks.mqtt_client import BrokerSettings
 from .components import discover_all
 from .cursors import Cursors
 from .delivery import SinkRunner, start_runners
-from .settings import InfluxSettings, MqttSettings, Settings
+from .settings import MqttSettings, Settings
 from .sqlite_log import SqliteLog
-
-if TYPE_CHECKING:
-    from sinks.influx_buckets import InfluxSettings as SinkSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +77,14 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
 def _influxdb(settings: Settings) -> Sink:
     from sinks.influxdb import InfluxdbSink
 
-    return InfluxdbSink(influx(settings.influxdb))
-
-
-def influx(given: InfluxSettings) -> SinkSettings:
-    """Return how the InfluxDB of the settings is reached."""
-    from sinks.influx_buckets import InfluxSettings as SinkSettings
-
-    return SinkSettings(**given.model_dump(exclude={"enabled"}))
+    return InfluxdbSink(settings.influxdb)
 
 
 def _open_data(settings: Settings) -> Sink:
     from sinks.open_data.sink import OpenDataSettings, OpenDataSink
 
-    return OpenDataSink(OpenDataSettings(dir=settings.open_data_path))
+    windows = settings.open_data.windows
+    return OpenDataSink(OpenDataSettings(dir=settings.open_data_path, windows=windows))
 
 
 def _mqtt_out(settings: Settings) -> Sink:

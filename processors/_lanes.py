@@ -6,9 +6,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from lamppost.batch import Int64Array
 from lamppost.grouping import Groups
@@ -23,7 +24,8 @@ class Lanes:
 
     Attributes:
         order: position in the sorted rows of each laid-out row, shape (n,).
-        groups: number of the group in each lane, shape (groups,).
+        groups: number of the group in each lane, shape (groups,); the same array as ``order`` where
+            no series has a second row.
         edges: where each round begins among the laid-out rows, and the end of the last.
     """
 
@@ -34,6 +36,9 @@ class Lanes:
     @classmethod
     def of(cls, groups: Groups) -> Self:
         """Lay out rows sorted by series."""
+        if len(groups.starts) == len(groups.series):
+            rows = np.arange(len(groups.series))
+            return cls(rows, rows, [0, len(rows)] if len(rows) else [0])
         sizes = groups.lasts - groups.starts + 1
         by_size = np.argsort(-sizes, kind="stable")
         lane = np.empty_like(by_size)
@@ -46,6 +51,10 @@ class Lanes:
         order = np.empty_like(rows)
         order[edges[turn] + lane[groups.group]] = rows
         return cls(order, by_size, edges.tolist())
+
+    def laid(self, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return sorted rows, the last axis of an array, as they are laid out."""
+        return column if self.order is self.groups else column.take(self.order, axis=-1)
 
     def rounds(self) -> Iterator[tuple[slice, slice]]:
         """Yield for each round the slice of laid-out rows and the slice of lanes."""

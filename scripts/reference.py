@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Writes the parts of docs/ that come from the code: settings, policy, flags, codes, columns.
+"""Writes the parts of docs/ that come from the code: settings, policy, components, flags, columns.
 
-A page holds a generated part between ``<!-- generated: name -->`` and ``<!-- end -->``. With
-``--check`` nothing is written; a page that is out of date is named, and the exit code is 1.
+A page holds a generated part between ``<!-- generated: name -->`` and ``<!-- end -->``; the pages
+of the components are generated whole. With ``--check`` nothing is written; a page that is out of
+date, or of nothing, is named, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -21,102 +22,24 @@ from ingest.formats import native_json
 from lamppost import eea, policy
 from lamppost.alerts import AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
-from lamppost.component import Component, Kind, all_reasons, registered
+from lamppost.clock_skew import ClockBatch
+from lamppost.component import all_reasons
 from lamppost.flags import FLAG_NAMES
 from lamppost.quantities import QUANTITIES
 from lamppost.quarantine import CODES
 from lamppost_app.components import discover_all
 from lamppost_app.settings import Settings
 from sinks import line_protocol
-from sinks.open_data.fields import TABLES, Table
+from sinks.open_data.fields import TABLES
+from sinks.open_data.schema import Table
+
+from . import component_pages
+from .markdown import attributes, default_of, model_table, sentence, table, values_of
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 SCHEMA_PAGE: Final = "formats/native_json.schema.json"
 _MARK: Final = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_ATTRIBUTE: Final = re.compile(r"^    ([a-z_][\w, ]*): (.*)$")
 _FAULT: Final = re.compile(r'"""(F\d+)[:,] (.*?)\n\nMethod: (.*?)\s+Pass: (.*?)\s*"""', re.DOTALL)
-_LITERAL: Final = re.compile(r"``([^`]+)``|:\w+:`~?([^`]+)`")
-
-_HEADINGS: Final[dict[Kind, str]] = {
-    "format": "Formats (`routes`)",
-    "check": "Checks (`quality`)",
-    "detector": "Detectors (`detection`)",
-    "aggregator": "Aggregators (`windows`)",
-    "index": "Indices (`indices`)",
-    "alert": "Alert rules (`alerts`, under `use`)",
-}
-
-
-def attributes(cls: type[Any]) -> dict[str, str]:
-    """Return what a class's docstring says about each of its attributes."""
-    text = inspect.cleandoc(cls.__doc__ or "")
-    _, _, section = text.partition("Attributes:\n")
-    found: dict[str, str] = {}
-    names: list[str] = []
-    for line in section.split("\n\n")[0].splitlines():
-        start = _ATTRIBUTE.match(line)
-        if start is not None:
-            names = [name.strip() for name in start[1].split(",")]
-        for name in names:
-            words = start[2] if start is not None else line.strip()
-            found[name] = f"{found[name]} {words}" if name in found else words
-    return found
-
-
-def sentence(text: str) -> str:
-    """Return documentation text as it stands in a cell of a Markdown table."""
-    plain = _LITERAL.sub(lambda found: f"`{found[1] or found[2].rsplit('.', 1)[-1]}`", text)
-    plain = plain.replace("|", "\\|").strip()
-    plain = plain[:1].upper() + plain[1:]
-    return plain if plain.endswith(".") or not plain else f"{plain}."
-
-
-def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a Markdown table."""
-    heads = list(headings)
-    lines = [heads, ["---"] * len(heads), *(list(row) for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def values_of(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    """Return in words which values a JSON Schema admits."""
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[-1]
-        return values_of(definitions[name], definitions) if "enum" in definitions[name] else name
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(values_of(part, definitions) for part in schema["anyOf"]))
-    if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
-    kind = str(schema.get("format") or schema.get("type", "anything"))
-    if kind == "array":
-        return _array(schema, definitions)
-    if kind == "object":
-        inner = schema.get("additionalProperties")
-        return f"{values_of(inner, definitions)} by name" if isinstance(inner, dict) else "mapping"
-    return f"{kind}{_bounds(schema)}"
-
-
-def _array(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    if "prefixItems" in schema:
-        inside = ", ".join(values_of(part, definitions) for part in schema["prefixItems"])
-        return f"[{inside}]"
-    return f"list of {values_of(schema.get('items', {}), definitions)}"
-
-
-def _bounds(schema: Mapping[str, Any]) -> str:
-    words = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-    found = [f"{sign} {schema[key]:g}" for key, sign in words.items() if key in schema]
-    return f" {', '.join(found)}" if found else ""
-
-
-def default_of(schema: Mapping[str, Any], *, required: bool) -> str:
-    """Return a default as it would be written in a file."""
-    if required:
-        return "required"
-    value = schema.get("default")
-    if value is None:
-        return "none"
-    return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 def settings_reference() -> str:
@@ -165,53 +88,7 @@ def policy_reference() -> str:
     }
     for where, model in models.items():
         first = inspect.cleandoc(model.__doc__ or "").split("\n\n")[0]
-        parts.append(
-            f"### `{where}`\n\n{first}\n\n{_model_table(model.model_json_schema(), model)}"
-        )
-    return "\n".join(parts)
-
-
-def _model_table(
-    schema: Mapping[str, Any],
-    model: type[BaseModel] | None = None,
-    definitions: Mapping[str, Any] | None = None,
-) -> str:
-    known = schema.get("$defs", {}) if definitions is None else definitions
-    meanings = {} if model is None else attributes(model)
-    required = set(schema.get("required", ()))
-    rows = (
-        (
-            f"`{name}`",
-            default_of(field, required=name in required),
-            values_of(field, known),
-            sentence(str(field.get("description") or meanings.get(name, ""))),
-        )
-        for name, field in schema.get("properties", {}).items()
-    )
-    return table(("key", "default", "values", "meaning"), rows)
-
-
-def components_reference() -> str:
-    """Return every component a policy can name, with its settings."""
-    parts = []
-    for kind, heading in _HEADINGS.items():
-        parts.append(f"### {heading}\n")
-        parts += [_component(found) for found in registered(kind).values()]
-    return "\n".join(parts)
-
-
-def _component(found: Component) -> str:
-    text = inspect.cleandoc(found.cls.__doc__ or "").split("\n\n>>>")[0]
-    written = _LITERAL.sub(lambda hit: f"`{hit[1] or hit[2]}`", text)
-    schema = found.settings.model_json_schema()
-    parts = [f"#### `{found.name}`\n\n{written}\n"]
-    if schema.get("properties"):
-        parts.append(_model_table(schema))
-    parts += [
-        f"`{name}`:\n\n{_model_table(inner, None, schema['$defs'])}"
-        for name, inner in schema.get("$defs", {}).items()
-        if inner.get("properties")
-    ]
+        parts.append(f"### `{where}`\n\n{first}\n\n{model_table(model.model_json_schema(), model)}")
     return "\n".join(parts)
 
 
@@ -300,11 +177,17 @@ def files_reference() -> str:
 
 def _file(found: Table) -> str:
     rows = (
-        (f"`{column.name}`", column.type, column.unit or "-", sentence(column.description))
+        (
+            f"`{column.name}`",
+            column.schema_type,
+            column.unit or "-",
+            str(column.since),
+            sentence(column.description),
+        )
         for column in found.fields
     )
     key = ", ".join(f"`{name}`" for name in found.key)
-    columns = table(("column", "type", "unit", "meaning"), rows)
+    columns = table(("column", "type", "unit", "since layout", "meaning"), rows)
     return f"### {found.title}\n\n{found.description} Key: {key}.\n\n{columns}"
 
 
@@ -336,7 +219,6 @@ def faults_reference() -> str:
 GENERATED: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_reference,
     "policy": policy_reference,
-    "components": components_reference,
     "flags": flags_reference,
     "eea": eea_reference,
     "reasons": reasons_reference,
@@ -344,6 +226,7 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "readings": lambda: columns_reference(JudgedBatch),
     "aggregates": lambda: columns_reference(AggregateBatch),
     "indices": lambda: columns_reference(IndexBatch),
+    "clocks": lambda: columns_reference(ClockBatch),
     "alert-event": event_reference,
     "quantities": quantities_reference,
     "points": points_reference,
@@ -360,27 +243,37 @@ def pages() -> dict[Path, str]:
     """
     discover_all()
     wanted = {DOCS / SCHEMA_PAGE: message_schema()}
+    wanted |= {DOCS / path: text for path, text in component_pages.pages(DOCS.parent).items()}
     for path in sorted(DOCS.rglob("*.md")):
         text = path.read_text(encoding="utf-8")
-        if _MARK.search(text):
+        if path not in wanted and _MARK.search(text):
             wanted[path] = _MARK.sub(lambda hit: f"{hit[1]}\n{GENERATED[hit[2]]()}\n{hit[3]}", text)
     return wanted
+
+
+def _of_nothing(wanted: Iterable[Path]) -> set[Path]:
+    """Return the pages of components there are no more."""
+    return set((DOCS / component_pages.FOLDER).rglob("*.md")).difference(wanted)
 
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or compare them."""
     wanted = pages()
+    surplus = _of_nothing(wanted)
     stale = [
         path
         for path, text in wanted.items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
     if "--check" in arguments:
-        for path in stale:
+        for path in [*stale, *sorted(surplus)]:
             name = path.relative_to(DOCS.parent)
             print(f"{name}: out of date; run scripts/docs", file=sys.stderr)
-        return 1 if stale else 0
+        return 1 if stale or surplus else 0
+    for path in surplus:
+        path.unlink()
     for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(wanted[path], encoding="utf-8")
     print(f"docs: {len(stale)} of {len(wanted)} pages brought up to date")
     return 0

@@ -3,55 +3,17 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
-
-from pydantic import Field, SecretStr
+from typing import Final, NamedTuple
 
 from lamppost import events
-from lamppost.component import Settings
 
 from .influx_api import InfluxApi, Reply
+from .influx_settings import InfluxSettings
 
 _DAY_S: Final = 86_400
 _CLOCK_S: Final = 30.0
 _SERVERS_OWN: Final = "this server has no buckets: how long it keeps points is its own setting"
 _HIDDEN: Final = "the token may write to it and see no more, so its retention is not known here"
-
-
-class InfluxSettings(Settings):
-    """Where to write, and how much.
-
-    Attributes:
-        url: address of the server.
-        org: organization, by name or id.
-        bucket: where the points go.
-        retention_days: days this bucket is to keep points, 0 for ever; left to the server if unset.
-        readings_bucket: a bucket of its own for single readings.
-        readings_days: days that bucket is to keep them.
-        minutes_bucket: a bucket of its own for aggregates of less than an hour.
-        minutes_days: days that bucket is to keep them.
-        create_buckets: create a bucket that is not there, if the token may.
-        token: credential with the right to write to the buckets.
-        readings: write every judged reading too, not only aggregates, indices and alerts.
-        timeout_s: longest time a request may take, from connecting to the end of the answer.
-        request_bytes: largest request, before compression.
-        gzip: compress requests; "auto" does unless the server is on this machine.
-    """
-
-    url: str = "http://127.0.0.1:8086"
-    org: str = "city"
-    bucket: str = "lamppost"
-    retention_days: float | None = Field(default=None, ge=0)
-    readings_bucket: str = ""
-    readings_days: float | None = Field(default=None, ge=0)
-    minutes_bucket: str = ""
-    minutes_days: float | None = Field(default=None, ge=0)
-    create_buckets: bool = True
-    token: SecretStr = SecretStr("")
-    readings: bool = True
-    timeout_s: float = Field(default=30.0, gt=0)
-    request_bytes: int = Field(default=2_000_000, ge=1_000)
-    gzip: Literal["auto", "on", "off"] = "auto"
 
 
 class Finding(NamedTuple):

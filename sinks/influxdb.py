@@ -25,7 +25,8 @@ from lamppost.log import AGGREGATES, ALERTS, INDICES, READINGS, RULES, SERIES, S
 from lamppost.times import HOUR_NS
 
 from .bounded_http import Exchange
-from .influx_buckets import InfluxSettings, open_api, prepare
+from .influx_buckets import open_api, prepare
+from .influx_settings import InfluxSettings
 from .line_batch import LineBatch, Part, Settled
 from .line_protocol import LineWriter, shorter_than
 from .series_names import NamedSink

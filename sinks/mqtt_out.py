@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from lamppost.batch import AggregateBatch
+from lamppost.batch import STATISTICS, AggregateBatch
 from lamppost.component import register
 from lamppost.flags import FLAG_NAMES
 from lamppost.frames import arrow_batch
@@ -21,13 +21,14 @@ from lamppost.log import AGGREGATES, ALERTS, RULES, SERIES, STATIONS, Entry
 from lamppost.periods import resolution_name, resolutions
 from lamppost.times import format_instant
 
+from .instant_texts import local_text
 from .mqtt_client import BrokerSettings, Publisher
 from .series_names import NamedSink, policy_of, unit_of
 
 _QOS: Final = 1
 # Stands in topics for the station of an alert that is about Lamppost itself.
 _SYSTEM: Final = "lamppost"
-_STATISTICS: Final = ("expected", "coverage", "mean", "min", "max", "sd", "total")
+_NUMBERS: Final = ("expected", "coverage", "mean", "min", "max", "sd", "total", *STATISTICS)
 _COUNTS: Final = ("count", "suspect", "excluded", "revision")
 # Characters with a meaning in topics, and our own escape.
 _UNSAFE: Final = re.compile(r"[/+#%\x00-\x1f\x7f]")
@@ -49,7 +50,8 @@ class MqttOutSink(NamedSink):
 
     Topics: ``<prefix>/aggregates/<station>/<quantity>/<window>`` and
     ``<prefix>/alerts/<severity>/<station>``. A correction of a window that is no longer the newest
-    is not published; a message can arrive twice and says by itself what it is about.
+    is not published; a message can arrive twice and says by itself what it is about. A number that
+    is unknown, or does not apply, is left out.
     """
 
     name: ClassVar[str] = "mqtt_out"
@@ -107,7 +109,8 @@ class MqttOutSink(NamedSink):
     def _aggregate(self, batch: AggregateBatch, row: int, policy: str) -> tuple[str, bytes]:
         key = self.names.series[int(batch.series[row])]
         start, length = int(batch.start[row]), int(batch.length[row])
-        window = resolution_name(length, int(batch.calendar[row]))
+        calendar = int(batch.calendar[row])
+        window = resolution_name(length, calendar)
         fields: dict[str, Any] = {
             "station": key.sensor,
             "quantity": key.quantity,
@@ -116,16 +119,23 @@ class MqttOutSink(NamedSink):
             "window": window,
             "window_start": format_instant(start),
             "window_end": format_instant(start + length),
-            **{name: _number(getattr(batch, name)[row]) for name in _STATISTICS},
+            **(self._local(start, length) if calendar else {}),
+            **_numbers(batch, row),
             **{name: int(getattr(batch, name)[row]) for name in _COUNTS},
             "quality": FLAG_NAMES.get(int(batch.flag[row]), "missing"),
+            "method": self.names.method(),
             "policy": policy,
         }
         return self._topic("aggregates", key.sensor, key.quantity, window), _json(fields)
 
+    def _local(self, start: int, length: int) -> dict[str, str]:
+        """Return the instants of a calendar's window as the city's clocks show them."""
+        texts = local_text(np.array([start, start + length]), self.names.zone()).to_pylist()
+        return dict(zip(("window_start_local", "window_end_local"), map(str, texts), strict=True))
+
     def _alert(self, event: dict[str, Any]) -> tuple[str, bytes]:
         spelled = {
-            **event,
+            **{name: value if _is_json(value) else None for name, value in event.items()},
             "at": format_instant(event["at"]),
             "since": format_instant(event["since"]),
         }
@@ -146,9 +156,17 @@ def _newest_rows(batch: AggregateBatch) -> npt.NDArray[np.int64]:
     return np.sort(order[last]).astype(np.int64)
 
 
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _numbers(batch: AggregateBatch, row: int) -> dict[str, float]:
+    """Return the statistics that a window has."""
+    found = {name: float(getattr(batch, name)[row]) for name in _NUMBERS}
+    return {name: value for name, value in found.items() if _is_json(value)}
+
+
+def _is_json(value: object) -> bool:
+    """Tell what JSON can say from NaN and infinity."""
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _json(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode()

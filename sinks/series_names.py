@@ -20,6 +20,8 @@ from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesTable
 from lamppost.stations import Station
 
+from .instant_texts import known_zone
+
 NAMING_KINDS: Final = (SERIES, STATIONS, RULES)
 
 
@@ -56,6 +58,14 @@ class SeriesNames:
     def policy(self) -> str:
         """Return the version of the newest rules, empty before the first."""
         return str(self.rules.get("policy", ""))
+
+    def method(self) -> str:
+        """Return the version of the formulas of the statistics, empty where no rules tell it."""
+        return str(self.rules.get("method", ""))
+
+    def zone(self) -> str:
+        """Return the city's time zone, UTC where no rules tell one there is."""
+        return known_zone(self.rules.get("content", {}).get("time", {}).get("zone"))
 
 
 class NamedSink(Sink):

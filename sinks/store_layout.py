@@ -8,7 +8,7 @@ from typing import Final
 
 from lamppost.batch import STATISTICS
 
-LAYOUT_VERSION: Final = 4
+LAYOUT_VERSION: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +301,20 @@ LEDGER: Final = Table(
     order=("entry",),
 )
 
+CLOCKS: Final = Table(
+    "clocks",
+    {
+        "series": "INTEGER",
+        "skew": "BIGINT",
+        "spread": "BIGINT",
+        "readings": "INTEGER",
+        "until": "BIGINT",
+        "entry": "BIGINT",
+    },
+    key=("series",),
+    order=("entry",),
+)
+
 RULES: Final = Table(
     "rules",
     {"policy": "VARCHAR", "at": "BIGINT", "document": "VARCHAR", "entry": "BIGINT"},
@@ -335,6 +349,7 @@ TABLES: Final = (
     QUARANTINE,
     QUARANTINE_STATES,
     LEDGER,
+    CLOCKS,
     RULES,
 )
 

@@ -13,6 +13,9 @@ from typing import Final
 _QUARANTINE_STATES: Final = """CREATE TABLE quarantine_states ("message" BIGINT, "row" INTEGER,
     "state" VARCHAR, "at" BIGINT, "by" VARCHAR, "reason" VARCHAR, "entry" BIGINT)"""
 
+_CLOCKS: Final = """CREATE TABLE clocks ("series" INTEGER, "skew" BIGINT, "spread" BIGINT,
+    "readings" INTEGER, "until" BIGINT, "entry" BIGINT)"""
+
 _HOUR_NS: Final = 3_600_000_000_000
 _WEEK_NS: Final = 168 * _HOUR_NS
 _STATISTICS: Final = (
@@ -56,4 +59,5 @@ MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
         """UPDATE latest_aggregates
             SET resolution = CASE calendar WHEN 0 THEN length ELSE -calendar::BIGINT END""",
     ),
+    4: (_CLOCKS,),
 }

@@ -46,9 +46,17 @@ _TARGETS: Final[dict[str, tuple[Table, ...]]] = {
     log.QUARANTINE: (layout.QUARANTINE,),
     log.QUARANTINE_STATES: (layout.QUARANTINE_STATES,),
     log.LEDGER: (layout.LEDGER,),
+    log.CLOCKS: (layout.CLOCKS,),
 }
 
-_ARROW_KINDS: Final = {log.SERIES, log.READINGS, log.AGGREGATES, log.INDICES, log.QUARANTINE}
+_ARROW_KINDS: Final = {
+    log.SERIES,
+    log.READINGS,
+    log.AGGREGATES,
+    log.INDICES,
+    log.QUARANTINE,
+    log.CLOCKS,
+}
 
 
 _FORGET_DROPPED: Final = """

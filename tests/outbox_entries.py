@@ -30,11 +30,17 @@ def stations_entry(seq: int, *stations: Mapping[str, Any]) -> Entry:
     return Entry(seq, STATIONS, START_NS, json.dumps(stations).encode())
 
 
-def rules_entry(seq: int, publication: Mapping[str, str] | None = None) -> Entry:
-    """Announce the rules in force."""
+def rules_entry(
+    seq: int, publication: Mapping[str, str] | None = None, zone: str = "", method: str = ""
+) -> Entry:
+    """Announce the rules in force; those of long ago name neither a time zone nor a method."""
     rules = {
         "policy": POLICY,
-        "content": {"publication": dict(publication or {})},
+        **({"method": method} if method else {}),
+        "content": {
+            "publication": dict(publication or {}),
+            **({"time": {"zone": zone}} if zone else {}),
+        },
         "reasons": [],
         "indices": {"1": "us_aqi"},
         "quantities": {},

@@ -11,6 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
+from lamppost.clock_skew import ClockBatch
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
 
@@ -251,4 +252,20 @@ def indices(draw: st.DrawFn) -> IndexBatch:
         category=zeros,
         coverage=np.ones(len(rows)),
         beyond=zeros,
+    )
+
+
+@st.composite
+def clocks(draw: st.DrawFn) -> ClockBatch:
+    """Draw estimates of the clocks of a few series: right, off by seconds, hours, or decades."""
+    seconds = st.sampled_from([0, 1, -7, 45, -90, 300, -3_600, 19_800, 1_790_000_000])
+    row = st.tuples(seconds, st.sampled_from([0, 1, 60]), st.integers(3, 5))
+    rows = draw(st.dictionaries(st.integers(0, len(KEYS) - 1), row, max_size=6))
+    columns = list(zip(*[rows[code] for code in sorted(rows)], strict=True)) or [(), (), ()]
+    return ClockBatch(
+        series=np.array(sorted(rows), np.int32),
+        skew=np.array(columns[0], np.int64) * SECOND_NS,
+        spread=np.array(columns[1], np.int64) * SECOND_NS,
+        readings=np.array(columns[2], np.int32),
+        until=np.full(len(rows), START_NS, np.int64),
     )

@@ -35,6 +35,8 @@ class Layout:
         names: canonical quantity by the name used in the file.
         zone: zone of times that name none, where whoever wrote the file says so.
         window_end: column with the end of the window an aggregate is about.
+        window: column with the resolution of that window, where there is one.
+        guarded: whether, in text files, an apostrophe stands before what looks like a formula.
         unused: columns that hold nothing to import.
     """
 
@@ -51,6 +53,8 @@ class Layout:
     names: Mapping[str, str] = field(default_factory=dict)
     zone: str = ""
     window_end: str = ""
+    window: str = ""
+    guarded: bool = False
     unused: tuple[str, ...] = ()
 
 
@@ -78,6 +82,8 @@ _TIMES: Final = ("time", "timestamp", "datetime", "date_time", "date_utc", "time
 _QUANTITIES: Final = ("quantity", "parameter", "variable", "pollutant")
 _UNITS: Final = ("unit", "units")
 _QUALIFIERS: Final = ("channel", "lane", "direction", "class")
+# In files of a release, and in answers of the programming interface.
+_WINDOW_COLUMNS: Final = (("window_start", "window_end"), ("start", "end"))
 _IN_BRACKETS: Final = re.compile(r"(.*?)\s*[\[(]([^\])]*)[\])]")
 
 # As other networks and people write them.
@@ -110,11 +116,30 @@ LAYOUTS: Final = {
 }
 
 
+class NotReadings(ConfigError):
+    """A file of ours that is a good one, and none to import."""
+
+
+_OF_OURS: Final = (
+    (
+        {"index", "concentration", "category", "beyond"},
+        "these are health indices, which are worked out from readings and cannot be imported",
+        "import the aggregates or readings they came from",
+    ),
+    (
+        {"latitude", "longitude", "period_s", "owner"},
+        "this is a list of stations, not of readings",
+        "the setting stations names a GeoJSON file of them",
+    ),
+)
+
+
 def layout_of(header: Sequence[str], wishes: Wishes, where: str) -> Layout:
     """Return the layout of a file.
 
     Raises:
         ConfigError: it is none of those there are, or something has to be said about it.
+        NotReadings: it holds something of ours that is not imported.
     """
     if wishes.layout and wishes.layout not in LAYOUTS:
         hint = f"known: {', '.join(LAYOUTS)}"
@@ -122,6 +147,9 @@ def layout_of(header: Sequence[str], wishes: Wishes, where: str) -> Layout:
     doubled = sorted({name for name in header if header.count(name) > 1})
     if doubled:
         raise ConfigError(f"two columns are called {doubled[0]!r}", where=where)
+    for columns, problem, hint in _OF_OURS:
+        if not wishes.layout and columns <= set(header):
+            raise NotReadings(problem, where=where, hint=hint)
     named = wishes.layout or _recognised(header)
     made = {
         "sensor.community": _sensor_community,
@@ -145,7 +173,7 @@ def unread(layout: Layout, header: Sequence[str]) -> list[str]:
 def _used(layout: Layout) -> list[str]:
     columns = [*layout.times, layout.station, layout.quantity, layout.value, layout.unit]
     columns += [*layout.columns, *layout.qualifiers.values(), layout.qualifiers_text]
-    return [name for name in [*columns, layout.window_end] if name]
+    return [name for name in [*columns, layout.window_end, layout.window] if name]
 
 
 def _recognised(header: Sequence[str]) -> str:
@@ -154,7 +182,7 @@ def _recognised(header: Sequence[str]) -> str:
         return "sensor.community"
     if {"location_id", "sensors_id", "datetime", "parameter", "value"} <= names:
         return "openaq"
-    if {"window_start", "window_end", "quantity", "mean"} <= names:
+    if any({start, end, "quantity", "mean"} <= names for start, end in _WINDOW_COLUMNS):
         return "open-data"
     return "tidy" if "value" in names and _one_of(_QUANTITIES, header) else "wide"
 
@@ -196,16 +224,20 @@ def _openaq(header: Sequence[str], wishes: Wishes, _where: str) -> Layout:
 
 
 def _open_data(header: Sequence[str], wishes: Wishes, _where: str) -> Layout:
+    files, answers = _WINDOW_COLUMNS
+    start, end = answers if "start" in header and "window_start" not in header else files
     return Layout(
         "open-data",
-        ("window_start",),
+        (start,),
         station="station",
         template=wishes.sensor or "{id}",
         quantity="quantity",
         value="mean",
         unit=_one_of(_UNITS, header),
         qualifiers_text="qualifiers" if "qualifiers" in header else "",
-        window_end="window_end",
+        window_end=end,
+        window="window" if "window" in header else "",
+        guarded=True,
         unused=tuple(header),
     )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 
-from ingest.formats.archive_columns import RowCode
-from ingest.formats.native_json import Name, SensorName
+from ingest.formats.archive_columns import Meaning, RowCode
 from lamppost.decoded import Measurement
 from lamppost.series import qualifiers_mapping, qualifiers_text
+from lamppost.times import format_length
 
 from .layouts import Layout, canonical
 from .local_times import PROBLEMS, READ, Clock, epoch
@@ -28,10 +29,10 @@ RefusedRow = tuple[int, RowCode, str, str]
 _arrow: Any = pc  # typed loosely: the Arrow stubs know few of these functions
 _ABSENT: Final = pa.array(["", "na", "n/a", "nan", "null", "none", "-"])
 _NUMBER: Final = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_GUARD: Final = re.compile(r"'+[=+\-@\t\r]")
 _SHOWN: Final = 200
-_SENSOR: TypeAdapter[str] = TypeAdapter(SensorName)
-_NAME: TypeAdapter[str] = TypeAdapter(Name)
-_SEPARATING: Final = frozenset(";=")
+_MEANING: TypeAdapter[Meaning] = TypeAdapter(Meaning)
+_NAMED: Final = ("sensor", "quantity", "qualifiers", "unit")
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ class ArchiveRows:
         rows: how many rows were looked at.
         empty: cells, or rows, that hold no number.
         passed_over: aggregates of other windows than the one asked for.
+        windows: resolutions of all aggregates among the rows.
     """
 
     meanings: list[Measurement] = field(default_factory=list)
@@ -57,6 +59,7 @@ class ArchiveRows:
     rows: int = 0
     empty: int = 0
     passed_over: int = 0
+    windows: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -71,13 +74,31 @@ class RowReader:
     """Reads tables of one layout."""
 
     def __init__(
-        self, layout: Layout, clock: Clock, *, decimal: str = ".", window_ns: int = 0
+        self,
+        layout: Layout,
+        clock: Clock,
+        *,
+        decimal: str = ".",
+        window: str = "",
+        window_of_all: str = "",
+        guarded: bool = False,
     ) -> None:
-        """Take how times and numbers are written, and the window whose aggregates are wanted."""
+        """Take how cells are written, and the windows whose aggregates are wanted.
+
+        Args:
+            layout: of the table.
+            clock: how times are written.
+            decimal: what stands before decimals.
+            window: resolution of the aggregates that are wanted.
+            window_of_all: resolution of every row, where no column tells it.
+            guarded: whether an apostrophe stands before texts that look like a formula.
+        """
         self._layout = layout
         self._clock = clock
         self._decimal = decimal
-        self._window_ns = window_ns
+        self._window = window
+        self._window_of_all = window_of_all
+        self._guarded = guarded
 
     def read(self, table: Any, lines: Int64Array) -> ArchiveRows:  # noqa: ANN401 - an Arrow table
         """Return the readings of a table, row by row."""
@@ -92,7 +113,7 @@ class RowReader:
         instants, status = self._times(table, keys.number)
         blank = absent.all(axis=1) & self._without_time(table)
         ready = (status == READ) & ~blank
-        other = ready & ~self._of_window(table, instants)
+        other = ready & ~self._of_window(table, instants, said.windows)
         said.passed_over = int(other.sum())
         ready &= ~other
         said.refused += self._refused_times(table, lines, status, blank)
@@ -140,7 +161,7 @@ class RowReader:
         values: dict[str, list[str]] = {}
         for name in columns:
             coded = _arrow.dictionary_encode(_texts(table[name])).combine_chunks()
-            values[name] = coded.dictionary.to_pylist()
+            values[name] = [self._text(text) for text in coded.dictionary.to_pylist()]
             number = number * max(len(values[name]), 1) + np.asarray(coded.indices, np.int64)
         used, number = np.unique(number, return_inverse=True)
         found = []
@@ -148,9 +169,15 @@ class RowReader:
             cells = {}
             for name in reversed(columns):
                 code, place = divmod(code, max(len(values[name]), 1))  # noqa: PLW2901 - digit by digit
-                cells[name] = values[name][place].strip()
+                cells[name] = values[name][place]
             found.append(self._measurement(cells))
         return _Keys(found, number.reshape(-1))
+
+    def _text(self, cell: str) -> str:
+        """Return what a cell says: as it is where we wrote it, else without blanks around it."""
+        if not self._layout.guarded:
+            return cell.strip()
+        return cell[1:] if self._guarded and _GUARD.match(cell) else cell
 
     def _measurement(self, cells: dict[str, str]) -> Measurement:
         layout = self._layout
@@ -176,13 +203,24 @@ class RowReader:
         texts = _joined([_texts(table[name]) for name in self._layout.times])
         return np.asarray(_arrow.equal(_arrow.utf8_trim_whitespace(texts), ""), np.bool_)
 
-    def _of_window(self, table: Any, start: Int64Array) -> BoolArray:  # noqa: ANN401 - as above
-        """Return which rows are about the window that is wanted."""
-        if not self._layout.window_end:
+    def _of_window(self, table: Any, start: Int64Array, there: set[str]) -> BoolArray:  # noqa: ANN401 - as above
+        """Return which rows are about windows that are wanted; add what else there is."""
+        layout = self._layout
+        if not layout.window_end:
             return np.ones(len(start), np.bool_)
-        end, status = _instants([table[self._layout.window_end]], self._clock, np.zeros_like(start))
-        wanted: BoolArray = (status == READ) & (end - start == self._window_ns)
-        return wanted
+        if layout.window:
+            names = _texts(table[layout.window])
+            there.update(_arrow.unique(names).to_pylist())
+            return np.asarray(_arrow.equal(names, self._window), np.bool_)
+        if self._window_of_all:
+            there.add(self._window_of_all)
+            return np.full(len(start), self._window_of_all == self._window)
+        end, status = _instants([table[layout.window_end]], self._clock, np.zeros_like(start))
+        length = np.where(status == READ, end - start, 0)
+        found = {int(one): format_length(int(one)) for one in np.unique(length[length > 0])}
+        there.update(found.values())
+        wanted = [one for one, name in found.items() if name == self._window]
+        return np.isin(length, wanted)
 
     @staticmethod
     def _refused_times(
@@ -260,17 +298,12 @@ def _numbers(column: Any, decimal: str) -> tuple[npt.NDArray[np.float64], BoolAr
 
 def _name_problem(meaning: Measurement) -> str:
     """Return what is wrong with the names of a series, empty if nothing."""
-    for what, name, kind in (
-        ("sensor", meaning.sensor, _SENSOR),
-        ("quantity", meaning.quantity, _NAME),
-    ):
-        try:
-            kind.validate_python(name)
-        except ValidationError:
-            return f"{name!r} cannot be the name of a {what}"
-    for key, value in qualifiers_mapping(meaning.qualifiers).items():
-        if not value or not (key + value).isprintable() or _SEPARATING & set(key + value):
-            return f"{value!r} cannot be a {key}"
+    try:
+        _MEANING.validate_python(tuple(meaning))
+    except ValidationError as error:
+        place = error.errors(include_url=False)[0]["loc"][0]
+        name = meaning[int(place)]
+        return f"{str(name)[:_SHOWN]!r} cannot be the {_NAMED[int(place)]} of a series"
     return ""
 
 

@@ -35,7 +35,9 @@ _LATEST: Final = 7_258_118_400 * SECOND_NS
 _QualifiersText = Annotated[
     str, StringConstraints(max_length=512, pattern=r"^(?:[^;=\p{Cc}]+=[^;=\p{Cc}]+(?:;|$))*$")
 ]
-_Meaning = tuple[SensorName, Name, _QualifiersText, Name | None]
+Meaning = tuple[SensorName, Name, _QualifiersText, Name | None]
+"""Sensor, quantity, qualifiers and unit, as a message may name them."""
+
 _Row = tuple[Annotated[int, Strict(), Field(ge=0)], RowCode, str, str]
 
 
@@ -51,7 +53,7 @@ class Head(TypedDict):
     __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc] # pydantic's documented way
 
     rows: Annotated[int, Strict(), Field(ge=0, le=MOST_ROWS)]
-    meanings: Annotated[list[_Meaning], Field(max_length=_MOST_MEANINGS)]
+    meanings: Annotated[list[Meaning], Field(max_length=_MOST_MEANINGS)]
     refused: Annotated[list[_Row], Field(max_length=MOST_ROWS)]
 
 
@@ -170,7 +172,7 @@ def _believable(time: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.where(safe | (time == NO_TIME), time, BAD_TIME)
 
 
-def _numbers(meanings: Sequence[_Meaning], out: Decoded) -> npt.NDArray[np.int64]:
+def _numbers(meanings: Sequence[Meaning], out: Decoded) -> npt.NDArray[np.int64]:
     shape = tuple(meanings)
     known = out.shapes.get(shape)
     if known is None:

@@ -133,7 +133,10 @@ _GET: Final[Callable[..., Any]] = dict.get
 _QUOTE: Final = ord('"')
 _OPEN: Final = ord("{")
 _CLOSE: Final = ord("}")
-_MESSAGES: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
+# Names repeat from message to message; texts are mostly times, which seldom do.
+_MESSAGES: TypeAdapter[list[Message]] = TypeAdapter(
+    list[Message], config=ConfigDict(cache_strings="keys")
+)
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 
 
@@ -334,7 +337,7 @@ def _read_all(rows: Sequence[int], told: _Told, out: Decoded) -> None:
     """
     shapes: Iterable[_Shape] = map(_shape, told.messages)
     if told.plain:
-        shapes = zip(map(_SENSOR_OF, told.messages), map(tuple, told.tables), strict=True)
+        shapes = zip(map(_SENSOR_OF, told.messages), _names(told.tables), strict=False)
     meanings: list[Any] = list(map(out.shapes.get, shapes))
     if None in meanings:
         meanings = [_learn(message, out) for message in told.messages]
@@ -348,6 +351,17 @@ def _read_all(rows: Sequence[int], told: _Told, out: Decoded) -> None:
         delivery, time = np.repeat(delivery, sizes), np.repeat(time, sizes)
     meaning = np.array(list(chain.from_iterable(meanings)), np.int64)
     out.extend_columns(Columns(delivery, meaning, time, value))
+
+
+def _names(tables: Sequence[Mapping[str, Any]]) -> Iterable[tuple[str, ...]]:
+    """Return the names of the values of each message; mostly those of the first over and over.
+
+    No message names anything twice, so equal names one after the other are equal names in each.
+    """
+    first = tuple(tables[0])
+    if list(chain.from_iterable(tables)) == [*first] * len(tables):
+        return repeat(first)
+    return map(tuple, tables)
 
 
 def _shape(message: Message) -> _Shape:

@@ -19,7 +19,10 @@ import typer
 from ingest.broker_check import check_broker
 from ingest.broker_findings import as_table, losses
 from lamppost.errors import ConfigError, LamppostError, NotConnected, StorageFailed
+from lamppost.times import SECOND_NS
+from lamppost.wording import duration
 from lamppost_app.bootstrap import check_configuration
+from lamppost_app.clock_reading import read_clocks
 from lamppost_app.intake import mqtt_options
 from lamppost_app.log_examination import examine as examine_log
 from lamppost_app.log_salvage import kept
@@ -28,12 +31,13 @@ from lamppost_app.run_files import RunFiles, lost_files, names_by_snapshot
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import SqliteLog
 from lamppost_app.store_care import look_through, rebuilt_from
-from lamppost_app.wiring import broker, influx
+from lamppost_app.wiring import broker
 from sinks.mqtt_client import Publisher
 
-from .options import ConfigOption, load_settings
+from .options import ConfigOption, load_settings, printable
 
 _FREE_BYTES = 1_000_000_000
+_MOST_CLOCKS = 20
 
 MosquittoOption = Annotated[
     Path | None,
@@ -45,12 +49,26 @@ MosquittoOption = Annotated[
 
 
 class Finding(NamedTuple):
-    """One thing looked at."""
+    """One thing looked at.
+
+    Attributes:
+        what: was looked at.
+        right: whether the installation can run with it.
+        detail: what was found.
+        more: further lines.
+        note: whether somebody should look at it, although the installation can run with it.
+    """
 
     what: str
     right: bool
     detail: str
     more: tuple[str, ...] = ()
+    note: bool = False
+
+    @property
+    def mark(self) -> str:
+        """The word it begins with."""
+        return "WRONG" if not self.right else "look " if self.note else "right"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -63,8 +81,7 @@ def doctor(config: ConfigOption = None, mosquitto_conf: MosquittoOption = None) 
     settings = load_settings(config)
     findings = examine(settings, mosquitto_conf)
     for finding in findings:
-        mark = "right" if finding.right else "WRONG"
-        typer.echo(f"{mark}  {finding.what}: {finding.detail}")
+        typer.echo(f"{finding.mark}  {finding.what}: {finding.detail}")
         for line in finding.more:
             typer.echo(f"         {line}")
     raise typer.Exit(0 if all(finding.right for finding in findings) else 1)
@@ -87,6 +104,8 @@ def examine(settings: Settings, mosquitto_conf: Path | None = None) -> list[Find
     if settings.mqtt.enabled:
         looks.append(("broker", _broker))
     found = [_look(what, look, settings) for what, look in looks]
+    if settings.outbox_path.is_file():
+        found += _device_clocks(settings)
     if settings.influxdb.enabled:
         found += _influxdb(settings)
     if settings.http.enabled:
@@ -178,6 +197,34 @@ def _windows(settings: Settings) -> str:
     return f"{count} files, all whole"
 
 
+def _device_clocks(settings: Settings) -> list[Finding]:
+    """Name the devices whose clock is wrong; that is their owners' business, not a fault here."""
+    what, limit_s = "device clocks", settings.doctor.clock_limit_s
+    try:
+        with contextlib.closing(SqliteLog(settings.outbox_path)) as outbox:
+            clocks = read_clocks(outbox, limit_s)
+    except (LamppostError, OSError) as error:
+        return [Finding(what, right=False, detail=str(error))]
+    if not clocks.states:
+        return []
+    limit = duration(limit_s)
+    known = len(clocks.states)
+    wrong = [f"{printable(sensor)}: {state}" for sensor, state in clocks.wrong.items()]
+    detail = f"{known} known, all within {limit}"
+    if wrong:
+        detail = f"{len(wrong)} of {known} known are off by more than {limit}"
+    more = wrong[:_MOST_CLOCKS]
+    if len(wrong) > len(more):
+        more.append(f"and {len(wrong) - len(more)} more")
+    found = [Finding(what, right=True, detail=detail, more=tuple(more), note=bool(wrong))]
+    if clocks.common_ns:
+        side = "behind" if clocks.common_ns < 0 else "ahead, or all readings take that long"
+        off = duration(abs(clocks.common_ns) / SECOND_NS)
+        problem = f"most of {known} sensors say that it is {off} {side}; compare it with NTP"
+        found.append(Finding("this machine's clock", right=False, detail=problem))
+    return found
+
+
 def _broker(settings: Settings) -> str:
     given = settings.mqtt
     publisher = Publisher(broker(given, timeout_s=5.0))
@@ -204,7 +251,7 @@ def _influxdb(settings: Settings) -> list[Finding]:
     from sinks.influx_buckets import examine as examine_influx
 
     try:
-        found = examine_influx(influx(settings.influxdb))
+        found = examine_influx(settings.influxdb)
     except NotConnected as error:
         problem = f"{error} (is the server running, and influxdb.url right?)"
         return [Finding("InfluxDB", right=False, detail=problem)]

@@ -28,7 +28,7 @@ def export(
 ) -> None:
     """Write everything the outbox holds as CSV and Parquet with a datapackage.json."""
     settings = settings_with_outbox(config)
-    sink = OpenDataSink(OpenDataSettings(dir=out))
+    sink = OpenDataSink(OpenDataSettings(dir=out, windows=settings.open_data.windows))
     outbox = SqliteLog(settings.outbox_path)
     runner = SinkRunner(sink, outbox, Cursors(out / ".cursors.db"), threading.Event())
     runner.drain()

@@ -15,8 +15,8 @@ from ingest.archives.layouts import LAYOUTS, Measured
 from ingest.files import Archive, FileWishes, Wishes, archives
 from lamppost.clock import SteadyClock
 from lamppost.errors import ConfigError
+from lamppost.periods import checked_resolution
 from lamppost.quantities import QUANTITIES
-from lamppost.times import HOUR_NS, MINUTE_NS
 from lamppost_app.import_results import ImportedRows, wait_for_engine, wait_for_ledger
 from lamppost_app.importing import EngineLag, Import, Progress, check_ready
 from lamppost_app.settings import Settings
@@ -27,7 +27,6 @@ from .options import ConfigOption, load_settings, printable
 
 INTERRUPTED: Final = 130
 SOME_REFUSED: Final = 3
-_WINDOWS: Final = {"1min": MINUTE_NS, "15min": 15 * MINUTE_NS, "1h": HOUR_NS, "24h": 24 * HOUR_NS}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,9 +68,12 @@ def import_files(  # noqa: PLR0913 - each is an option of the command
         Literal["", ".", ","], typer.Option(help="Before decimals; default: found out.")
     ] = "",
     window: Annotated[
-        Literal["1min", "15min", "1h", "24h"],
-        typer.Option(help="Which aggregates of open data become readings."),
-    ] = "1h",
+        str,
+        typer.Option(
+            help="Which aggregates become readings: 15min, 1h, 24h, day, month, year ...;"
+            " default: 1h."
+        ),
+    ] = "",
     dry_run: Annotated[bool, typer.Option(help="Only show what would be imported.")] = False,
     restart: Annotated[
         bool, typer.Option(help="From the beginning, not where an earlier run has stopped.")
@@ -93,14 +95,22 @@ def import_files(  # noqa: PLR0913 - each is an option of the command
         time_format,
         separator.replace("\\t", "\t"),
         decimal,
-        _WINDOWS[window],
+        _resolution(window),
     )
     settings = load_settings(config)
-    found = archives(files, wishes)
+    found = archives(files, wishes, lambda sentence: typer.echo(printable(sentence), err=True))
     _say_unread(found)
     if dry_run:
         raise typer.Exit(SOME_REFUSED if print_preview(found) else 0)
     raise typer.Exit(_run(settings, found, restart=restart, wait=wait))
+
+
+def _resolution(name: str) -> str:
+    """Return a resolution by its one name; empty where nothing was said."""
+    try:
+        return name and checked_resolution(name)
+    except ValueError as error:
+        raise ConfigError(str(error), where="--window") from error
 
 
 def _columns(pairs: list[str]) -> dict[str, Measured]:

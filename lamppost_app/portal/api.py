@@ -13,12 +13,14 @@ from fastapi.responses import Response
 from lamppost.flags import FLAG_NAMES
 from lamppost.periods import resolution_name
 from lamppost.times import HOUR_NS, MINUTE_NS
+from sinks.instant_texts import local_text
 from sinks.store_reader import Row
 
 from . import queries_alerts, queries_api, queries_stations
 from .api_answers import BEFORE_ALL, Asked, Found, Key, zone_of
 from .api_columns import (
     WORD_SEPARATOR,
+    clock_columns,
     column,
     from_columns,
     from_rows,
@@ -26,7 +28,6 @@ from .api_columns import (
     mapped,
     whole_numbers,
 )
-from .api_instants import local_text
 from .api_limits import period, window_of
 from .api_models import (
     AggregateItem,
@@ -78,7 +79,11 @@ def get_series(request: Request, query: Annotated[SeriesQuery, Query()]) -> Resp
         reader = context_of(request).reader
         raw = queries_api.series_page(reader, query.chosen, int(key[0]), asked.page_rows)
         page, following = asked.page(raw, codes(raw, "series"))
-        given = {"unit": _units(page, rules), "windows": _window_names(page)}
+        given = {
+            "unit": _units(page, rules),
+            "windows": _window_names(page),
+            **clock_columns(page),
+        }
         return Found(from_columns(SeriesItem, page, given), following)
 
     return asked.answer(read)

@@ -24,11 +24,11 @@ from fastapi.responses import Response
 from pydantic_core import to_json
 
 from lamppost.times import format_instant
+from sinks.instant_texts import known_zone
 from sinks.store_layout import LAYOUT_VERSION
 from sinks.store_reader import QueryTimedOut
 
 from .api_formats import Form, negotiated
-from .api_instants import known_zone
 from .api_limits import MAX_ROWS, MAX_WINDOWS
 from .api_models import Limits
 from .api_queries import Paged

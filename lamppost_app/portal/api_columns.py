@@ -14,6 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
+from lamppost.clock_skew import state_of
+from lamppost.times import SECOND_NS
+
 from .api_models import Kind
 
 # Typed loosely: the Arrow stubs know neither fields of mixed types nor dictionary arrays.
@@ -126,6 +129,21 @@ def mapped(values: Any, change: Callable[[Any], object]) -> Any:  # noqa: ANN401
     encoded = values.dictionary_encode()
     changed = _arrow.array([change(value) for value in encoded.dictionary.to_pylist()])
     return _kernels.take(changed, encoded.indices)
+
+
+def clock_columns(page: pa.Table) -> dict[str, Any]:
+    """Return what is published of the clocks behind series; null where nothing is known."""
+    names = ("skew", "spread", "clock_until")
+    rows = list(zip(*(page.column(name).to_pylist() for name in names), strict=True))
+    kinds = [None if row[0] is None else state_of(*row).kind for row in rows]
+    seconds = [
+        [None if row[place] is None else row[place] / SECOND_NS for row in rows] for place in (0, 1)
+    ]
+    return {
+        "clock": pa.array(kinds, pa.string()),
+        "clock_skew_s": pa.array(seconds[0], pa.float64()),
+        "clock_spread_s": pa.array(seconds[1], pa.float64()),
+    }
 
 
 def instants(time_ns: npt.NDArray[np.int64]) -> Any:  # noqa: ANN401 - an Arrow array

@@ -88,6 +88,16 @@ class SeriesItem(_SeriesItem):
     first_at: Instant | None = Field(description="Earliest reading or window that is kept.")
     last_at: Instant | None = Field(description="Newest reading.")
     windows: list[str] = Field(description="Resolutions there are, as in window=.")
+    clock: str | None = Field(
+        description="right, ahead, behind (or its readings take that long), delayed (late by"
+        " varying times) or unset; null where it is not known or no time is sent."
+    )
+    clock_skew_s: float | None = Field(
+        description="Seconds receipt lies behind the time sent, at the quickest; below 0: ahead."
+    )
+    clock_spread_s: float | None = Field(description="How far that varies, seconds.")
+    clock_readings: int | None = Field(description="Readings the estimate rests on.")
+    clock_until: Instant | None = Field(description="Until when the clock was looked at.")
 
 
 class LatestItem(_SeriesItem):

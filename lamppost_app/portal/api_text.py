@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from sinks.instant_texts import utc_text
 from sinks.open_data.text import parquet_bytes
 from sinks.text_columns import Part, TextColumn, content, join, numbers, texts
 
 from .api_columns import WORD_SEPARATOR, column, kind_of, mapped
-from .api_instants import utc_text
 from .api_models import Kind
 
 _kernels: Any = pyarrow.compute

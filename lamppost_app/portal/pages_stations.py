@@ -20,6 +20,7 @@ from .formatting import printed_age, printed_number
 from .pages_console import flag_words, page_number
 from .queries_alerts import AlertFilter
 from .rendering import render
+from .station_clock import clock_views
 from .texts import text
 
 router = APIRouter(include_in_schema=False)
@@ -97,6 +98,9 @@ def station(request: Request, sensor: str) -> HTMLResponse:
         station=found,
         latest=latest,
         alerts=alerts,
+        clocks=clock_views(
+            queries_stations.clocks_of_sensor(context.reader, sensor), latest, context.rulebook()
+        ),
         plots=[_plot(context, row, view, alerts) for row in shown],
         view=view,
         ranges=list(RANGES),

@@ -45,9 +45,11 @@ def series_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int)
             WHERE series IN (SELECT series FROM page) GROUP BY series
         )
         SELECT page.*, least(times.time, starts.start) AS first_at,
-            latest_readings.time AS last_at, windows.windows
+            latest_readings.time AS last_at, windows.windows, clocks.skew, clocks.spread,
+            clocks.readings AS clock_readings, clocks.until AS clock_until
         FROM page LEFT JOIN windows USING (series) LEFT JOIN starts USING (series)
         LEFT JOIN times USING (series) LEFT JOIN latest_readings USING (series)
+        LEFT JOIN clocks USING (series)
         ORDER BY series
         """,  # noqa: S608 - fixed text
         {**chosen.values, "after": after, "limit": limit},

@@ -87,6 +87,15 @@ def latest_of_sensor(reader: StoreReader, sensor: str) -> list[Row]:
     )
 
 
+def clocks_of_sensor(reader: StoreReader, sensor: str) -> list[Row]:
+    """Return what is known of the clock behind each series of a station."""
+    return reader.rows(
+        "SELECT series.quantity, series.qualifiers, clocks.* FROM clocks JOIN series USING (series)"
+        " WHERE sensor = ? ORDER BY quantity, qualifiers",
+        [sensor],
+    )
+
+
 def latest_of_quantity(reader: StoreReader, quantity: str) -> dict[str, Row]:
     """Return the newest reading of a quantity by station, the first series where it has many."""
     rows = reader.rows(

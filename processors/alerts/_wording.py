@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Numbers and durations as people read them."""
+"""Numbers as people read them."""
 
 from __future__ import annotations
 
@@ -32,23 +32,6 @@ def amount(value: float, unit: str) -> str:
     ('75 ug/m3', '12')
     """
     return number(value) if unit in _WITHOUT_UNIT else f"{number(value)} {unit}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in its largest fitting units.
-
-    >>> duration(45), duration(600), duration(5400), duration(200000)
-    ('45 s', '10 min', '1 h 30 min', '2 d 7 h')
-    """
-    whole = int(seconds)
-    for size, unit, smaller_size, smaller in (
-        (86_400, "d", 3_600, "h"),
-        (3_600, "h", 60, "min"),
-    ):
-        if whole >= size:
-            rest = whole % size // smaller_size
-            return f"{whole // size} {unit} {rest} {smaller}" if rest else f"{whole // size} {unit}"
-    return f"{whole // 60} min" if whole >= 60 else f"{whole} s"
 
 
 def label(quantity: str, qualifiers: str = "") -> str:

@@ -102,9 +102,10 @@ class Anomaly:
         """Judge the readings of this step."""
         self._state.grow(len(self._series))
         judged = observed.judged
-        fresh = (judged.revision == 0) & (judged.reasons & OUT_OF_ORDER.mask == 0)
-        fresh &= observed.now - judged.time <= self._settings.stale_s * SECOND_NS
-        rows = np.flatnonzero(fresh & ~np.isnan(self._least.of(judged.series)[0]))
+        rows = np.flatnonzero(~np.isnan(self._least.of(judged.series)[0]))
+        fresh = (judged.revision[rows] == 0) & (judged.reasons[rows] & OUT_OF_ORDER.mask == 0)
+        fresh &= observed.now - judged.time[rows] <= self._settings.stale_s * SECOND_NS
+        rows = rows if fresh.all() else rows[fresh]
         signals = self._judge(judged, rows) if len(rows) else []
         return signals + (self._given_up(observed.now) if observed.ticked else [])
 
@@ -117,18 +118,18 @@ class Anomaly:
         self._state.restore(snapshot)
 
     def _judge(self, judged: JudgedBatch, rows: npt.NDArray[np.int64]) -> list[Signal]:
-        groups = Groups.by_series(judged.series[rows])
-        rows = rows[groups.order]
+        series = judged.series[rows]
         unusual = self._unusual(judged, rows)
-        codes = groups.codes
-        self._state["time"][codes] = judged.time[rows[groups.lasts]]
+        self._state["time"][series] = judged.time[rows]
         # Most series have nothing unusual now and had nothing before: they need no bookkeeping.
-        busy = (np.add.reduceat(unusual, groups.starts) > 0) | (self._state["unusual"][codes] > 0)
-        kept = busy[groups.group]
+        busy = self._state["unusual"] > 0
+        busy[series[unusual]] = True
+        kept = busy[series]
         if not kept.any():
             return []
-        groups = Groups(rows[kept], groups.series[kept])
-        counts = self._counts(groups, unusual[kept])
+        groups = Groups.by_series(series[kept])
+        counts = self._counts(groups, unusual[kept][groups.order])
+        groups = Groups(rows[kept][groups.order], groups.series)
         carried = self._state["holds"][groups.codes]
         holds = latch(groups, counts >= self._settings.at_least, counts == 0, carried)
         self._state["holds"][groups.codes] = holds[groups.lasts]
@@ -176,6 +177,8 @@ class Anomaly:
 
     def _given_up(self, now: int) -> list[Signal]:
         """End what holds for series that have stopped."""
+        if not self._state["holds"].any():
+            return []
         stale = now - self._state["time"] > self._settings.stale_s * SECOND_NS
         codes = np.flatnonzero(self._state["holds"] & stale)
         self._state["holds"][codes] = False

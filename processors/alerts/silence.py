@@ -18,8 +18,7 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import SECOND_NS, format_instant
-
-from ._wording import duration
+from lamppost.wording import duration
 
 _NEVER: Final = -(2**62)
 _PASSED_OVER: Final = -1

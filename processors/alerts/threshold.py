@@ -151,15 +151,18 @@ class Threshold:
     def evaluate(self, observed: Observed) -> list[Signal]:
         """Judge the windows or index values of this step."""
         self._state.grow(len(self._series))
-        evidence = self._evidence(observed)
+        judged = observed.aggregates if self._settings.index is None else observed.indices
+        signals = self._judge(self._evidence(observed), observed.now) if len(judged) else []
+        return signals + (self._given_up(observed.now) if observed.ticked else [])
+
+    def _news(self, evidence: _Evidence, now: int) -> _Evidence:
+        """Return what is to be judged, sorted by series and time."""
         evidence = evidence.take(~np.isnan(self._wanted.of(evidence.series)[0]))
         order = np.lexsort((evidence.revision, evidence.end, evidence.series))
         evidence = evidence.take(order)
-        oldest = np.int64(observed.now - round(self._settings.stale_s * SECOND_NS))
+        oldest = np.int64(now - round(self._settings.stale_s * SECOND_NS))
         since = np.maximum(self._state["end"][evidence.series], oldest)
-        evidence = evidence.take(np.isfinite(evidence.value) & (evidence.end >= since))
-        signals = self._judge(evidence) if len(evidence.series) else []
-        return signals + (self._given_up(observed.now) if observed.ticked else [])
+        return evidence.take(np.isfinite(evidence.value) & (evidence.end >= since))
 
     def snapshot(self) -> Snapshot:
         """Return what holds for each series."""
@@ -171,16 +174,21 @@ class Threshold:
 
     def _evidence(self, observed: Observed) -> _Evidence:
         if self._settings.index is not None:
-            batch = observed.indices.take(observed.indices.index == self._index)
-            return _Evidence(batch.series, batch.end, batch.revision, batch.value)
+            batch = observed.indices
+            rows = np.flatnonzero(batch.index == self._index)
+            return _Evidence(batch.series, batch.end, batch.revision, batch.value).take(rows)
         found = observed.aggregates
-        usable = (found.length == self._settings.window_ns) & (found.calendar == FIXED)
-        usable &= found.flag != MISSING
-        found = found.take(usable & (found.coverage >= self._settings.min_coverage))
-        value = np.asarray(getattr(found, self._settings.statistic), np.float64)
-        return _Evidence(found.series, found.start + found.length, found.revision, value)
+        rows = np.flatnonzero(found.length == self._settings.window_ns)
+        usable = (found.calendar[rows] == FIXED) & (found.flag[rows] != MISSING)
+        rows = rows[usable & (found.coverage[rows] >= self._settings.min_coverage)]
+        value = np.asarray(getattr(found, self._settings.statistic)[rows], np.float64)
+        end = found.start[rows] + found.length[rows]
+        return _Evidence(found.series[rows], end, found.revision[rows], value)
 
-    def _judge(self, evidence: _Evidence) -> list[Signal]:
+    def _judge(self, evidence: _Evidence, now: int) -> list[Signal]:
+        evidence = self._news(evidence, now)
+        if not len(evidence.series):
+            return []
         groups = Groups(np.arange(len(evidence.series)), evidence.series)
         carried = self._state["holds"][groups.codes]
         if self._settings.above is not None:
@@ -203,6 +211,8 @@ class Threshold:
 
     def _given_up(self, now: int) -> list[Signal]:
         """End what holds on evidence that is too old."""
+        if not self._state["holds"].any():
+            return []
         stale = now - self._state["end"] > self._settings.stale_s * SECOND_NS
         codes = np.flatnonzero(self._state["holds"] & stale)
         self._state["holds"][codes] = False

@@ -39,8 +39,9 @@ class HourlyProfile:
         earlier = np.floor(hours).astype(np.int64)
         first = codes.astype(np.int64) * SLOTS
         self._offsets = offsets.reshape(-1)
-        self._earlier = first + earlier % SLOTS
-        self._later = first + (earlier + 1) % SLOTS
+        slot = earlier % SLOTS
+        self._earlier = first + slot
+        self._later = first + np.where(slot == SLOTS - 1, 0, slot + 1)
         self._hour = first + time // HOUR_NS % SLOTS
         self._weight = hours - earlier
         self._rate = rate

@@ -201,32 +201,28 @@ class RobustBaseline:
     def score(self, rows: Rows) -> Evidence:
         """Score every row, learning on the way."""
         self._state.grow(len(self._series))
-        evidence = Evidence(*(np.full(len(rows), np.nan) for _ in range(4)))
-        where = np.flatnonzero(~np.isnan(self._numbers.of(rows.groups.series)[0]))
+        given_numbers = self._numbers.of(rows.groups.series)
+        where = np.flatnonzero(~np.isnan(given_numbers[0]))
         if not len(where):
-            return evidence
+            return Evidence(*(np.full(len(rows), np.nan) for _ in range(4)))
         groups = Groups(where, rows.groups.series[where])
         lanes = Lanes.of(groups)
-        codes = groups.codes[lanes.groups]
-        numbers = _Numbers(*self._numbers.of(groups.series[lanes.order]))
+        codes = groups.codes[lanes.groups].astype(np.intp)
+        if len(where) < len(rows):
+            given_numbers = given_numbers.take(where, axis=1)
+        numbers = _Numbers(*lanes.laid(given_numbers))
         given = self._given(rows, groups, lanes, numbers)
-        learnt = _Learnt(*(self._state[field][codes] for field in _Learnt.__slots__))
+        learnt = _Learnt(*(self._state[field].take(codes) for field in _Learnt.__slots__))
         profile = None
         if np.isfinite(numbers.profile_tau_ns).any():
-            laid_codes = groups.series[lanes.order]
+            laid_codes = lanes.laid(groups.series)
             profile = HourlyProfile(
                 self._state["profile"], laid_codes, given.time, given.profile_rate
             )
         spoken = _follow(lanes, given, numbers, learnt, profile)
         for field in _Learnt.__slots__:
             self._state[field][codes] = getattr(learnt, field)
-        for column, laid in zip(
-            (evidence.score, evidence.expected, evidence.band_low, evidence.band_high),
-            spoken,
-            strict=True,
-        ):
-            column[where[lanes.order]] = laid
-        return evidence
+        return Evidence(*(_placed(column, lanes, where, len(rows)) for column in spoken))
 
     def snapshot(self) -> Snapshot:
         """Return what was learnt of each series."""
@@ -238,18 +234,18 @@ class RobustBaseline:
 
     def _given(self, rows: Rows, groups: Groups, lanes: Lanes, numbers: _Numbers) -> _Given:
         """Lay out the rows, and work out at what rates each may be learnt from."""
-        codes, starts = groups.codes, groups.starts
-        time = rows.time[groups.order]
+        codes, starts = groups.codes.astype(np.intp), groups.starts
+        time = rows.time.take(groups.order)
         fresh = self._state["born"][codes] == NO_TIME
         born = np.where(fresh, time[starts], self._state["born"][codes])
         before = np.where(fresh, born, self._state["time"][codes])
         gap = np.maximum(time - groups.previous_int(time, before), 0).astype(np.float64)
         self._state["born"][codes], self._state["time"][codes] = born, time[groups.lasts]
-        chosen = groups.order[lanes.order]
-        value, flag, laid_time = rows.value[chosen], rows.flag[chosen], time[lanes.order]
+        chosen = lanes.laid(groups.order)
+        value, flag, laid_time = rows.value.take(chosen), rows.flag.take(chosen), lanes.laid(time)
         usable = (np.abs(value) < _LARGEST) & (flag != FAIL) & (flag != MISSING)
-        dt = gap[lanes.order]
-        age = (laid_time - born[groups.group[lanes.order]]).astype(np.float64)
+        dt = lanes.laid(gap)
+        age = (laid_time - born.take(lanes.laid(groups.group))).astype(np.float64)
         by_readings = 1.0 / (1.0 + numbers.tau_readings)
         by_time = dt / (dt + numbers.tau_ns)
         # At first the mean and the profile are plain averages: a day is soon better than nothing.
@@ -265,6 +261,15 @@ class RobustBaseline:
             mean_rate=np.where(age == 0, 1.0, np.minimum(dt / day, 1.0)) * daily,
             profile_rate=SLOTS * dt / span * daily,
         )
+
+
+def _placed(laid: FloatArray, lanes: Lanes, where: Int64Array, count: int) -> FloatArray:
+    """Return what was laid out in order of the rows, NaN for those of other series."""
+    if lanes.order is lanes.groups and len(where) == count:
+        return laid
+    column = np.full(count, np.nan)
+    column[where[lanes.order]] = laid
+    return column
 
 
 def _follow(

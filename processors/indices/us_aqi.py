@@ -114,7 +114,10 @@ class UsAqi:
 
     def update(self, aggregates: AggregateBatch) -> IndexBatch:
         """Take hourly aggregates in and return the index values they lead to."""
-        hourly = aggregates.take(aggregates.length == HOUR_NS)
+        hours = np.flatnonzero(aggregates.length == HOUR_NS)
+        if not len(hours):
+            return IndexBatch.empty()
+        hourly = aggregates.take(hours)
         known = ~np.isnan(self._pollutant.of(hourly.series)[0])
         hourly = hourly.take(known)
         hourly = hourly.take(np.lexsort((hourly.revision, hourly.start)))

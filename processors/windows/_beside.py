@@ -13,7 +13,8 @@ from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState
 
 from ._frames import BoolArray, RowArray
-from ._rows import IntArray, locate, ordered
+from ._places import Places
+from ._rows import IntArray, ordered, picked, whole
 
 PARTNERS: Final = {"speed": ("vehicle_count", "flow"), "wind_direction": ("wind_speed",)}
 """Quantities of the same sensor, qualifiers and instant that a reading is seen beside; of several
@@ -57,21 +58,20 @@ class Beside:
         concerned = seen | (owners >= 0)
         if not concerned.any():
             return rows[:0]
-        batch = ordered(rows[concerned])
-        rows["beside"][seen] = self._values(rows[seen], batch, find)
-        return self._held_before(rows[owners >= 0], batch, find)
+        batch = ordered(picked(rows, concerned))
+        rows["beside"][seen] = self._values(picked(rows, seen), batch, find)
+        return self._held_before(picked(rows, owners >= 0), batch, find)
 
     def _held_before(self, partners: RowArray, batch: RowArray, find: Find) -> RowArray:
         """Return the rows held that partners in a batch change, with what they are beside now."""
         series = self._state["owner"][partners["series"]]
         held, former = find(series, partners["time"])
-        in_batch, _ = locate(batch, series, partners["time"])
-        former = former[held & ~in_batch]
+        in_batch, _ = Places.of(batch).locate(batch, series, partners["time"])
+        former = picked(former, held & ~in_batch)
         beside = self._values(former, batch, find).astype(np.float32)
         same = (beside == former["beside"]) | (np.isnan(beside) & np.isnan(former["beside"]))
         former["beside"] = beside
-        changed: RowArray = former[~same]
-        return changed
+        return picked(former, ~same)
 
     def _values(self, rows: RowArray, batch: RowArray, find: Find) -> npt.NDArray[np.float64]:
         """Return what stands beside rows, NaN where nothing does."""
@@ -86,11 +86,11 @@ class Beside:
     def _look_up(
         self, series: npt.NDArray[np.int32], time: IntArray, batch: RowArray, find: Find
     ) -> npt.NDArray[np.float64]:
-        there, at = locate(batch, series, time)
-        found = batch[at] if len(batch) else np.zeros(len(series), batch.dtype)
+        there, at = Places.of(batch).locate(batch, series, time)
+        found = batch.take(at) if len(batch) else np.zeros(len(series), batch.dtype)
         elsewhere = np.flatnonzero(~there)
         held, rows = find(series[elsewhere], time[elsewhere])
-        found[elsewhere] = rows
+        whole(found)[elsewhere] = whole(rows)
         there[elsewhere] = held
         enters = there & self._included[found["flag"]] & np.isfinite(found["value"])
         return np.where(enters, found["value"], np.nan)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The time of each series by its own readings, and how far its device's clock is off."""
+"""The time of each series by its own readings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.grouping import Groups
 from lamppost.state import SeriesState, Snapshot
 
 NEVER: Final = np.int64(-(2**62))
-_LAGS: Final = 9
-_NO_LAG: Final = np.iinfo(np.int64).max
 
 IntArray = npt.NDArray[np.int64]
 
@@ -34,8 +31,6 @@ class SeriesClocks:
             received=NEVER,
             watermark=NEVER,
             forgotten=NEVER,
-            lags=np.full(_LAGS, _NO_LAG, np.int64),
-            heard=np.int64(0),
         )
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
@@ -51,22 +46,8 @@ class SeriesClocks:
     ) -> None:
         """Take in readings in order of arrival."""
         self._state.grow(size)
-        groups = Groups.by_series(series)
-        self._learn_lags(groups, (received - time)[groups.order])
-        for name, instants in (("newest", time), ("received", received)):
-            largest = np.maximum.reduceat(instants[groups.order], groups.starts)
-            column = self._state[name]
-            column[groups.codes] = np.maximum(column[groups.codes], largest)
-
-    def _learn_lags(self, groups: Groups, lag: IntArray) -> None:
-        """Remember the last lags of each series."""
-        rank = np.arange(len(lag)) - groups.starts[groups.group]
-        counts = groups.lasts - groups.starts + 1
-        kept = np.flatnonzero(rank >= (counts - _LAGS)[groups.group])
-        heard = self._state["heard"]
-        codes = groups.series[kept]
-        self._state["lags"][codes, (heard[codes] + rank[kept]) % _LAGS] = lag[kept]
-        heard[groups.codes] += counts
+        np.maximum.at(self._state["newest"], series, time)
+        np.maximum.at(self._state["received"], series, received)
 
     def advance(self, now: int) -> IntArray:
         """Return each series' watermark at engine time ``now``, and remember it."""
@@ -76,17 +57,6 @@ class SeriesClocks:
         waited[received == NEVER] = NEVER
         np.maximum(watermark, waited, out=watermark)
         return watermark
-
-    def skew(self) -> npt.NDArray[np.float64]:
-        """Return the median of the last lags (receipt less device time) of each series, ns.
-
-        Below zero for a clock that is ahead; NaN where nothing was heard. One odd reading, or four
-        of the last nine, do not move it much.
-        """
-        lags = np.sort(self._state["lags"], axis=1)
-        known = np.count_nonzero(lags != _NO_LAG, axis=1)
-        middle = lags[np.arange(len(lags)), np.maximum(known - 1, 0) // 2]
-        return np.where(known > 0, middle.astype(np.float64), np.nan)
 
     def forget(self, before: int) -> None:
         """Note that readings before an instant are gone; no newer one is too old for that."""

@@ -20,6 +20,7 @@ from . import _directions as directions
 from . import _held as held
 from . import _speeds as speeds
 from ._frames import Frames, RowArray
+from ._rows import picked
 
 EXTRA: Final = 4
 """Numbers of its own that a kind of series can keep in a state."""
@@ -99,13 +100,13 @@ class Kinds:
             states: of the windows; those the frames number are filled in.
         """
         for statistics, mask in self._present(rows):
-            lifted = statistics.lift(rows[mask])
+            lifted = statistics.lift(picked(rows, mask))
             _put(statistics, Frames.of(frames.group[mask]), lifted, states)
 
     def merge(self, rows: RowArray, frames: Frames, states: RowArray) -> None:
         """Put into states what their kinds keep of the states they are made of."""
         for statistics, mask in self._present(rows):
-            parts = _taken(rows[mask], statistics.state)
+            parts = _taken(picked(rows, mask), statistics.state)
             _put(statistics, Frames.of(frames.group[mask]), parts, states)
 
     def columns(self, states: RowArray, end: npt.NDArray[np.int64]) -> dict[str, RowArray]:
@@ -116,11 +117,14 @@ class Kinds:
             end: of each window, ns.
         """
         found: dict[str, RowArray] = {}
+        self._grow()
+        if self._plain:
+            return found
         present = states["count"] > 0
         of = self.of(states["series"])
         for kind in np.unique(of[of > 0]).tolist():
             at = np.flatnonzero(present & (of == kind))
-            parts = _taken(states[at], self._of[Kind(kind)].state)
+            parts = _taken(states.take(at), self._of[Kind(kind)].state)
             for name, numbers in self._columns(Kind(kind), parts, end[at]).items():
                 column = found.setdefault(name, np.full(len(states), np.nan))
                 column[at] = numbers

@@ -14,7 +14,8 @@ from lamppost.state import Snapshot, nested, part
 from lamppost.times import DAY_NS, HOUR_NS
 
 from . import _statistics as statistics
-from ._rows import IntArray, RowArray, locate, ordered
+from ._places import Places
+from ._rows import IntArray, RowArray, ordered, picked, whole
 from ._table import NO_ROWS, Table
 
 _REVISION: Final = np.dtype([("time", "i8"), ("series", "i4"), ("revision", "i4")])
@@ -95,7 +96,7 @@ class Memory:
         if self.is_kept(level):
             self._states[level].insert(states)
             return
-        revised = states[states["revision"] > 0]
+        revised = picked(states, states["revision"] > 0)
         if len(revised):
             rows = np.empty(len(revised), _REVISION)
             for name in _REVISION.names or ():
@@ -115,9 +116,9 @@ class Memory:
         series, start = states["series"], states["time"]
         if self.is_kept(level):
             return self._states[level].find(series, start)
-        held, at = locate(before, series, start)
+        held, at = Places.of(before).locate(before, series, start)
         rows = np.zeros(len(states), statistics.STATE)
-        rows[held] = before[at[held]]
+        whole(rows)[held] = whole(before)[at[held]]
         rows["revision"] = self._revisions[level].find(series, start)[1]["revision"]
         return held, rows
 

@@ -19,6 +19,8 @@ from ._frames import ratio
 from ._kinds import Kind, Kinds
 from ._rows import IntArray, RowArray
 
+_MISSING, _GOOD, _SUSPECT = np.uint8(MISSING), np.uint8(GOOD), np.uint8(SUSPECT)
+
 
 class Rule(NamedTuple):
     """When windows are valid.
@@ -96,7 +98,7 @@ def aggregates(
         **own,
         suspect=states["suspect"],
         excluded=states["excluded"],
-        flag=np.where(empty, MISSING, np.where(enough, GOOD, SUSPECT)).astype(np.uint8),
+        flag=np.where(empty, _MISSING, np.where(enough, _GOOD, _SUSPECT)),
     )
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from lamppost.batch import MONTH, YEAR
 from lamppost.periods import CalendarPeriod, FixedPeriod, Period
@@ -26,7 +25,8 @@ from . import _validity as validity
 from ._due import WINDOW, DueWindows
 from ._frames import Frames
 from ._kinds import Kinds
-from ._rows import IntArray, RowArray, blocks, joined, ordered
+from ._places import inside
+from ._rows import IntArray, RowArray, blocks, joined, picked
 from ._sketches import Sketches
 from ._table import NO_ROWS, Table
 
@@ -113,45 +113,27 @@ class RollUp:
             return Closed(
                 self.period, np.empty(0, statistics.STATE), nothing, np.empty(0, sketch.ROW)
             )
-        made = [self._made(part, step, at_least) for part, step in self._apart(due)]
-        states = ordered(np.concatenate([np.empty(0, statistics.STATE), *made]))
+        made = [self._made(block, at_least) for block in blocks(due, _BLOCK)]
+        states = joined(made, statistics.STATE)
         held, former = self.states.find(states["series"], states["time"])
         states["revision"] = np.where(held, former["revision"] + 1, 0)
         new = ~held | statistics.differs(states, former)
-        states, held = states[new], held[new]
+        states, held = picked(states, new), held[new]
         length = self.period.lengths(states["time"])
         bins = self._merged(states, length)
         self.states.insert(states)
-        self.sketches.insert(bins, states[held])
+        self.sketches.insert(bins, picked(states, held))
         return Closed(self.period, states, length, bins)
 
-    def _apart(self, due: RowArray) -> Iterator[tuple[RowArray, int]]:
-        """Yield windows that do not overlap, and by how much they are off the grid, ns."""
-        if not isinstance(self.period, FixedPeriod) or self.period.hops == 1:
-            yield due, 0
-            return
-        step = self.period.step_ns
-        place = due["time"] // step % self.period.hops
-        for number in range(self.period.hops):
-            yield due[place == number], number * step
-
-    def _starts(self, time: IntArray, offset: int) -> IntArray:
-        if isinstance(self.period, CalendarPeriod):
-            return self.period.windows(time).start
-        length = self.period.length_ns
-        return (time - offset) // length * length + offset
-
-    def _made(self, due: RowArray, offset: int, at_least: float) -> RowArray:
-        """Return the states of windows that do not overlap."""
-        rows = self._source.states.between(due["series"], due["time"], due["time"] + due["length"])
+    def _made(self, due: RowArray, at_least: float) -> RowArray:
+        """Return the states of windows sorted by series and start."""
+        rows, window = inside(due, self._source.states.between)
         if not len(rows):
             return np.empty(0, statistics.STATE)
-        start = self._starts(rows["time"], offset)
-        states = statistics.merged(rows, start, self._kinds)
+        states = statistics.merged(rows, due["time"][window], self._kinds)
         if 0 < self._source.length_ns <= HOUR_NS:
-            frames = Frames.of(_numbers(rows["series"], start))
             states["hours"] = validity.valid_hours(
-                frames, states["time"], rows["time"], rows["cover"], at_least
+                Frames.of(window), states["time"], rows["time"], rows["cover"], at_least
             )
         return states
 
@@ -162,21 +144,12 @@ class RollUp:
         windows = np.zeros(len(states), WINDOW)
         windows["series"], windows["time"] = states["series"], states["time"]
         windows["length"] = length
-        parts = [
-            self._merged_block(self._source.sketches, part) for part in blocks(windows, _BLOCK)
-        ]
-        return joined(parts, sketch.ROW)
-
-    def _merged_block(self, source: Sketches, windows: RowArray) -> RowArray:
-        made = []
-        for apart, offset in self._apart(windows):
-            rows = source.between(apart["series"], apart["time"], apart["time"] + apart["length"])
-            rows["time"] = self._starts(rows["time"], offset)
-            made.append(sketch.merged(rows))
-        together = np.concatenate(made)
-        if len(made) == 1:
-            return together
-        return together[np.lexsort((together["code"], together["time"], together["series"]))]
+        found = []
+        for block in blocks(windows, _BLOCK):
+            rows, window = inside(block, self._source.sketches.between)
+            rows["time"] = block["time"][window]
+            found.append(sketch.merged(rows))
+        return joined(found, sketch.ROW)
 
     def expire(self, oldest: IntArray, reach_ns: int) -> None:
         """Forget what no correction can need any more.
@@ -304,10 +277,3 @@ class RollUps:
                 level.due.restore(due[level.period.name], len(watermark))
             else:
                 self._begin(level, len(watermark), watermark)
-
-
-def _numbers(series: npt.NDArray[Any], start: IntArray) -> IntArray:
-    """Return a rising number for each row's window."""
-    new = np.ones(len(series), np.bool_)
-    new[1:] = (series[1:] != series[:-1]) | (start[1:] != start[:-1])
-    return np.cumsum(new) - 1

@@ -114,7 +114,7 @@ def merged(rows: RowArray) -> RowArray:
     key = window * _SPAN + rows["code"]
     order = np.argsort(key, kind="stable")
     frames = Frames.of(key[order])
-    result = rows[order[frames.begins]]
+    result = rows.take(order[frames.begins])
     result["count"] = frames.sums(rows["count"][order])
     return result
 

@@ -14,7 +14,8 @@ from lamppost.shelf import Shelf
 
 from . import _sketch as sketch
 from ._frames import Frames
-from ._rows import IntArray, RowArray, locate, ordered
+from ._places import Places
+from ._rows import IntArray, RowArray, joined, ordered, picked
 from ._table import Table
 
 _KEPT: Final = np.dtype([("time", "i8"), ("series", "i4"), ("count", "i4")])
@@ -35,7 +36,7 @@ class Sketches:
     def between(self, series: npt.NDArray[Any], start: IntArray, end: IntArray) -> RowArray:
         """Return the sketches of windows that begin in half-open spans, as sketch rows."""
         kept = self.table.between(series, start, end)
-        kept = kept[kept["count"] > 0]
+        kept = picked(kept, kept["count"] > 0)
         rows = np.empty(len(kept), sketch.ROW)
         rows["series"], rows["count"] = kept["series"], kept["count"]
         # Windows begin on whole milliseconds, so what is beyond one is the code.
@@ -56,7 +57,7 @@ class Sketches:
                 revised["series"], revised["time"], revised["time"] + _WHOLE_NS
             )
             former["count"] = 0
-            kept = ordered(np.concatenate([former, kept]))
+            kept = ordered(joined([former, kept], _KEPT))
         self.table.insert(kept)
 
 
@@ -86,8 +87,8 @@ def positions(windows: RowArray, rows: RowArray) -> IntArray:
     """Return which of some windows each row belongs to, by its start; both sorted."""
     new = np.ones(len(rows), np.bool_)
     new[1:] = (rows["series"][1:] != rows["series"][:-1]) | (rows["time"][1:] != rows["time"][:-1])
-    keys = rows[new]
-    _, at = locate(windows, keys["series"], keys["time"])
+    keys = picked(rows, new)
+    _, at = Places.of(windows).locate(windows, keys["series"], keys["time"])
     found: IntArray = at[np.cumsum(new) - 1]
     return found
 

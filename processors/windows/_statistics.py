@@ -13,6 +13,7 @@ from lamppost.flags import SUSPECT
 
 from ._frames import BoolArray, Frames, RowArray, ratio
 from ._kinds import EXTRA, Kinds
+from ._rows import picked
 
 # Aligned: numpy reads a field across rows several times as fast.
 RAW: Final = np.dtype(
@@ -87,28 +88,33 @@ def of_readings(rows: RowArray, length_ns: int, included: BoolArray, kinds: Kind
         included: by flag value, whether such readings enter the statistics, shape (256,).
         kinds: what is kept beside the usual.
     """
-    enters = included[rows["flag"]] & np.isfinite(rows["value"])
-    value = np.where(enters, rows["value"], 0.0)
+    value, flag = rows["value"], rows["flag"]
+    enters = included[flag] & np.isfinite(value)
+    all_enter = bool(enters.all())
+    value = value.copy() if all_enter else np.where(enters, value, 0.0)
     frames, states = _frames(rows["series"], window_starts(rows, length_ns))
-    begins = frames.begins
-    states["count"] = np.add.reduceat(enters.astype(np.int64), begins)
-    states["total"] = np.add.reduceat(value, begins)
-    states["mean"] = ratio(states["total"], states["count"])
-    spread = np.where(enters, value - states["mean"][frames.group], 0.0)
-    states["squares"] = np.add.reduceat(spread * spread, begins)
-    states["low"] = np.minimum.reduceat(np.where(enters, value, np.inf), begins)
-    states["high"] = np.maximum.reduceat(np.where(enters, value, -np.inf), begins)
-    states["cover"] = np.add.reduceat(np.where(enters, rows["cover"], 0), begins)
-    suspect = enters & (rows["flag"] == SUSPECT)
-    states["suspect"] = np.add.reduceat(suspect.astype(np.int32), begins)
-    states["excluded"] = np.add.reduceat((~enters).astype(np.int32), begins)
-    states["values"] = np.add.reduceat(_fingerprints(value, enters), begins)
-    kept, inside = (
-        (rows, frames) if enters.all() else (rows[enters], Frames.of(frames.group[enters]))
+    count = frames.sizes if all_enter else frames.sums(enters.astype(np.int64))
+    total = frames.sums(value)
+    mean = ratio(total, count)
+    spread = np.where(enters, value - frames.spread(mean), 0.0)
+    states["count"], states["total"], states["mean"] = count, total, mean
+    states["squares"] = frames.sums(spread * spread)
+    states["low"] = frames.lowest(value if all_enter else np.where(enters, value, np.inf))
+    states["high"] = frames.highest(value if all_enter else np.where(enters, value, -np.inf))
+    states["cover"] = frames.sums(
+        rows["cover"] if all_enter else np.where(enters, rows["cover"], 0)
     )
-    for end, at in (("first", inside.begins), ("last", inside.ends)):
-        states[end][inside.numbers] = kept["value"][at]
-        states[f"{end}_at"][inside.numbers] = kept["time"][at]
+    suspect = enters & (flag == SUSPECT)
+    if suspect.any():
+        states["suspect"] = frames.sums(suspect.astype(np.int32))
+    states["values"] = frames.sums(_fingerprints(value, enters))
+    kept, inside = rows, frames
+    if not all_enter:
+        states["excluded"] = frames.sums((~enters).astype(np.int32))
+        kept, inside = picked(rows, enters), Frames.of(frames.group[enters])
+    for end, of_group in (("first", inside.firsts), ("last", inside.lasts)):
+        inside.put(states[end], of_group(kept["value"]))
+        inside.put(states[f"{end}_at"], of_group(kept["time"]))
     kinds.lift(kept, inside, states)
     return states
 
@@ -128,22 +134,24 @@ def merged(rows: RowArray, start: Int64Array, kinds: Kinds) -> RowArray:
         kinds: what is kept beside the usual.
     """
     frames, states = _frames(rows["series"], start)
-    begins = frames.begins
     for name in ("count", "total", "cover", "suspect", "excluded", "hours", "values"):
-        states[name] = np.add.reduceat(rows[name], begins)
-    states["mean"] = ratio(states["total"], states["count"])
+        states[name] = frames.sums(rows[name])
+    mean = ratio(states["total"], states["count"])
     enters = rows["count"] > 0
-    mean = np.where(enters, rows["mean"], 0.0)
-    shift = mean - np.where(enters, states["mean"][frames.group], 0.0)
-    states["squares"] = np.add.reduceat(rows["squares"] + rows["count"] * shift * shift, begins)
-    states["low"] = np.minimum.reduceat(rows["low"], begins)
-    states["high"] = np.maximum.reduceat(rows["high"], begins)
-    kept, inside = (
-        (rows, frames) if enters.all() else (rows[enters], Frames.of(frames.group[enters]))
-    )
-    for end, at in (("first", inside.begins), ("last", inside.ends)):
-        states[end][inside.numbers] = kept[end][at]
-        states[f"{end}_at"][inside.numbers] = kept[f"{end}_at"][at]
+    all_enter = bool(enters.all())
+    own = rows["mean"] if all_enter else np.where(enters, rows["mean"], 0.0)
+    whole = frames.spread(mean)
+    shift = own - (whole if all_enter else np.where(enters, whole, 0.0))
+    states["mean"] = mean
+    states["squares"] = frames.sums(rows["squares"] + rows["count"] * shift * shift)
+    states["low"] = frames.lowest(rows["low"])
+    states["high"] = frames.highest(rows["high"])
+    kept, inside = rows, frames
+    if not all_enter:
+        kept, inside = picked(rows, enters), Frames.of(frames.group[enters])
+    for end, of_group in (("first", inside.firsts), ("last", inside.lasts)):
+        inside.put(states[end], of_group(kept[end]))
+        inside.put(states[f"{end}_at"], of_group(kept[f"{end}_at"]))
     kinds.merge(kept, inside, states)
     return states
 
@@ -167,8 +175,8 @@ def _fingerprints(value: npt.NDArray[np.float64], enters: BoolArray) -> npt.NDAr
 def _frames(series: npt.NDArray[Any], start: Int64Array) -> tuple[Frames, RowArray]:
     new = np.ones(len(series), np.bool_)
     new[1:] = (start[1:] != start[:-1]) | (series[1:] != series[:-1])
-    begins = np.flatnonzero(new)
-    states = np.zeros(len(begins), STATE)
-    states["series"], states["time"] = series[begins], start[begins]
+    frames = Frames.beginning(new)
+    states = np.zeros(len(frames.begins), STATE)
+    states["series"], states["time"] = frames.firsts(series), frames.firsts(start)
     states["first"] = states["last"] = np.nan
-    return Frames(np.cumsum(new) - 1, begins), states
+    return frames, states

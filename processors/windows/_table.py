@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,13 @@ from lamppost.shelf import Shelf
 from lamppost.state import Snapshot
 from lamppost.times import DAY_NS
 
-from ._rows import IntArray, RowArray, joined, locate, lower_bound, ordered, spread_ranges
+from ._places import Places
+from ._rows import IntArray, RowArray, joined, ordered, picked, whole
 
 NO_ROWS: Final = np.iinfo(np.int64).max
 
-_FAN_IN: Final = 64
+# Small runs soon cost more to look through than to join, large ones the other way round.
+_FAN_IN: Final = ((16, 50_000), (64, NO_ROWS))
 _FILES_TO_MERGE: Final = 8
 _LARGEST_FILE: Final = 16_000_000
 _SMALLEST_FILE: Final = 1_000_000
@@ -27,7 +30,8 @@ _SHELVED: Final = np.dtype(
 )
 
 
-class Run(NamedTuple):
+@dataclass(slots=True)
+class Run:
     """Sorted rows, each instant once.
 
     Attributes:
@@ -36,6 +40,7 @@ class Run(NamedTuple):
         first, last: the span of their instants.
         name: on the shelf.
         thinned: whether only the rows of series that are far behind the others are left.
+        places: where those of each series stand, once somebody has asked.
     """
 
     rows: RowArray | None
@@ -44,6 +49,7 @@ class Run(NamedTuple):
     last: int
     name: str = ""
     thinned: bool = False
+    places: Places | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, rows: RowArray) -> Run:
@@ -102,14 +108,9 @@ class Table:
             for run in self._spanning(int(start.min()), int(end.max()) - 1):
                 asked = np.flatnonzero((end > run.first) & (start <= run.last))
                 if len(asked):
-                    found.append(self._cut(run, series[asked], start[asked], end[asked]))
+                    rows, places = self._looked_up(run)
+                    found.append(places.cut(rows, series[asked], start[asked], end[asked]))
         return ordered(joined(found, self._dtype), inherit=self._inherit)
-
-    def _cut(self, run: Run, series: npt.NDArray[Any], start: IntArray, end: IntArray) -> RowArray:
-        rows = self._rows(run)
-        low, high = lower_bound(rows, series, start), lower_bound(rows, series, end)
-        cut: RowArray = rows[spread_ranges(low, high)]
-        return cut
 
     def find(
         self, series: npt.NDArray[Any], time: IntArray
@@ -122,10 +123,10 @@ class Table:
         for run in reversed(self._spanning(int(time.min()), int(time.max()))):
             asked = np.flatnonzero(~held & (time >= run.first) & (time <= run.last))
             if len(asked):
-                rows = self._rows(run)
-                there, at = locate(rows, series[asked], time[asked])
+                rows, places = self._looked_up(run)
+                there, at = places.locate(rows, series[asked], time[asked])
                 held[asked[there]] = True
-                found[asked[there]] = rows[at[there]]
+                whole(found)[asked[there]] = whole(rows)[at[there]]
         return held, found
 
     def expire(self, reach: IntArray) -> None:
@@ -149,7 +150,7 @@ class Table:
         kept = rows["time"] >= reach[rows["series"]]
         if kept.all():
             return run
-        return Run.of(rows[kept]) if kept.any() else None
+        return Run.of(picked(rows, kept)) if kept.any() else None
 
     def _thinned(self, run: Run, reach: IntArray, first: int, usual: int) -> Run | None:
         if run.last < first:
@@ -158,9 +159,9 @@ class Table:
             return run
         left = self._expired(run, reach)
         if left is None or left is run:
-            return left and run._replace(thinned=True)
+            return left and replace(run, thinned=True)
         try:
-            return _shelved(left, self._shelf)._replace(thinned=True)
+            return replace(_shelved(left, self._shelf), thinned=True)
         except OSError:
             return run
 
@@ -209,12 +210,18 @@ class Table:
     def _rows(self, run: Run) -> RowArray:
         return self._shelf.open(run.name) if run.rows is None else run.rows
 
+    def _looked_up(self, run: Run) -> tuple[RowArray, Places]:
+        rows = self._rows(run)
+        if run.places is None:
+            run.places = Places.of(rows)
+        return rows, run.places
+
     def _merge_recent(self) -> None:
-        while len(self._recent) >= _FAN_IN:
-            tail = self._recent[-_FAN_IN:]
-            if tail[0].size > _FAN_IN * max(run.size for run in tail[1:]):
-                break
-            self._join_recent(_FAN_IN)
+        for fan_in, most_rows in _FAN_IN:
+            sizes = [run.size for run in self._recent[-fan_in:]]
+            alike = len(sizes) == fan_in and sizes[0] <= fan_in * max(sizes[1:])
+            if alike and sum(sizes) <= most_rows:
+                self._join_recent(fan_in)
 
     def _join_recent(self, count: int) -> None:
         """Make one run of the newest ones in memory."""
@@ -239,7 +246,7 @@ class Table:
 def _shelved(run: Run, shelf: Shelf) -> Run:
     if run.rows is None:
         return run
-    return run._replace(name=shelf.put(run.rows), rows=None)
+    return replace(run, name=shelf.put(run.rows), rows=None)
 
 
 def _by_day(rows: RowArray) -> Iterator[Run]:
@@ -254,7 +261,7 @@ def _by_day(rows: RowArray) -> Iterator[Run]:
         yield Run.of(rows)
         return
     for first, last in itertools.pairwise(edges):
-        yield Run.of(rows[(day >= first) & (day < last)])
+        yield Run.of(picked(rows, (day >= first) & (day < last)))
 
 
 def _small_neighbours(runs: list[Run], row_bytes: int) -> Iterator[tuple[int, int]]:

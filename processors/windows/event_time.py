@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ from ._memory import Memory, Reduce, windows_of
 from ._pending import Pending
 from ._publication import Rule, aggregates
 from ._roll_ups import RollUps, Source
-from ._rows import IntArray, RowArray, blocks, joined, ordered
+from ._rows import IntArray, RowArray, blocks, joined, ordered, picked, whole
 from ._settings import EventTimeSettings
 from ._sketches import Sketches, quantile_columns
 from ._table import NO_ROWS
@@ -79,8 +80,8 @@ class EventTimeWindows:
         self._cadence = Cadence(round(settings.default_period_s * SECOND_NS))
         self._clocks = SeriesClocks(round(settings.allowed_lateness_s * SECOND_NS))
         self._pending = [
-            Pending(statistics.STATE if level else statistics.RAW, length)
-            for level, length in enumerate(self._lengths)
+            Pending(statistics.STATE if level else statistics.RAW, partial(self._ends, level))
+            for level in range(len(self._lengths))
         ]
         bound = round(settings.memory_mb * 1_000_000)
         self._rule = Rule(settings.min_coverage, settings.valid_hours)
@@ -109,12 +110,6 @@ class EventTimeWindows:
         longer = [level.period for level in self._roll_ups]
         fixed = [period.length_ns for period in longer if isinstance(period, FixedPeriod)]
         return (*self._lengths, *fixed)
-
-    @property
-    def clock_skew_ns(self) -> npt.NDArray[np.float64]:
-        """How far receipt usually lies behind device time, by series; NaN where never heard."""
-        self._clocks.grow(len(self._series))
-        return self._clocks.skew()
 
     def shelved(self) -> set[str]:
         """Return the names of the rows on the shelf."""
@@ -153,7 +148,8 @@ class EventTimeWindows:
         """Return which instants are held, and the newest row of each (zeros where none is)."""
         newer, rows = self._pending[0].find(series, time)
         asked = np.flatnonzero(~newer)
-        newer[asked], rows[asked] = self._memory.readings.find(series[asked], time[asked])
+        newer[asked], older = self._memory.readings.find(series[asked], time[asked])
+        whole(rows)[asked] = whole(older)
         return newer, rows
 
     def known(
@@ -192,7 +188,8 @@ class EventTimeWindows:
         rows = self._pending[0].take(clock)
         if len(rows):
             late = self._ends(0, rows) <= former[rows["series"]]
-            fresh = ordered(rows if not late.any() else rows[~late], inherit=statistics.INHERITED)
+            in_time = picked(rows, ~late) if late.any() else rows
+            fresh = ordered(in_time, inherit=statistics.INHERITED)
             change = self._remember(rows, fresh, late, former)
             batches = self._close_all(fresh, change, former, clock)
         else:
@@ -210,7 +207,7 @@ class EventTimeWindows:
         if not late.any():
             readings.insert(fresh)
             return None
-        series, start, end = self._reopened(rows[late], former)
+        series, start, end = self._reopened(picked(rows, late), former)
         before = readings.between(series, start, end)
         readings.insert(ordered(rows, inherit=statistics.INHERITED))
         return _Change(before, readings.between(series, start, end))
@@ -240,7 +237,7 @@ class EventTimeWindows:
                 rows = self._pending[level].take(clock)
                 is_late = self._ends(level, rows) <= former[rows["series"]]
                 if is_late.any():
-                    rows, late = rows[~is_late], rows[is_late]
+                    rows, late = picked(rows, ~is_late), picked(rows, is_late)
                 rows = ordered(rows)
             states = self._reduce(level, rows)
             if level > self._memory.first_kept:
@@ -249,7 +246,8 @@ class EventTimeWindows:
                 change = change.reduced(level, self._reduce)
             if change:
                 revised = self._revise(level, change, former)
-                states = ordered(np.concatenate([states, revised])) if len(revised) else states
+                if len(revised):
+                    states = ordered(joined([states, revised], statistics.STATE))
             if len(states):
                 batches.append(self._publish(level, states, former))
         return batches
@@ -265,11 +263,10 @@ class EventTimeWindows:
     def _revise(self, level: int, change: _Change, former: IntArray) -> RowArray:
         """Return the closed windows that say something else now, with their next revision."""
         states = change.after
-        states = states[self._ends(level, states) <= former[states["series"]]]
+        states = picked(states, self._ends(level, states) <= former[states["series"]])
         held, before = self._memory.former(level, states, change.before)
         states["revision"] = np.where(held, before["revision"] + 1, 0)
-        revised: RowArray = states[~held | statistics.differs(states, before)]
-        return revised
+        return picked(states, ~held | statistics.differs(states, before))
 
     def _publish(self, level: int, states: RowArray, former: IntArray) -> AggregateBatch:
         """Remember states, hand them on to the next level, and return what goes out."""
@@ -279,7 +276,7 @@ class EventTimeWindows:
             if level < self._memory.first_kept:
                 # Closed windows straight above are worked out from readings, see _reopened.
                 is_open = self._ends(level + 1, states) > former[states["series"]]
-                onward = states if is_open.all() else states[is_open]
+                onward = states if is_open.all() else picked(states, is_open)
             self._pending[level + 1].add(onward, len(self._series))
         return self._aggregates(level, states)
 
@@ -307,7 +304,7 @@ class EventTimeWindows:
             bins = self._bins(level, states)
         if level in self._sketches:
             self._gone[format_length(length)] = states
-            self._sketches[level].insert(bins, states[states["revision"] > 0])
+            self._sketches[level].insert(bins, picked(states, states["revision"] > 0))
         if shortest is not None and length < shortest:
             bins = bins[:0]
         period = FixedPeriod(length, length)
@@ -340,7 +337,7 @@ class EventTimeWindows:
         rows = self._memory.readings.between(series, start, start + length)
         enters = self._included[rows["flag"]] & np.isfinite(rows["value"])
         enters &= self._kinds.have_quantiles(rows["series"])
-        rows = rows if enters.all() else rows[enters]
+        rows = rows if enters.all() else picked(rows, enters)
         return sketch.of_readings(rows["series"], rows["time"] // length * length, rows["value"])
 
     def _level_below(self, period: Period, city: CityCalendar) -> int:
@@ -419,8 +416,8 @@ class EventTimeWindows:
             start = watermark // length * length
             rows = self._memory.readings.between(series, start, open_end)
             if level == 0:
-                rows = np.concatenate([rows, waiting])
-            rows = rows[rows["time"] < shortest[rows["series"]]] if level else rows
+                rows = joined([rows, waiting], rows.dtype)
+            rows = picked(rows, rows["time"] < shortest[rows["series"]]) if level else rows
             for step in range(level):
                 rows = self._reduce(step, rows)
             self._pending[level].add(rows, count)
@@ -448,8 +445,7 @@ class EventTimeWindows:
             self._clocks.forget((lost // longest + 1) * longest)
         self._roll_ups.restore(part("roll_ups", snapshot), self._clocks["watermark"])
         for level, found in enumerate(self._pending):
-            found.clear()
-            found.add(snapshot[f"pending_{level}"], len(self._clocks["newest"]))
+            found.restore(snapshot[f"pending_{level}"], len(self._clocks["newest"]))
 
 
 class _Change(NamedTuple):

@@ -3,110 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final
 
-import pyarrow as pa
-
-FieldType = Literal["string", "integer", "number", "datetime", "boolean"]
-
-# Typed loosely: the Arrow stubs refuse lists of fields of different types.
-_arrow: Any = pa
-_ARROW_TYPES: Final[dict[str, Any]] = {
-    "string": pa.string(),
-    "integer": pa.int64(),
-    "number": pa.float64(),
-    "datetime": pa.timestamp("us", tz="UTC"),
-    "boolean": pa.bool_(),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One published column.
-
-    Attributes:
-        name: header of the column.
-        type: Table Schema type.
-        description: what it means, in plain language.
-        unit: unit of its numbers; "see unit" where a column of the row names it.
-        constraints: Table Schema constraints.
-    """
-
-    name: str
-    type: FieldType
-    description: str
-    unit: str = ""
-    constraints: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def empty_is_a_value(self) -> bool:
-        """Whether an empty text says something (no qualifiers) and does not stand for a gap."""
-        return self.type == "string"
-
-    def table_schema(self) -> dict[str, Any]:
-        """Return the column as a Table Schema field."""
-        described: dict[str, Any] = {
-            "name": self.name,
-            "type": self.type,
-            "description": self.description,
-        }
-        if self.unit:
-            described["unit"] = self.unit
-        if self.constraints:
-            described["constraints"] = dict(self.constraints)
-        if self.empty_is_a_value:
-            described["missingValues"] = []
-        return described
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One published table.
-
-    Attributes:
-        name: what its files are called.
-        title: what people call it.
-        description: what a row is.
-        fields: its columns, in order.
-        key: columns that identify a row; rows are sorted by them.
-    """
-
-    name: str
-    title: str
-    description: str
-    fields: tuple[Field, ...]
-    key: tuple[str, ...]
-
-    def arrow_schema(self) -> pa.Schema:
-        """Return the schema of the Parquet files, with the dictionary in the field metadata."""
-        schema: pa.Schema = _arrow.schema(
-            [
-                _arrow.field(
-                    column.name,
-                    _ARROW_TYPES[column.type],
-                    metadata={"description": column.description, "unit": column.unit},
-                )
-                for column in self.fields
-            ]
-        )
-        return schema
-
-    def table_schema(self) -> dict[str, Any]:
-        """Return the Table Schema of the files (Data Package version 2)."""
-        return {
-            "$schema": "https://datapackage.org/profiles/2.0/tableschema.json",
-            "fields": [column.table_schema() for column in self.fields],
-            "primaryKey": list(self.key),
-            "missingValues": [""],
-        }
-
+from .schema import Field, Table
 
 _REQUIRED: Final = {"required": True}
 _COUNT: Final = {"minimum": 0}
 _SHARE: Final = {"minimum": 0, "maximum": 1}
 _UNIT: Final = "see unit"
+_RESOLUTION: Final = {**_REQUIRED, "pattern": "([1-9][0-9]*(s|min|h)|day|month|year)"}
+_EMPTY_FOR: Final = "empty for directions, counters and windows shorter than an hour"
 
 _SERIES: Final = (
     Field("station", "string", "Identity of the sensor.", constraints=_REQUIRED),
@@ -127,6 +33,64 @@ _PROVENANCE: Final = (
         constraints={**_REQUIRED, **_COUNT},
     ),
     Field("policy", "string", "Version (content hash) of the rules the row was made under."),
+)
+
+
+def _quantile(percent: int) -> Field:
+    return Field(
+        f"q{percent:02d}",
+        "number",
+        f"{percent} % quantile: the reading of rank floor({percent / 100:g} (n - 1)), counted from "
+        f"0 in ascending order, to within 1 % of itself; {_EMPTY_FOR}.",
+        _UNIT,
+        since=2,
+    )
+
+
+_STATISTICS: Final = (
+    Field("first", "number", "Earliest of the readings that entered.", _UNIT, since=2),
+    Field("last", "number", "Latest of the readings that entered.", _UNIT, since=2),
+    *(_quantile(percent) for percent in (5, 25, 50, 75, 95)),
+    Field(
+        "time_weighted",
+        "number",
+        "Mean in which each reading counts until the next, or the end of the window, and at most "
+        "twice the usual gap; only for quantities the rules name for it.",
+        _UNIT,
+        since=2,
+    ),
+    Field(
+        "harmonic",
+        "number",
+        "Harmonic mean n / sum(1/x) of the speeds above 0, the space-mean speed; only for speeds.",
+        _UNIT,
+        since=2,
+    ),
+    Field(
+        "volume_weighted",
+        "number",
+        "Mean of the speeds above 0, each weighted with the vehicles the same sensor counted at "
+        "the same instant; only for speeds.",
+        _UNIT,
+        since=2,
+    ),
+    Field(
+        "resultant",
+        "number",
+        "Length of the mean vector of directions: 1 when all are the same, near 0 when they cancel "
+        "each other out; only for directions.",
+        "1",
+        _SHARE,
+        since=2,
+    ),
+    Field(
+        "rate",
+        "number",
+        "Increase per hour from the first to the last reading of a counter, resets and wraps "
+        "allowed for; only for counters.",
+        "see unit, per h",
+        since=2,
+    ),
 )
 
 AGGREGATES: Final = Table(
@@ -159,21 +123,44 @@ AGGREGATES: Final = Table(
         Field(
             "coverage",
             "number",
-            "Part of the window the readings account for, 0 to 1.",
+            "Part of the window the readings account for; beyond an hour, part of its hours that "
+            "are valid; 0 to 1.",
             "1",
             _SHARE,
         ),
-        Field("mean", "number", "Arithmetic mean; empty when no reading entered.", _UNIT),
-        Field("min", "number", "Smallest reading; empty when no reading entered.", _UNIT),
-        Field("max", "number", "Largest reading; empty when no reading entered.", _UNIT),
+        Field(
+            "mean",
+            "number",
+            "Arithmetic mean; of directions the direction of their mean vector, 0 up to but not "
+            "including 360. Empty when no reading entered, or directions cancel each other out.",
+            _UNIT,
+        ),
+        Field(
+            "min",
+            "number",
+            "Smallest reading; empty when no reading entered, and for directions.",
+            _UNIT,
+        ),
+        Field(
+            "max",
+            "number",
+            "Largest reading; empty when no reading entered, and for directions.",
+            _UNIT,
+        ),
         Field(
             "sd",
             "number",
-            "Sample standard deviation (n - 1); empty below two readings.",
+            "Sample standard deviation (n - 1), of directions Yamartino's estimate; empty below "
+            "two readings.",
             _UNIT,
             _COUNT,
         ),
-        Field("total", "number", "Sum of the readings; meaningful for counts.", _UNIT),
+        Field(
+            "total",
+            "number",
+            "Sum of the readings; meaningful for counts. Empty for directions and counters.",
+            _UNIT,
+        ),
         Field("suspect", "integer", "Readings that entered though flagged suspect.", "1", _COUNT),
         Field("excluded", "integer", "Readings kept out because they failed a check.", "1", _COUNT),
         Field(
@@ -183,8 +170,38 @@ AGGREGATES: Final = Table(
             constraints={**_REQUIRED, "enum": ["good", "suspect", "missing"]},
         ),
         *_PROVENANCE,
+        Field(
+            "window",
+            "string",
+            "Resolution of the window: a length such as 15min, 1h, 8h or 24h, in UTC; or day, "
+            "month or year of the city's calendar.",
+            constraints=_RESOLUTION,
+            since=2,
+        ),
+        Field(
+            "window_start_local",
+            "local datetime",
+            "window_start in the city's time zone, RFC 3339 with its offset. There a day, month or "
+            "year begins with its date; a day in which clocks change has 23 or 25 hours.",
+            constraints=_REQUIRED,
+            since=2,
+        ),
+        Field(
+            "window_end_local",
+            "local datetime",
+            "window_end in the city's time zone, RFC 3339 with its offset.",
+            constraints=_REQUIRED,
+            since=2,
+        ),
+        *_STATISTICS,
+        Field(
+            "method",
+            "string",
+            "Version of the formulas of the statistics; empty where none was told.",
+            since=2,
+        ),
     ),
-    ("station", "quantity", "qualifiers", "window_start"),
+    ("station", "quantity", "qualifiers", "window", "window_start"),
 )
 
 INDICES: Final = Table(

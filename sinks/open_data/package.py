@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import uuid
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from lamppost.policy import Publication
 from lamppost.times import format_instant, parse_instant
 
 from .fields import TABLES
-from .files import fingerprint, replace_if_changed
+from .files import columns_of, fingerprint, replace_if_changed
+from .schema import LAYOUT, Table
 
 DESCRIPTOR: Final = "datapackage.json"
 _PROFILE: Final = "https://datapackage.org/profiles/2.0/datapackage.json"
@@ -45,12 +47,15 @@ class Package:
         former = _former(folder / DESCRIPTOR)
         self._newest = parse_instant(str(former.get("created", "")))
         listed = {resource["path"]: resource for resource in former.get("resources", [])}
+        # A layout ago, the schema of today's columns was that of the columns of then.
+        told = former.get("layout") == LAYOUT
         self._resources: dict[str, dict[str, Any]] = {}
         for path in _data_files(folder):
             relative = path.relative_to(folder).as_posix()
             known = listed.get(relative)
             if known is not None and known["bytes"] == path.stat().st_size:
-                self._resources[relative] = known
+                schema = known["schema"] if told else _schema_path(path, path)
+                self._resources[relative] = {**known, "schema": schema}
             else:
                 self.describe(relative, path.read_bytes())
 
@@ -72,22 +77,26 @@ class Package:
             **_FORMATS[path.suffix],
             "bytes": len(data),
             "hash": fingerprint(data),
-            "schema": f"schemas/{table.name}.json",
+            "schema": _schema_path(path, io.BytesIO(data)),
         }
 
     def saw(self, instants: Iterable[int]) -> None:
         """Remember the newest instant the data reach, which dates the package."""
         self._newest = max(self._newest, *instants)
 
-    def write(self, publication: Publication, owners: Iterable[str]) -> None:
+    def write(self, publication: Publication, owners: Iterable[str], zone: str) -> None:
         """Bring the descriptor and the schemas up to date."""
+        used = {resource["schema"] for resource in self._resources.values()}
         for table in TABLES:
-            data = json_bytes(table.table_schema())
-            replace_if_changed(self._folder / "schemas" / f"{table.name}.json", data)
-        descriptor = self._descriptor(publication, sorted(filter(None, set(owners))))
+            for layout in range(1, LAYOUT + 1):
+                path = _schema_name(table, layout)
+                if layout == LAYOUT or path in used:
+                    data = json_bytes(table.table_schema(layout))
+                    replace_if_changed(self._folder / path, data)
+        descriptor = self._descriptor(publication, sorted(filter(None, set(owners))), zone)
         replace_if_changed(self._folder / DESCRIPTOR, json_bytes(descriptor))
 
-    def _descriptor(self, publication: Publication, owners: list[str]) -> dict[str, Any]:
+    def _descriptor(self, publication: Publication, owners: list[str], zone: str) -> dict[str, Any]:
         resources = [self._resources[path] for path in sorted(self._resources)]
         name = f"{publication.publisher}/{publication.title}"
         created = format_instant(max(self._newest, 0))
@@ -104,12 +113,27 @@ class Package:
             ),
             "version": f"{year}.{month}.{day}+{content.hexdigest()[:12]}",
             "created": created,
+            "layout": LAYOUT,
+            "timeZone": zone,
             "licenses": [{"name": publication.licence, "path": publication.licence_url}],
             "contributors": [{"title": publication.publisher, "roles": ["publisher"]}],
             "sources": [{"title": owner} for owner in owners]
             or [{"title": f"Sensors published by {publication.publisher}"}],
             "resources": resources,
         }
+
+
+def _schema_name(table: Table, layout: int) -> str:
+    """Return where the schema of a table's files of a layout is."""
+    if table.layout_of([column.name for column in table.of(layout)]) == LAYOUT:
+        return f"schemas/{table.name}.json"
+    return f"schemas/{table.name}-{layout}.json"
+
+
+def _schema_path(path: PurePosixPath | Path, content: Path | BinaryIO) -> str:
+    """Return where the schema of a file is, by its columns; a stranger's has today's."""
+    table = _TABLES_BY_NAME[path.stem]
+    return _schema_name(table, table.layout_of(columns_of(path.suffix, content)) or LAYOUT)
 
 
 def json_bytes(value: object) -> bytes:

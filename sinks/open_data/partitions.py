@@ -15,7 +15,7 @@ import pyarrow.compute
 
 from lamppost.times import DAY_NS, SECOND_NS
 
-from .fields import Table
+from .schema import Table
 
 # Typed loosely: the Arrow stubs know no dictionary columns.
 _kernels: Any = pyarrow.compute

@@ -18,17 +18,25 @@ from lamppost.errors import ConfigError, NotConnected
 from lamppost.log import AGGREGATES, INDICES, RULES, SERIES, STATIONS, Entry
 from lamppost.periods import resolution_name, resolutions
 from lamppost.policy import Publication
+from lamppost.times import SECOND_NS
+from sinks.instant_texts import offsets_s
 from sinks.series_names import NamedSink
 
 from . import fields
 from .files import replace_file, replace_if_changed
+from .former import brought_up
 from .package import Package, json_bytes
 from .partitions import by_day, day_folder, merged
 from .readme import dictionary, readme
+from .schema import LAYOUT, Table
 from .tables import aggregate_rows, index_rows, station_rows
 from .text import csv_bytes, parquet_bytes
 
+WINDOWS: Final = ("15min", "1h", "8h", "24h", "day", "month", "year")
+"""What is published unless somebody says otherwise: minutes would be as much as all of it."""
+
 _CURSOR: Final = ".cursor.json"
+_WINDOW: Final = "window="
 # Typed loosely: the Parquet module has incomplete types.
 _parquet: Any = pyarrow.parquet
 
@@ -38,11 +46,11 @@ class OpenDataSettings(Settings):
 
     Attributes:
         dir: the folder; made when missing.
-        windows: resolutions of the aggregates to publish, as in 15min, 1h, 8h, 24h, day, month.
+        windows: resolutions of the aggregates to publish.
     """
 
     dir: Path = Path("open-data")
-    windows: tuple[str, ...] = Field(default=("15min", "1h"), min_length=1)
+    windows: tuple[str, ...] = Field(default=WINDOWS, min_length=1)
 
 
 @register("sink")
@@ -50,7 +58,9 @@ class OpenDataSink(NamedSink):
     """Keeps a folder of CSV and Parquet files with aggregates, health indices and stations.
 
     The folder holds its own position in the outbox, written last: after a crash the entries since
-    then are merged again, which changes nothing.
+    then are merged again, which changes nothing. A folder of an earlier layout, or of fewer windows
+    than are wanted now, is gone through again from the first entry there still is; days of which
+    there is none any more keep their files as they are.
     """
 
     name: ClassVar[str] = "open_data"
@@ -74,9 +84,11 @@ class OpenDataSink(NamedSink):
             raise ConfigError(problem, where=str(self._folder)) from error
 
     def cursor(self) -> int | None:
-        """Return the position the folder has reached, 0 when it is new or does not say."""
+        """Return the position the folder has reached, 0 when it is new or lacks what is wanted."""
         try:
-            return int(json.loads((self._folder / _CURSOR).read_bytes())["cursor"])
+            said = json.loads((self._folder / _CURSOR).read_bytes())
+            wanting = said["layout"] < LAYOUT or not self._windows.issubset(said["windows"])
+            return 0 if wanting else int(said["cursor"])
         except (OSError, ValueError, KeyError, TypeError):
             return 0
 
@@ -89,7 +101,8 @@ class OpenDataSink(NamedSink):
         """
         try:
             self._write(entries)
-            replace_file(self._folder / _CURSOR, json_bytes({"cursor": cursor}))
+            said = {"cursor": cursor, "layout": LAYOUT, "windows": sorted(self._windows)}
+            replace_file(self._folder / _CURSOR, json_bytes(said))
         except OSError as error:
             # What was noted about files may not have reached the disk: look again next time.
             self._package = None
@@ -105,16 +118,17 @@ class OpenDataSink(NamedSink):
         stations = csv_bytes(station_rows(self.names.stations.values()))
         self._publish(package, f"{fields.STATIONS.name}.csv", stations)
         publication = self._publication()
-        package.write(publication, (found.owner for found in self.names.stations.values()))
-        text = readme(publication, self.names.policy())
+        owners = (found.owner for found in self.names.stations.values())
+        package.write(publication, owners, self.names.zone())
+        text = readme(publication, self.names.policy(), self.names.zone())
         replace_if_changed(self._folder / "README.md", text.encode())
         replace_if_changed(self._folder / "data-dictionary.json", json_bytes(dictionary()))
 
     def _collect(
         self, entries: Sequence[Entry], package: Package
-    ) -> dict[str, tuple[fields.Table, list[pa.Table]]]:
+    ) -> dict[str, tuple[Table, list[pa.Table]]]:
         """Return the new rows by the folder of their day."""
-        days: dict[str, tuple[fields.Table, list[pa.Table]]] = {}
+        days: dict[str, tuple[Table, list[pa.Table]]] = {}
         for entry in entries:
             self.names.learn(entry)
             found: dict[str, pa.Table] = {}
@@ -137,8 +151,11 @@ class OpenDataSink(NamedSink):
                 continue
             chosen = np.flatnonzero(resolution == number)
             package.saw([int((batch.start + batch.length)[chosen].max())])
-            for day, part in by_day(rows.take(chosen), batch.start[chosen]):
-                found[f"aggregates/window={window}/{day_folder(day)}"] = part
+            start = batch.start[chosen]
+            if number < 0:  # a calendar's window has a date of the city
+                start = start + offsets_s(start, self.names.zone()) * SECOND_NS
+            for day, part in by_day(rows.take(chosen), start):
+                found[f"aggregates/{_WINDOW}{window}/{day_folder(day)}"] = part
         return found
 
     def _indices(self, body: bytes, package: Package) -> dict[str, pa.Table]:
@@ -148,22 +165,22 @@ class OpenDataSink(NamedSink):
         # A period that ends at midnight is about the day before.
         return {f"indices/{day_folder(day)}": part for day, part in by_day(rows, batch.end - 1)}
 
-    def _merge(
-        self, package: Package, folder: str, table: fields.Table, parts: list[pa.Table]
-    ) -> None:
+    def _merge(self, package: Package, folder: str, table: Table, parts: list[pa.Table]) -> None:
         stored = f"{folder}/{table.name}.parquet"
         rows = merged(table, [*self._existing(stored, table), *parts])
         self._publish(package, f"{folder}/{table.name}.csv", csv_bytes(rows))
         # Last: the Parquet file is what later rows are merged with.
         self._publish(package, stored, parquet_bytes(rows))
 
-    def _existing(self, relative: str, table: fields.Table) -> list[pa.Table]:
+    def _existing(self, relative: str, table: Table) -> list[pa.Table]:
         path = self._folder / relative
         if not path.is_file():
             return []
+        folder = next((part for part in relative.split("/") if part.startswith(_WINDOW)), _WINDOW)
+        window, zone = folder.removeprefix(_WINDOW), self.names.zone()
         try:
-            rows = _parquet.ParquetFile(path).read()
-            return [rows.cast(table.arrow_schema())]
+            with _parquet.ParquetFile(path) as file:
+                return [brought_up(table, file.read(), window=window, zone=zone)]
         except (pa.ArrowInvalid, ValueError) as error:
             hint = "restore the file, or remove it together with .cursor.json to publish anew"
             raise NotConnected(f"{path} is not a file of ours: {error} ({hint})") from error

@@ -10,17 +10,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lamppost.batch import AggregateBatch, Columns, IndexBatch
+from lamppost.batch import STATISTICS, AggregateBatch, Columns, IndexBatch
 from lamppost.flags import FLAG_NAMES
 from lamppost.frames import arrow_batch
+from lamppost.periods import resolution_name, resolutions
 from lamppost.series import SeriesKey
 from lamppost.stations import Station
+from sinks.instant_texts import local_text
 from sinks.series_names import SeriesNames, policy_of, unit_of
 from sinks.text_columns import TextColumn, pick, spelled, texts
 
-from .fields import AGGREGATES, INDICES, STATIONS, Table
+from .fields import AGGREGATES, INDICES, STATIONS
+from .schema import Table
 
 _MICROSECOND_NS: Final = 1_000
+_ALWAYS: Final = ("expected", "coverage", "mean", "min", "max", "sd", "total")
 # Typed loosely: the Arrow stubs know no arrays of mixed types.
 _arrow: Any = pa
 
@@ -29,14 +33,19 @@ def aggregate_rows(body: bytes, names: SeriesNames) -> tuple[AggregateBatch, pa.
     """Return the aggregates of an entry and, row by row, what is published of them."""
     columns = arrow_batch(body)
     batch = AggregateBatch.from_arrow(columns)
+    end = batch.start + batch.length
     published = {
         **_series(batch.series, names),
-        **_numbers(batch, ("expected", "coverage", "mean", "min", "max", "sd", "total")),
+        **_numbers(batch, (*_ALWAYS, *STATISTICS)),
         **_counts(batch, ("count", "suspect", "excluded", "revision")),
+        "window": spelled(resolutions(batch.length, batch.calendar), resolution_name),
         "window_start": _instants(batch.start),
-        "window_end": _instants(batch.start + batch.length),
+        "window_end": _instants(end),
+        "window_start_local": local_text(batch.start, names.zone()),
+        "window_end_local": local_text(end, names.zone()),
         "quality": spelled(batch.flag, lambda flag: FLAG_NAMES.get(flag, "missing")),
         "policy": _repeated(policy_of(columns, names), len(batch)),
+        "method": _repeated(names.method(), len(batch)),
     }
     return batch, _table(AGGREGATES, published)
 

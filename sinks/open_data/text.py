@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow.parquet
 from lamppost.times import format_instant
 from sinks.text_columns import TextColumn, content, join, numbers, or_empty, pick, spelled, texts
 
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 _QUOTED: Final = frozenset('",\r\n')
 _MICROSECOND_NS: Final = 1_000
 # Typed loosely: the Parquet module has incomplete types.
@@ -22,14 +23,15 @@ _parquet: Any = pyarrow.parquet
 def text_cell(text: str) -> str:
     """Return a text as a CSV cell.
 
-    A text a spreadsheet would run as a formula gets an apostrophe in front.
+    A text a spreadsheet would run as a formula gets an apostrophe in front. So does one that looks
+    as if it had got one, so that whoever takes one away gets back what it was.
 
     >>> text_cell("=1+1")
     "'=1+1"
     >>> text_cell('a "b", c')
     '"a ""b"", c"'
     """
-    guarded = f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    guarded = f"'{text}" if _FORMULA.match(text) else text
     if _QUOTED.isdisjoint(guarded):
         return guarded
     doubled = guarded.replace('"', '""')
@@ -75,6 +77,8 @@ def _cells(column: Any) -> TextColumn:  # noqa: ANN401 - an Arrow array of any p
         return spelled(micros, lambda micro: format_instant(micro * _MICROSECOND_NS))
     if pa.types.is_boolean(column.type):
         return pick(texts(["false", "true"]), column.cast(pa.int8()).to_numpy())
+    if column.null_count == len(column):
+        return pick(texts([""]), np.zeros(len(column), np.int64))
     absent = column.is_null().to_numpy(zero_copy_only=False)
     values = column.fill_null(0).to_numpy(zero_copy_only=False)
     return or_empty(numbers(values, absent.astype(np.bool_)))

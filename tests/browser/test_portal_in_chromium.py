@@ -155,6 +155,17 @@ def test_a_station_has_charts_and_a_table(page: Page, city: City, screenshots: P
     page.screenshot(path=screenshots / "station.png", full_page=True)
 
 
+def test_a_wrong_clock_is_explained(page: Page, city: City, screenshots: Path) -> None:
+    """What it is, what it means and what to do, for whoever owns the sensor."""
+    page.goto(f"{city.address}/stations/aq-002")
+    page.wait_for_selector(READY)
+
+    section = page.get_by_role("region", name="Clock")
+    expect(section).to_contain_text("1 h ahead: probably local time sent as UTC")
+    expect(section).to_contain_text("Send the time in UTC, or with its offset")
+    page.screenshot(path=screenshots / "clock.png", full_page=True)
+
+
 def test_the_alert_page_can_be_walked_by_keyboard(page: Page, city: City) -> None:
     """The skip link comes first, and focus can always be seen."""
     page.goto(f"{city.address}/alerts/alert-1")
@@ -170,7 +181,8 @@ def test_the_alert_page_can_be_walked_by_keyboard(page: Page, city: City) -> Non
 SIZES = {"desktop": (1280, 900), "phone": (390, 844), "narrow": (320, 700)}
 PAGES = {
     "console": "/", "alert": "/alerts/alert-1", "stations": "/stations", "map": "/map",
-    "station": "/stations/aq-001?range=6h", "downloads": "/downloads", "interface": "/api",
+    "station": "/stations/aq-001?range=6h", "clock": "/stations/aq-002",
+    "downloads": "/downloads", "interface": "/api",
 }  # fmt: skip
 
 

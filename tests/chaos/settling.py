@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
+from tests.chaos.evidence import Evidence
 from tests.chaos.mqtt_proxy import RecordingProxy
 from tests.installation import Installation
 
@@ -20,11 +21,11 @@ def settle(
     *,
     sinks: tuple[str, ...] = SINKS,
     seconds: float = 300.0,
-) -> None:
+) -> Evidence:
     """Wait until Lamppost has acknowledged all that was published and every sink has it; stop it.
 
-    A day passes at the end, so that every window is closed and the ledger complete: the checker
-    then demands all of it.
+    Returns what the proxy saw of it. A day passes at the end, so that every window is closed and
+    the ledger complete: the checker then demands all of it.
     """
     wanted = set(published)
     until = time.monotonic() + seconds
@@ -36,6 +37,8 @@ def settle(
         time.sleep(0.05)
     installation.wait_until(lambda: not proxy.passages[-1].under_way, seconds)
     _finish(installation, sinks, seconds)
+    data = installation.folder / "data"
+    return Evidence(data, acknowledged=proxy.acknowledged, sent=list(proxy.sent))
 
 
 def _state(proxy: RecordingProxy) -> str:

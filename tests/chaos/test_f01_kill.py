@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import statistics
 import time
+from dataclasses import replace
 
 import pytest
 
 from tests.chaos.conftest import KeyedDatabase
-from tests.chaos.evidence import Evidence
 from tests.chaos.invariants import check
 from tests.chaos.mqtt_proxy import RecordingProxy
 from tests.chaos.publisher import City, Publisher
@@ -45,17 +45,10 @@ def test_killed_roles_lose_nothing_and_double_nothing(
             time.sleep(0.01)
         strike(installation, victim)
     published = publisher.finish(600)
-    settle(installation, proxy, published)
+    evidence = settle(installation, proxy, published)
 
     figures = check(
-        Evidence(
-            installation.folder / "data",
-            acknowledged=proxy.acknowledged,
-            sent=list(proxy.sent),
-            database=database,
-            peak_rss=installation.peak_rss,
-            rss_bound=RSS_BOUND,
-        )
+        replace(evidence, database=database, peak_rss=installation.peak_rss, rss_bound=RSS_BOUND)
     )
     assert not any(passage.stray for passage in proxy.passages)
     assert figures["readings"] == messages

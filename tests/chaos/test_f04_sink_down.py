@@ -19,6 +19,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -36,7 +37,7 @@ from lamppost_app.engine import Engine
 from lamppost_app.sqlite_log import SqliteLog
 from sinks.influxdb import InfluxdbSink, InfluxSettings
 from tests.chaos.conftest import KeyedDatabase
-from tests.chaos.evidence import Evidence, opened
+from tests.chaos.evidence import opened
 from tests.chaos.invariants import check
 from tests.chaos.mqtt_proxy import RecordingProxy
 from tests.chaos.publisher import City as CityOf
@@ -356,18 +357,11 @@ def test_a_real_database_stands_still_and_then_is_away(
     installation.wait_until(lambda: entries_waiting(installation, cursors) < 50, 300)
     drained_s = time.monotonic() - up_at
     cursors.close()
-    settle(installation, proxy, published)
+    evidence = settle(installation, proxy, published)
 
     assert "sink_waiting" in installation.output()
     assert "sink_back" in installation.output()
-    figures = check(
-        Evidence(
-            installation.folder / "data",
-            acknowledged=proxy.acknowledged,
-            sent=list(proxy.sent),
-            database=database,
-        )
-    )
+    figures = check(replace(evidence, database=database))
     assert figures["readings"] == messages
     # While Lamppost is young its memory grows by itself: in the short form, by caches and imports.
     assert grown["deliver"] < GROWTH_BOUND

@@ -13,13 +13,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.chaos.conftest import KeyedDatabase
-from tests.chaos.evidence import Evidence
 from tests.chaos.invariants import check
 from tests.chaos.mqtt_proxy import RecordingProxy
 from tests.chaos.publisher import City, Publisher
@@ -76,16 +76,9 @@ def test_a_full_disk_stops_acknowledgements_and_loses_nothing(
         assert len(proxy.passages) == connections
         assert installation.pids()["intake"] == intake
     published = publisher.finish(600)
-    settle(installation, proxy, published)
+    evidence = settle(installation, proxy, published)
 
-    figures = check(
-        Evidence(
-            installation.folder / "data",
-            acknowledged=proxy.acknowledged,
-            sent=list(proxy.sent),
-            database=database,
-        )
-    )
+    figures = check(replace(evidence, database=database))
     assert figures["readings"] == messages
     assert max(resumed_s) < chaos.pick(60.0, RESUME_S)
     chaos.report(
@@ -123,19 +116,12 @@ def test_an_installation_on_a_full_disk_can_be_stopped_and_started(
     disk.empty()
     installation.start()
     published = publisher.finish(600)
-    settle(installation, proxy, published)
+    evidence = settle(installation, proxy, published)
 
     assert code == 0
     assert "Traceback" not in stopped
     assert "role_killed" not in stopped
-    figures = check(
-        Evidence(
-            installation.folder / "data",
-            acknowledged=proxy.acknowledged,
-            sent=list(proxy.sent),
-            database=database,
-        )
-    )
+    figures = check(replace(evidence, database=database))
     assert figures["readings"] == messages
 
 

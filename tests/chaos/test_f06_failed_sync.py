@@ -13,6 +13,7 @@ import re
 import subprocess
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from lamppost import log
 from lamppost.frames import Deliveries
 from lamppost_app.roles import STORAGE_EXIT
 from tests.chaos.conftest import KeyedDatabase
-from tests.chaos.evidence import Evidence, every_entry, opened
+from tests.chaos.evidence import every_entry, opened
 from tests.chaos.invariants import check
 from tests.chaos.mqtt_proxy import RecordingProxy
 from tests.chaos.publisher import City, Publisher
@@ -149,16 +150,9 @@ def test_every_role_outlives_a_failed_sync_of_its_files(
         installation.wait_until(lambda pid=pid: pid not in installation.pids().values())
         time.sleep(chaos.random.random())
     published = publisher.finish(600)
-    settle(installation, proxy, published)
+    evidence = settle(installation, proxy, published)
 
-    figures = check(
-        Evidence(
-            installation.folder / "data",
-            acknowledged=proxy.acknowledged,
-            sent=list(proxy.sent),
-            database=database,
-        )
-    )
+    figures = check(replace(evidence, database=database))
     refusals = Counter(pid for pid, _ in failing_sync.refused())
     # Two sinks of one process each have the cursor file open, and may both come to it.
     assert max(refusals.values()) <= 2, failing_sync.refused()

@@ -91,10 +91,10 @@ def test_a_jumping_clock_loses_no_window(
         clock.write_text(f"{jump}\n")
     published = publisher.finish()
     shares = idle_shares(roles, chaos.pick(3.0, 20.0))
-    settle(roles, proxy, published, sinks=("store",))
+    evidence = settle(roles, proxy, published, sinks=("store",))
 
-    data = roles.folder / "data"
-    figures = check(Evidence(data, acknowledged=proxy.acknowledged, sent=list(proxy.sent)))
+    data = evidence.data
+    figures = check(evidence)
     gaps = [after - before for before, after in pairwise(tick_instants(data))]
     reasons = Said(data / "outbox.db").readings["reasons"].to_pylist()
     assert "clock_jumped" in roles.output()

@@ -32,7 +32,7 @@ from lamppost.log import Entry, Record
 from lamppost_app.bootstrap import check_configuration
 from lamppost_app.engine import Engine
 from lamppost_app.settings import Settings
-from tests.chaos.evidence import Evidence, opened
+from tests.chaos.evidence import opened
 from tests.chaos.invariants import check
 from tests.chaos.mqtt_proxy import RecordingProxy
 from tests.chaos.publisher import City, Publisher
@@ -218,7 +218,7 @@ def test_a_running_installation_takes_what_is_right_and_shows_what_is_wrong(
     installation.wait_until(lambda: installation.get("/healthz")["configuration_problem"] == "")
     installation.wait_until(lambda: "keys=store.readings_days" in installation.output())
     assert "nothing has changed" in lamppost(installation, "reload").stdout
-    settle(installation, proxy, publisher.finish(300))
+    evidence = settle(installation, proxy, publisher.finish(300))
 
     assert before["configuration_problem"] == ""
     with opened(installation.folder / "data" / "inbox.db") as inbox:
@@ -226,11 +226,7 @@ def test_a_running_installation_takes_what_is_right_and_shows_what_is_wrong(
     with opened(installation.folder / "data" / "outbox.db") as outbox:
         (*_, rules) = outbox.read_kinds([log.RULES], outbox.last())
     assert json.loads(rules.body)["content"]["windows"] == changed["windows"]
-    figures = check(
-        Evidence(
-            installation.folder / "data", acknowledged=proxy.acknowledged, sent=list(proxy.sent)
-        )
-    )
+    figures = check(evidence)
     assert figures["readings"] == messages
     chaos.report(
         fault="F15",

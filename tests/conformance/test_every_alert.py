@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
+from lamppost.clock_skew import ClockBatch
 from lamppost.component import Alert, Component, Observed
 from lamppost.policy import AlertRule
 from lamppost.series import SeriesTable
@@ -25,7 +26,7 @@ from tests.processor_conformance import (
     law,
     make,
 )
-from tests.strategies import KEYS, START_NS, aggregates, indices, judged
+from tests.strategies import KEYS, START_NS, aggregates, clocks, indices, judged
 
 every_alert = pytest.mark.parametrize(
     "component", components("alert").values(), ids=lambda found: found.name
@@ -109,16 +110,21 @@ def test_nothing_observed_gives_no_signal(component: Component) -> None:
 
 
 @every_rule
-@law(readings=judged(), windows=aggregates(), values=indices())
+@law(readings=judged(), windows=aggregates(), values=indices(), skews=clocks())
 def test_signals_are_complete(
-    rule_id: str, readings: JudgedBatch, windows: AggregateBatch, values: IndexBatch
+    rule_id: str,
+    readings: JudgedBatch,
+    windows: AggregateBatch,
+    values: IndexBatch,
+    skews: ClockBatch,
 ) -> None:
     """Each names its subject and says in words why, and what would clear it."""
     rule = build_rule(rule_id)
     for seconds in range(1_000, 0, -50):
         rule.evaluate(nothing(NOW - seconds * SECOND_NS, ticked=True))
 
-    for signal in rule.evaluate(observed(readings, windows, values, ticked=True)):
+    step = replace(observed(readings, windows, values, ticked=True), clocks=skews)
+    for signal in rule.evaluate(step):
         assert signal.subject in {*STATIONS, *(key.sensor for key in KEYS)}
         assert signal.sentence
         assert signal.clears_when
@@ -142,17 +148,23 @@ def test_alerts_do_not_depend_on_the_cut(
 
 
 @every_alert
-@law(readings=judged(), windows=aggregates(), values=indices())
+@law(readings=judged(), windows=aggregates(), values=indices(), skews=clocks())
 def test_a_restored_rule_goes_on_as_if_nothing_had_been(
-    component: Component, readings: JudgedBatch, windows: AggregateBatch, values: IndexBatch
+    component: Component,
+    readings: JudgedBatch,
+    windows: AggregateBatch,
+    values: IndexBatch,
+    skews: ClockBatch,
 ) -> None:
     """A snapshot holds the whole state, and later calls do not change it."""
     uninterrupted = build(component)
     for seconds in range(1_000, 0, -50):
         uninterrupted.evaluate(nothing(NOW - seconds * SECOND_NS, ticked=True))
     uninterrupted.evaluate(observed(readings, windows, values))
+    uninterrupted.evaluate(replace(nothing(NOW, ticked=True), clocks=skews))
     snapshot = uninterrupted.snapshot()
     later = [nothing(NOW + step * HOUR_NS // 4, ticked=True) for step in range(1, 16)]
+    later[5] = replace(later[5], clocks=replace(skews, skew=skews.skew // 2))
     expected = [repr(uninterrupted.evaluate(step)) for step in later]
     restored = build(component)
     restored.restore(snapshot)

@@ -53,6 +53,30 @@ def test_a_change_is_noticed_and_written(tmp_path: Path) -> None:
     assert "| `too_large` |" in page.read_text(encoding="utf-8")
 
 
+def test_a_page_of_no_component_is_noticed_and_removed(tmp_path: Path) -> None:
+    """What was renamed leaves no page behind."""
+    program = (
+        "import pathlib, sys\n"
+        "from scripts import reference\n"
+        f"reference.DOCS = pathlib.Path({str(tmp_path / 'docs')!r})\n"
+        "(reference.DOCS / 'formats').mkdir(parents=True)\n"
+        "reference.main([])\n"
+        "left = reference.DOCS / 'components/check/former.md'\n"
+        "left.write_text('# former')\n"
+        "first = reference.main(['--check'])\n"
+        "reference.main([])\n"
+        "sys.exit((first, left.exists(), reference.main(['--check'])) != (1, False, 0))\n"
+    )
+
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert "former.md: out of date" in result.stderr
+    assert (tmp_path / "docs/components/check/spike.md").is_file()
+
+
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_each_example_follows_schema_and_format(example: str) -> None:
     """What the page shows is admitted by the schema, and read by the format without refusal."""

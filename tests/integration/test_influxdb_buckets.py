@@ -15,8 +15,7 @@ from lamppost.errors import NotConnected
 from lamppost.series import SeriesKey
 from lamppost_app import settings as application
 from lamppost_app.commands.doctor import examine
-from lamppost_app.wiring import influx
-from sinks.influx_buckets import InfluxSettings
+from sinks.influx_settings import InfluxSettings
 from sinks.influxdb import InfluxdbSink
 from tests.influx_front import ALL_RIGHTS, ORG_ID, InfluxFront
 from tests.outbox_entries import readings_entry, rules_entry, series_entry
@@ -135,7 +134,7 @@ def test_victoria_metrics_is_told_from_influxdb(
 def doctor(url: str, folder: Path, **given: Any) -> dict[str, tuple[bool, str]]:
     """Return what the self-check finds about InfluxDB."""
     token = SecretStr(given.pop("token", "secret"))
-    chosen = application.InfluxSettings(enabled=True, url=url, token=token, **given)
+    chosen = application.InfluxDbSettings(enabled=True, url=url, token=token, **given)
     settings = application.Settings(
         influxdb=chosen,
         mqtt=application.MqttSettings(enabled=False),
@@ -240,12 +239,3 @@ def test_another_program_at_the_address_is_wrong(tmp_path: Path) -> None:
         right, detail = doctor(server.url, tmp_path)["InfluxDB"]
     assert not right
     assert "is influxdb.url right?" in detail
-
-
-def test_every_setting_reaches_the_sink() -> None:
-    """The application's settings are some of those of the sink, under the same names."""
-    own = set(application.InfluxSettings.model_fields) - {"enabled"}
-    given = application.InfluxSettings(minutes_bucket="m", minutes_days=3, retention_days=9)
-    made = influx(given)
-    assert own <= set(InfluxSettings.model_fields)
-    assert (made.minutes_bucket, made.minutes_days, made.retention_days) == ("m", 3, 9)

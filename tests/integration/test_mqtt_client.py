@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,64 +12,9 @@ from pathlib import Path
 import pytest
 
 from lamppost.errors import ConfigError, NotConnected, PartialWrite
-from lamppost.series import SeriesKey
-from lamppost.times import HOUR_NS
 from sinks.mqtt_client import BrokerSettings, Publisher
-from sinks.mqtt_out import MqttOutSettings, MqttOutSink
-from tests.outbox_entries import (
-    NAN,
-    START_NS,
-    aggregates_entry,
-    alerts_entry,
-    rules_entry,
-    series_entry,
-)
 from tests.services import Mosquitto
-
-
-class Subscriber:
-    """What mosquitto_sub, a client that is not ours, receives."""
-
-    def __init__(self, broker: Mosquitto, topic: str) -> None:
-        """Subscribe and wait until the broker has noted it."""
-        self.messages: list[tuple[str, bytes]] = []
-        self._process = subprocess.Popen(
-            [
-                "mosquitto_sub",
-                *("-h", broker.host, "-p", str(broker.port), "-q", "1", "-F", "%t %p"),
-                *("-t", topic, "-t", "probe", "-i", f"sub-{time.monotonic_ns()}", "-c"),
-            ],
-            stdout=subprocess.PIPE,
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-        probe = Publisher(BrokerSettings(port=broker.port))
-        while not self.messages:
-            probe.publish_all([("probe", b"-")])
-            time.sleep(0.05)
-        probe.close()
-
-    def received(self, count: int, timeout_s: float = 20.0) -> list[tuple[str, bytes]]:
-        """Wait for a number of messages and return them without the probes."""
-        until = time.monotonic() + timeout_s
-        found: list[tuple[str, bytes]] = []
-        while len(found) < count and time.monotonic() < until:
-            time.sleep(0.02)
-            found = [message for message in list(self.messages) if message[0] != "probe"]
-        return found
-
-    def close(self) -> None:
-        """Stop receiving."""
-        self._process.terminate()
-        self._process.wait()
-        self._reader.join()
-        if self._process.stdout:
-            self._process.stdout.close()
-
-    def _read(self) -> None:
-        for line in self._process.stdout or ():
-            topic, _, payload = line.rstrip(b"\n").partition(b" ")
-            self.messages.append((topic.decode(), payload))
+from tests.subscriber import Subscriber
 
 
 @pytest.fixture
@@ -148,32 +91,6 @@ def test_publishing_is_fast(mosquitto: Mosquitto) -> None:
     # Half the rate that is aimed at: shared machines are noisy.
     assert 20_000 / (time.perf_counter() - started) > 5_000
     publisher.close()
-
-
-@pytest.mark.integration
-def test_the_sink_publishes_the_newest_aggregates_and_every_alert(mosquitto: Mosquitto) -> None:
-    """Topics and payloads say what they are about; names cannot break out of their level."""
-    subscriber = Subscriber(mosquitto, "city/#")
-    sink = MqttOutSink(MqttOutSettings(port=mosquitto.port, prefix="city"))
-    sink.prime([series_entry(1, [SeriesKey("aq/1+", "pm2_5", "channel=a")]), rules_entry(2)])
-    starts = [START_NS + HOUR_NS, START_NS]
-    entries = [
-        aggregates_entry(3, start=starts, mean=[20.0, 10.0], sd=NAN),
-        alerts_entry(4, severity="critical"),
-        aggregates_entry(5, start=[START_NS], revision=[1]),
-    ]
-    sink.write(entries, 5)
-    hour, alert = subscriber.received(2)
-    assert hour[0] == "city/aggregates/aq%2F1%2B/pm2_5/1h"
-    body = json.loads(hour[1])
-    assert body["station"] == "aq/1+"
-    assert (body["mean"], body["sd"], body["unit"]) == (20.0, None, "ug/m3")
-    assert body["window_start"] == "2026-11-21T01:00:00Z"
-    assert body["quality"] == "good"
-    assert alert[0] == "city/alerts/critical/aq-017"
-    assert json.loads(alert[1])["at"] == "2026-11-21T00:00:00Z"
-    sink.close()
-    subscriber.close()
 
 
 def test_a_broker_that_is_away_is_reported_in_time() -> None:

@@ -13,6 +13,7 @@ from lamppost.policy import load_policy
 from lamppost.stations import parse_stations
 from lamppost.times import HOUR_NS, MINUTE_NS
 from sensor_sim.city import City
+from sensor_sim.faults import Programme
 from sensor_sim.fleet import build_fleet, to_geojson
 from sensor_sim.programme import standard_programme
 
@@ -20,10 +21,16 @@ POLICY = Path(__file__).parents[2] / "policy"
 BEGIN = 1_795_000_000 * 1_000_000_000 // HOUR_NS * HOUR_NS
 
 
-def city_records(minutes: int, *, air_quality: int = 12, traffic: int = 8) -> list[Record]:
+def city_records(
+    minutes: int,
+    *,
+    air_quality: int = 12,
+    traffic: int = 8,
+    programme: Programme | None = None,
+) -> list[Record]:
     """Return the inbox of some minutes of a small city, four frames and a tick a minute."""
     fleet = build_fleet(7, air_quality, traffic)
-    city = City(fleet, 7, standard_programme(fleet, 7, BEGIN))
+    city = City(fleet, 7, programme or standard_programme(fleet, 7, BEGIN))
     stations = parse_stations(json.dumps(to_geojson(fleet)), "fleet")
     registration = json.dumps([station.model_dump() for station in stations]).encode()
     records = [

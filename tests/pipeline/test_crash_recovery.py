@@ -130,6 +130,7 @@ def test_two_runs_over_one_inbox_are_byte_identical(tmp_path: Path) -> None:
         "ledger",
         "quarantine",
         "quarantine_states",
+        "clocks",
     }
 
 

@@ -25,7 +25,7 @@ from ingest.archives.rows import ArchiveRows
 from ingest.files import BrokenFile, FileWishes, Wishes, archives
 from lamppost.decoded import Measurement
 from lamppost.errors import ConfigError
-from lamppost.times import HOUR_NS, MINUTE_NS, format_instant, parse_instant
+from lamppost.times import MINUTE_NS, format_instant, parse_instant
 
 Reading = tuple[str, str, str, str | None, str, float]
 
@@ -139,15 +139,15 @@ def test_a_day_of_openaq(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("window", "mean"), [(HOUR_NS, 8.25), (MINUTE_NS, 8.0)])
-def test_our_own_open_data(tmp_path: Path, window: int, mean: float) -> None:
+@pytest.mark.parametrize(("window", "mean"), [("1h", 8.25), ("1min", 8.0)])
+def test_our_own_open_data(tmp_path: Path, window: str, mean: float) -> None:
     """The mean of the windows that are wanted; the others are counted."""
     path = lay(tmp_path, "aggregates.csv", OPEN_DATA)
 
-    assert read(path, wish(window_ns=window)) == [
+    assert read(path, wish(window=window)) == [
         ("aq-1", "pm2_5", "channel=a", "ug/m3", "2026-03-01T00:00:00Z", mean)
     ]
-    assert parts_of([path], wish(window_ns=window))[0].passed_over == (1 if mean == 8.25 else 2)
+    assert parts_of([path], wish(window=window))[0].passed_over == (1 if mean == 8.25 else 2)
 
 
 def test_one_number_in_each_row(tmp_path: Path) -> None:
@@ -250,13 +250,24 @@ def test_impossible_names_are_bad_lines(tmp_path: Path) -> None:
         f"{sensor},2026-03-01T00:00:00Z,{quantity},1,{lane}\n"
         for sensor, quantity, lane in (
             ("aq-1", "pm10", "1"), ("..", "pm10", "1"), ("", "pm10", "1"), ("aq-1", "", "1"),
-            ("aq-1", "pm10", "a=b"), ("aq-2", "pm10", ""),
+            ("aq-1", "pm10", "a=b"), ("aq-2", "pm10", ""), ("aq-1", "pm10", "x" * 600),
         )
     )  # fmt: skip
     path = lay(tmp_path, "names.csv", text)
 
-    assert refused(path) == [(line, "malformed") for line in (3, 4, 5, 6)]
+    assert refused(path) == [(line, "malformed") for line in (3, 4, 5, 6, 8)]
     assert [reading[0] for reading in read(path)] == ["aq-1", "aq-2"]
+
+
+def test_an_impossible_unit_costs_only_its_row(tmp_path: Path) -> None:
+    """A message that names it would be refused whole."""
+    text = "station,time,quantity,value,unit\n" + "".join(
+        f"aq-1,2026-03-01T00:00:00Z,pm10,1,{unit}\n" for unit in ("ug/m3", "u" * 200, "")
+    )
+    path = lay(tmp_path, "units.csv", text)
+
+    assert refused(path) == [(3, "malformed")]
+    assert [reading[3] for reading in read(path)] == ["ug/m3", None]
 
 
 def test_a_local_time_is_never_taken_for_utc(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def test_the_kinds_keep_their_names() -> None:
         "quarantine",
         "quarantine_states",
         "ledger",
+        "clocks",
     )
 
 

@@ -12,7 +12,9 @@ from lamppost.batch import DAY, FIXED, MONTH, YEAR
 from lamppost.periods import (
     CalendarPeriod,
     FixedPeriod,
+    checked_resolution,
     parse_period,
+    parse_resolution,
     resolution_name,
     resolutions,
 )
@@ -46,6 +48,17 @@ def test_every_resolution_has_one_name(length: int, calendar: int, name: str) ->
 
     assert resolution_name(length, calendar) == name
     assert resolution_name(number) == name
+    assert parse_resolution(name) == number
+    assert checked_resolution(name) == name
+
+
+@pytest.mark.parametrize("text", ["", "0h", "2d", "24", "1 h", "Day", "week"])
+def test_what_is_no_resolution_is_refused_in_words(text: str) -> None:
+    """With the text that is wrong, and some that are right."""
+    with pytest.raises(ValueError, match="is no resolution of windows, such as") as raised:
+        checked_resolution(text)
+
+    assert repr(text) in str(raised.value)
 
 
 @pytest.mark.parametrize(

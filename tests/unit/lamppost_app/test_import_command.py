@@ -22,6 +22,10 @@ POLICY = load_policy(Path(__file__).parents[3] / "policy")
 ROWS = "station,time,quantity,value,unit,site\n" + "".join(
     f"aq-1,2026-03-01T00:{minute:02d}:00Z,no2,{minute},ppb,north\n" for minute in range(60)
 )
+HOURS = (
+    "station,quantity,unit,window_start,window_end,mean,window\n"
+    "aq-1,no2,ug/m3,2026-03-01T00:00:00Z,2026-03-01T01:00:00Z,8.25,1h\n"
+)
 
 
 @pytest.fixture(name="here")
@@ -32,6 +36,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with contextlib.closing(SqliteLog(tmp_path / "data" / "inbox.db")) as inbox:
         inbox.append([Record(log.POLICY, 1, POLICY.canonical().encode())])
     (tmp_path / "good.csv").write_text(ROWS)
+    (tmp_path / "hours.csv").write_text(HOURS)
     (tmp_path / "bad.csv").write_text(
         ROWS + "aq-2,soon,no2,1,ppb,x\naq-3,2026-03-01T00:00:00Z,joy,1,,x\n"
     )
@@ -102,6 +107,9 @@ def _interrupt(_: EngineLag) -> bool:
         (["good.csv", "--column", "a"], "SRC=QUANTITY"),
         (["good.csv", "--column", "a=joy"], "vocabulary"),
         (["good.csv", "--zone", "Mars/Base"], "no time zone"),
+        (["good.csv", "--window", "2d"], "--window: '2d' is no resolution of windows"),
+        (["good.csv", "--window", "month"], "--window: none of these files is about windows"),
+        (["hours.csv", "--window", "month"], "no windows of month in these files (there are: 1h)"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is(

@@ -12,6 +12,7 @@ import pyarrow as pa
 from lamppost import log
 from lamppost.alerts import AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
+from lamppost.clock_skew import ClockBatch
 from lamppost.flags import FAIL, GOOD, KERNEL_REASONS, SUSPECT
 from lamppost.frames import arrow_bytes
 from lamppost.log import Entry
@@ -181,7 +182,19 @@ def city_entries(now: int) -> list[Entry]:
                "reason": "unit added"}  # fmt: skip
     outbox.add(log.QUARANTINE_STATES, json.dumps([decided]).encode())
     outbox.add(log.LEDGER, json.dumps(_ledger(hour)).encode())
+    outbox.add(log.CLOCKS, columns_body(_clocks(now).to_arrow()))
     return outbox.entries
+
+
+def _clocks(now: int) -> ClockBatch:
+    """Return a right clock, one an hour ahead, and one a little behind; one is not known."""
+    return ClockBatch(
+        series=np.array([0, 1, 2, 3]),
+        skew=np.array([0.3, 0.3, -3599.2, 7.4]) * SECOND_NS,
+        spread=np.full(4, SECOND_NS // 10),
+        readings=np.full(4, 5),
+        until=np.full(4, now // MINUTE_NS * MINUTE_NS),
+    )
 
 
 def _indices(hour: int) -> IndexBatch:

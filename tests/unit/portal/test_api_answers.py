@@ -9,7 +9,6 @@ import json
 import threading
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import httpx
 import numpy as np
@@ -21,11 +20,12 @@ from hypothesis import strategies as st
 from lamppost import log
 from lamppost.batch import AggregateBatch
 from lamppost.log import Entry
-from lamppost.times import HOUR_NS, format_instant
+from lamppost.times import HOUR_NS, MINUTE_NS, format_instant
+from lamppost.zones import load_zone
 from lamppost_app.portal import queries_api
-from lamppost_app.portal.api_instants import known_zone, local_text, utc_text
 from lamppost_app.portal.api_limits import ReadingLimiter, client_of
 from lamppost_app.portal.problem_types import PROBLEMS
+from sinks.instant_texts import known_zone, local_text, utc_text
 from sinks.store_reader import QueryTimedOut, StoreReader
 from tests.unit.portal.conftest import NOW, MakePortal, Portal
 from tests.unit.portal.seeded_city import (
@@ -139,12 +139,12 @@ def test_local_times_follow_the_zone_of_the_policy(portal: Portal) -> None:
 def test_texts_of_instants_are_those_of_the_standard_library(
     millis: list[int], unit: int, zone: str
 ) -> None:
-    """In UTC and in local time, across changes of the clock."""
+    """In UTC and in local time, across changes of the clock, by the tzdata windows are made by."""
     times = np.array(millis, np.int64) * 1_000_000 // unit * unit
 
     assert utc_text(times).to_pylist() == [format_instant(int(time)) for time in times]
     for time_ns, text in zip(times, local_text(times, zone).to_pylist(), strict=True):
-        offset = datetime.fromtimestamp(int(time_ns) // 10**9, ZoneInfo(zone)).utcoffset()
+        offset = datetime.fromtimestamp(int(time_ns) // 10**9, load_zone(zone)).utcoffset()
         told = datetime.fromisoformat(text).utcoffset()
         assert offset is not None
         assert told is not None
@@ -521,6 +521,27 @@ def test_revisions_come_the_oldest_first_on_pages(portal: Portal) -> None:
     assert [row["revision"] for row in rows] == ([0, 1, 2] if kept else [2])
     assert rows[-1]["replaced_at"] is None
     assert kept == all(row["published_at"] for row in rows)
+
+
+def test_series_tell_how_their_clock_is(portal: Portal) -> None:
+    """A word, and the numbers behind it; nothing where nothing is known."""
+    rows = portal.get("/api/v1/series").json()["items"]
+    told = {
+        row["station"]: [row[name] for name in ("clock", "clock_skew_s", "clock_readings")]
+        for row in rows
+    }
+
+    assert told == {
+        "aq-001": ["right", 0.3, 5],
+        "aq-002": ["ahead", -3599.2, 5],
+        "tr-001": ["behind", 7.4, 5],
+        "aq-003": [None, None, None],
+    }
+    (known,) = (row for row in rows if row["station"] == "tr-001")
+    assert known["clock_spread_s"] == 0.1
+    assert known["clock_until"] == format_instant(NOW // MINUTE_NS * MINUTE_NS)
+    assert portal.get("/api/v1/series?format=csv").status_code == 200
+    assert portal.get("/api/v1/series?format=parquet&station=aq-003").status_code == 200
 
 
 def test_series_tell_from_when_to_when(portal: Portal) -> None:

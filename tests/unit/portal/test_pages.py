@@ -132,6 +132,25 @@ def test_the_index_card_names_period_coverage_and_pollutant(portal: Portal) -> N
     assert "Responsible pollutant" in page
 
 
+def test_the_station_page_says_what_is_wrong_with_the_clock(portal: Portal) -> None:
+    """How far it is off, what that does, what to do, and what it rests on."""
+    page = portal.get("/stations/aq-002").text
+
+    assert page.count("1 h ahead: probably local time sent as UTC") == 2
+    assert "filed under the time they arrive" in page
+    assert "Send the time in UTC, or with its offset" in page
+    assert "By the quickest reading of each ten minutes, 5 of them" in page
+
+
+def test_a_clock_that_is_right_or_not_known_needs_no_section(portal: Portal) -> None:
+    """One line among the facts."""
+    right, unknown = (portal.get(f"/stations/{sensor}").text for sensor in ("aq-001", "aq-003"))
+
+    assert "right within a second" in right
+    assert "not known yet: half an hour of readings is needed" in unknown
+    assert "h-clock" not in right + unknown
+
+
 def test_downloads_list_checksums_and_serve_parts(portal: Portal) -> None:
     """A file has its digest, an ETag, and can be fetched in ranges."""
     folder = portal.context.settings.open_data_path
@@ -174,7 +193,7 @@ def test_kept_texts_are_used() -> None:
     paths = [*folder.glob("templates/*"), *folder.glob("*.py")]
     source = "".join(path.read_text() for path in paths)
     made_up = ("flag.", "severity.", "state.", "event.", "category.", "advice.", "nav.", "shape.",
-               "filter.", "acknowledge.", "console.", "kind.", "held.")  # fmt: skip
+               "filter.", "acknowledge.", "console.", "kind.", "held.", "clock.")  # fmt: skip
 
     unused = [key for key in catalogue() if key not in source and not key.startswith(made_up)]
 

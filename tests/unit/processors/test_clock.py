@@ -1,20 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Each series by its own clock: wrong ones harm only themselves, and how wrong is a number."""
+"""Each series by its own clock: wrong ones harm only themselves."""
 
 from __future__ import annotations
 
-import itertools
-import math
-
 import numpy as np
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lamppost.batch import JudgedBatch, ReadingBatch
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
-from processors.windows._clock import SeriesClocks
 from processors.windows.event_time import EventTimeSettings, EventTimeWindows
 
 START = 1_790_000_000 * SECOND_NS // HOUR_NS * HOUR_NS
@@ -77,38 +70,3 @@ def test_allowed_lateness_is_flinks() -> None:
 
         assert (len(first), len(again)) == (revised, revised), newest_ns
         assert again.revision.tolist() == [1] * revised
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(-100, 100)), max_size=60), st.data())
-def test_skew_is_the_median_of_the_last_lags_wherever_batches_are_cut(
-    rows: list[tuple[int, int]], data: st.DataObject
-) -> None:
-    """Against a list of lags for each series."""
-    cuts = data.draw(st.lists(st.integers(0, len(rows)), max_size=4))
-    clocks = SeriesClocks(0)
-    edges = sorted({0, len(rows), *cuts})
-    for begin, end in itertools.pairwise(edges):
-        some = rows[begin:end]
-        lags = np.array([lag for _, lag in some], np.int64)
-        codes = np.array([code for code, _ in some], np.int32)
-        if len(some):
-            clocks.hear(codes, np.zeros(len(some), np.int64), lags, 3)
-    clocks.grow(3)
-
-    for code, skew in enumerate(clocks.skew().tolist()):
-        own = [lag for which, lag in rows if which == code][-9:]
-        usual = sorted(own)[(len(own) - 1) // 2] if own else math.nan
-        assert skew == usual or (math.isnan(skew) and not own)
-
-
-def test_one_odd_reading_does_not_move_the_skew() -> None:
-    """A device two seconds behind, one message of which hung for an hour."""
-    aggregator = windows()
-    rows = [(0, minute * MINUTE_NS - 2 * SECOND_NS, minute * MINUTE_NS) for minute in range(20)]
-    late = (0, 20 * MINUTE_NS, 20 * MINUTE_NS + HOUR_NS)
-
-    aggregator.add(readings([*rows, late]))
-
-    assert aggregator.clock_skew_ns[0] == pytest.approx(2 * SECOND_NS)
-    assert np.isnan(aggregator.clock_skew_ns[1:]).all()

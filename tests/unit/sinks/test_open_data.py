@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamppost.batch import STATISTICS
 from lamppost.errors import ConfigError, NotConnected
 from lamppost.log import Entry
 from lamppost.series import SeriesKey
@@ -99,6 +100,11 @@ def test_an_hour_is_published_with_everything_one_needs_to_judge_it(tmp_path: Pa
             "quality": "good",
             "revision": "0",
             "policy": POLICY,
+            "window": "1h",
+            "window_start_local": "2026-11-21T00:00:00+00:00",
+            "window_end_local": "2026-11-21T01:00:00+00:00",
+            **dict.fromkeys(STATISTICS, ""),
+            "method": "",
         }
     ]
 
@@ -323,9 +329,8 @@ def test_any_text_survives_csv(texts: list[str]) -> None:
     """A standard reader gets every text back, with the apostrophe where a formula would begin."""
     data = csv_bytes(pa.table({"text": pa.array(texts, pa.string()), "n": [1] * len(texts)}))
     rows = list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))
-    guarded = [
-        f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text for text in texts
-    ]
+    starts = ("=", "+", "-", "@", "\t", "\r")
+    guarded = [f"'{text}" if text.lstrip("'").startswith(starts) else text for text in texts]
     assert rows == [["text", "n"], *([text, "1"] for text in guarded)]
 
 
@@ -358,7 +363,12 @@ def test_merging_keeps_the_highest_revision_of_each_key(
 
 
 def _revisions(rows: list[tuple[str, int, int]]) -> pa.Table:
-    ordinary: dict[str, Any] = {"quantity": "no2", "qualifiers": "", "quality": "good"}
+    ordinary: dict[str, Any] = {
+        "quantity": "no2",
+        "qualifiers": "",
+        "quality": "good",
+        "window": "1h",
+    }
     return pa.Table.from_pylist(
         [
             {

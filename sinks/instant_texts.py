@@ -6,7 +6,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -14,27 +13,25 @@ import pyarrow as pa
 import pyarrow.compute
 
 from lamppost.times import DAY_NS, MINUTE_NS, SECOND_NS
-from sinks.text_columns import TextColumn, join, numbers, spelled
+from lamppost.zones import load_zone, zone_names
+
+from .text_columns import TextColumn, join, numbers, spelled
 
 Instants = npt.NDArray[np.int64]
-# Typed loosely, as in the sinks: the stubs refuse arrays of mixed types.
+# Typed loosely: the stubs refuse arrays of mixed types.
 _kernels: Any = pyarrow.compute
 _arrow: Any = pa
 _MILLI_NS: Final = 1_000_000
 _DAY_S: Final = DAY_NS // SECOND_NS
 
 
-@lru_cache(maxsize=64)
 def known_zone(name: object) -> str:
     """Return the name of a time zone, UTC for what is none.
 
     >>> known_zone("Middle-earth/Bree")
     'UTC'
     """
-    try:
-        return ZoneInfo(str(name or "UTC")).key
-    except (KeyError, ValueError, OSError):
-        return "UTC"
+    return name if isinstance(name, str) and name in zone_names() else "UTC"
 
 
 def utc_text(time_ns: Instants) -> TextColumn:
@@ -73,7 +70,7 @@ def _offset_of_day_s(zone: str, day: int) -> int | None:
 
 
 def _offset_s(zone: str, second: int) -> int:
-    offset = datetime.fromtimestamp(second, UTC).astimezone(ZoneInfo(zone)).utcoffset()
+    offset = datetime.fromtimestamp(second, UTC).astimezone(load_zone(zone)).utcoffset()
     return 0 if offset is None else round(offset.total_seconds())
 
 
