@@ -43,7 +43,12 @@ _SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "[kn_i]": ("kn", "kt", "KNT"),
     "deg": ("°", "degrees", "DD"),
     "veh/h": ("vehicles/hour", "veh/hour", "1/h"),
+    "veh/km": ("vehicles/km",),
+    "veh/[mi_i]": ("veh/mi", "vehicles/mile"),
+    "veh.h": ("veh h", "vehicle-hours"),
     "s": ("sec", "SEC"),
+    "m": ("MTR",),
+    "[ft_i]": ("ft", "feet", "FOT"),
     "mm": ("MMT",),
 }
 
@@ -84,6 +89,8 @@ _LINEAR: Final[dict[tuple[str, str], Conversion]] = {
     ("[mi_i]/h", "km/h"): Conversion(1.609344),
     ("[kn_i]", "km/h"): Conversion(1.852),
     ("m/s", "km/h"): Conversion(3.6),
+    ("veh/[mi_i]", "veh/km"): Conversion(1 / 1.609344),
+    ("[ft_i]", "m"): Conversion(0.3048),
     ("ppb", "ppm"): Conversion(0.001),
 }
 

@@ -38,7 +38,7 @@ from lamppost.quarantine import (
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import nested, part
-from lamppost.stations import Station
+from lamppost.stations import Registry, Station
 from lamppost.times import format_instant
 from processors.windows import METHOD
 
@@ -65,7 +65,7 @@ class Engine:
         self._shelf = shelf or MemoryShelf()
         self._series = SeriesTable()
         self._published_series = 0
-        self._stations: dict[str, Station] = {}
+        self._stations = Registry()
         self._admission = Admission(self._series, self._stations)
         self._ledger = Ledger()
         self._floods = FloodWatch()
@@ -249,7 +249,7 @@ class Engine:
 
     def _registration(self, entry: Entry) -> list[Record]:
         given = [Station.model_validate(fields) for fields in json.loads(entry.body)]
-        self._stations.update({station.sensor: station for station in given})
+        self._stations.register(given)
         self._admission.register()
         self._pipeline.stations_changed()
         return [self._json(log.STATIONS, [station.model_dump() for station in given])]
@@ -278,6 +278,9 @@ class Engine:
             ],
             "methods": self._pipeline.methods(),
             "indices": {str(item.cls.number): name for name, item in registered("index").items()},
+            "scales": {
+                name: item.cls.scale.published() for name, item in registered("index").items()
+            },
             "quantities": {
                 name: {"unit": quantity.unit, "label": quantity.label, "kind": quantity.kind}
                 for name, quantity in QUANTITIES.items()
@@ -422,7 +425,8 @@ class Engine:
         self._tally = Tally(self._series)
         self._published_series = facts["published_series"]
         stations = [Station.model_validate(fields) for fields in facts["stations"]]
-        self._stations = {station.sensor: station for station in stations}
+        self._stations = Registry()
+        self._stations.register(stations)
         self._admission = Admission(self._series, self._stations)
         if "admission" in facts:
             self._admission.restore(facts["admission"])

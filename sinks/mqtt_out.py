@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Outbox to MQTT: the newest aggregates and every alert event, as JSON."""
+"""Outbox to MQTT: the newest aggregates and health indices and every alert event, as JSON."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from lamppost.batch import STATISTICS, AggregateBatch
+from lamppost.batch import STATISTICS, AggregateBatch, IndexBatch
 from lamppost.component import register
 from lamppost.flags import FLAG_NAMES
 from lamppost.frames import arrow_batch
-from lamppost.log import AGGREGATES, ALERTS, RULES, SERIES, STATIONS, Entry
+from lamppost.log import AGGREGATES, ALERTS, INDICES, RULES, SERIES, STATIONS, Entry
 from lamppost.periods import resolution_name, resolutions
 from lamppost.times import format_instant
 
+from .index_messages import Hour, StationHours, index_fields
 from .instant_texts import local_text
 from .mqtt_client import BrokerSettings, Publisher
 from .series_names import NamedSink, policy_of, unit_of
@@ -46,16 +47,16 @@ class MqttOutSettings(BrokerSettings):
 
 @register("sink")
 class MqttOutSink(NamedSink):
-    """Publishes the newest aggregate of each series and window, and every alert event, at QoS 1.
+    """Publishes the newest aggregates, the newest health indices and every alert event, at QoS 1.
 
-    Topics: ``<prefix>/aggregates/<station>/<quantity>/<window>`` and
-    ``<prefix>/alerts/<severity>/<station>``. A correction of a window that is no longer the newest
-    is not published; a message can arrive twice and says by itself what it is about. A number that
-    is unknown, or does not apply, is left out.
+    Topics: ``<prefix>/aggregates/<station>/<quantity>/<window>``,
+    ``<prefix>/indices/<station>/<index>`` and ``<prefix>/alerts/<severity>/<station>``. A
+    correction of a window that is no longer the newest is not published; a message can arrive twice
+    and says by itself what it is about. A number that is unknown, or does not apply, is left out.
     """
 
     name: ClassVar[str] = "mqtt_out"
-    wants: ClassVar[tuple[str, ...]] = (SERIES, STATIONS, RULES, AGGREGATES, ALERTS)
+    wants: ClassVar[tuple[str, ...]] = (SERIES, STATIONS, RULES, AGGREGATES, INDICES, ALERTS)
     Settings: ClassVar[type[MqttOutSettings]] = MqttOutSettings
 
     def __init__(self, settings: MqttOutSettings) -> None:
@@ -64,6 +65,7 @@ class MqttOutSink(NamedSink):
         self._prefix = settings.prefix
         self._publisher = Publisher(settings)
         self._newest: dict[tuple[int, int], tuple[int, int]] = {}
+        self._hours = StationHours()
 
     def write(self, entries: Sequence[Entry], cursor: int) -> None:  # noqa: ARG002 - kept by the runner
         """Publish what entries say.
@@ -72,11 +74,21 @@ class MqttOutSink(NamedSink):
             NotConnected: the broker is away; publish all of it again later.
             PartialWrite: the broker refused some messages, by their position in this call.
         """
-        newest = dict(self._newest)
-        messages = [message for entry in entries for message in self._messages(entry, newest)]
+        newest, hours = dict(self._newest), self._hours
+        messages: list[tuple[str, bytes]] = []
+        for entry in entries:
+            self.names.learn(entry)
+            if entry.kind == INDICES:
+                columns = arrow_batch(entry.body)
+                later = hours.after(IndexBatch.from_arrow(columns), self.names)
+                policy = policy_of(columns, self.names)
+                messages += (self._index(*told, policy) for told in later.told(hours))
+                hours = later
+            else:
+                messages += self._messages(entry, newest)
         if messages:
             self._publisher.publish_all(messages, _QOS)
-        self._newest = newest
+        self._newest, self._hours = newest, hours
 
     def close(self) -> None:
         """Say goodbye to the broker."""
@@ -85,7 +97,6 @@ class MqttOutSink(NamedSink):
     def _messages(
         self, entry: Entry, newest: dict[tuple[int, int], tuple[int, int]]
     ) -> Iterator[tuple[str, bytes]]:
-        self.names.learn(entry)
         if entry.kind == AGGREGATES:
             yield from self._aggregates(entry.body, newest)
         elif entry.kind == ALERTS:
@@ -132,6 +143,10 @@ class MqttOutSink(NamedSink):
         """Return the instants of a calendar's window as the city's clocks show them."""
         texts = local_text(np.array([start, start + length]), self.names.zone()).to_pylist()
         return dict(zip(("window_start_local", "window_end_local"), map(str, texts), strict=True))
+
+    def _index(self, key: tuple[str, int], hour: Hour, policy: str) -> tuple[str, bytes]:
+        fields = index_fields(key, hour, self.names, policy)
+        return self._topic("indices", key[0], fields["index"]), _json(fields)
 
     def _alert(self, event: dict[str, Any]) -> tuple[str, bytes]:
         spelled = {
