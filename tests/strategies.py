@@ -299,7 +299,7 @@ def derivation_streams(draw: st.DrawFn) -> Stream:
     value = random.choice([0.0, 12.0, 30.0, 55.5, 99.9, 230.0, 700.0, np.nan, np.inf, -3.0], size)
     flag = random.choice([1, 1, 1, 1, 1, 2, 3, 4], size).astype(np.uint8)
     flag[np.isnan(value)] = MISSING
-    reasons[(flag != 1) & (reasons == 0)] = 1
+    reasons[flag != 1] |= 1
     position = st.integers(0, size)
     readings = ReadingBatch(codes.astype(np.int32), time, time + SECOND_NS, value, flag, reasons)
     cuts = tuple(draw(st.lists(position, max_size=4)))
