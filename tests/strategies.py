@@ -33,21 +33,24 @@ KEYS = (
     SeriesKey("tr-1", "speed"),
     SeriesKey("tr-1", "vehicle_count"),
 )
-KEYS_OF_DERIVATIONS = tuple(
-    SeriesKey("aq-1", quantity, qualifiers)
-    for quantity, qualifiers in (
-        ("pm2_5_cf1", "channel=a"),
-        ("pm2_5_cf1", "channel=b"),
-        ("pm2_5_cf1", ""),
-        ("pm2_5", ""),
-        ("humidity", ""),
-        ("temperature", ""),
-        ("flow", "lane=1"),
-        ("occupancy", "lane=1"),
-        ("vehicle_count", "lane=1"),
-        ("speed", "lane=1"),
-        ("vehicle_length", "lane=1"),
-    )
+KEYS_OF_DERIVATIONS = (
+    SeriesKey("aq-9", "pm2_5"),
+    *(
+        SeriesKey("aq-1", quantity, qualifiers)
+        for quantity, qualifiers in (
+            ("pm2_5_cf1", "channel=a"),
+            ("pm2_5_cf1", "channel=b"),
+            ("pm2_5_cf1", ""),
+            ("pm2_5", ""),
+            ("humidity", ""),
+            ("temperature", ""),
+            ("flow", "lane=1"),
+            ("occupancy", "lane=1"),
+            ("vehicle_count", "lane=1"),
+            ("speed", "lane=1"),
+            ("vehicle_length", "lane=1"),
+        )
+    ),
 )
 """What derivations of the house and of plugins are made from; add what a new one needs."""
 FLAGS = (1, 2, 3, 4, 9)
@@ -281,7 +284,9 @@ def derivation_streams(draw: st.DrawFn) -> Stream:
     random = np.random.default_rng(draw(_SEEDS))
     size = draw(st.integers(0, 60))
     codes = random.integers(0, len(KEYS_OF_DERIVATIONS), size)
-    step_s = random.choice([0, 0, 0, 1, 60, 60, 120, 900, 90_000], size)
+    # Some hours after one another, some days, or messages close together.
+    longest = random.choice([120, 4_000, 90_000])
+    step_s = random.choice([0, 0, 0, 1, 60, 60, 120, 900, longest], size)
     time = (
         START_NS + (np.cumsum(step_s) - random.choice([0, 0, 0, 60, 400, 4000], size)) * SECOND_NS
     )
@@ -294,7 +299,7 @@ def derivation_streams(draw: st.DrawFn) -> Stream:
     value = random.choice([0.0, 12.0, 30.0, 55.5, 99.9, 230.0, 700.0, np.nan, np.inf, -3.0], size)
     flag = random.choice([1, 1, 1, 1, 1, 2, 3, 4], size).astype(np.uint8)
     flag[np.isnan(value)] = MISSING
-    reasons[(flag != 1) & (reasons == 0)] = 1
+    reasons[flag != 1] |= 1
     position = st.integers(0, size)
     readings = ReadingBatch(codes.astype(np.int32), time, time + SECOND_NS, value, flag, reasons)
     cuts = tuple(draw(st.lists(position, max_size=4)))

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
-from lamppost.batch import JudgedBatch, ReadingBatch
+from lamppost.batch import AMENDED, CORRECTED, JudgedBatch, ReadingBatch
 from lamppost.errors import ConfigError
 from lamppost.fits import Fit
 from lamppost.flags import SUSPECT
@@ -16,6 +18,7 @@ from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS
 from processors.correction._robust import best_lag, theil_sen
 from tests.processor_cases import START_NS, build
+from tests.processor_conformance import law
 
 BEGIN = START_NS // DAY_NS * DAY_NS
 PAIR = {"sensor": "kit", "reference": "station", "quantity": "pm2_5"}
@@ -177,6 +180,42 @@ def test_lines_do_not_depend_on_the_cut(cut: int) -> None:
     assert again == fits
     np.testing.assert_array_equal(pieces.value, whole.value)
     np.testing.assert_array_equal(pieces.time, whole.time)
+
+
+@law(seed=st.integers(0, 2**32 - 1), cut=st.integers(1, 40))
+def test_late_and_corrected_readings_do_not_make_the_cut_matter(seed: int, cut: int) -> None:
+    """Hours late, out of order, sent again, judged anew: the same lines, the same values."""
+    random = np.random.default_rng(seed)
+    size = 300
+    time = BEGIN + np.arange(size) * HOUR_NS // 2 - random.choice([0, 0, 0, 3, 30], size) * HOUR_NS
+    level = 20 + 10 * np.sin(np.arange(size) / 9)
+    code = random.integers(0, 2, size).astype(np.int32)
+    flag = random.choice([1, 1, 1, 1, 3, 4], size).astype(np.uint8)
+    batch = JudgedBatch.unscored(
+        ReadingBatch(
+            series=code,
+            time=time,
+            received=time,
+            value=level * np.where(code == 0, 1.6, 1.0) + random.normal(0, 1, size),
+            flag=flag,
+            reasons=(flag > 1).astype(np.uint32),
+        )
+    )
+    again = random.choice([0, 0, 0, AMENDED, CORRECTED], size).astype(np.int32)
+    batch = replace(batch, revision=again)
+
+    def said(step: int) -> tuple[list[Fit], dict[tuple[int, int], float]]:
+        site = Site(window_days=3, min_hours=10, min_r2=0.0, grace_s=600)
+        values: dict[tuple[int, int], float] = {}
+        for start in range(0, size, step):
+            made = site.fit.derive(batch.take(slice(start, start + step)))
+            keys = zip(made.series.tolist(), made.time.tolist(), strict=True)
+            values.update(zip(keys, made.value.tolist(), strict=True))
+        return site.fit.fits(), values
+
+    whole = said(size)
+    assert whole[0]
+    assert said(cut) == whole
 
 
 def test_a_restored_fit_goes_on() -> None:
