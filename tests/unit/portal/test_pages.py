@@ -129,8 +129,7 @@ def test_the_index_card_names_period_coverage_and_pollutant(portal: Portal) -> N
     assert "Unhealthy for sensitive groups" in page
     assert "For the hours up to" in page
     assert "Responsible: PM2.5" in page
-    assert "<td>24h</td>" in page
-    assert "95 %" in page
+    assert "averaged over 24h, 95 % valid" in page
     assert "Take it easy." in page
 
 
