@@ -19,6 +19,7 @@ from tests.unit.portal.seeded_city import alert, alerts_body, columns_body, judg
 PAGES = (
     "/", "/?severity=critical", "/?state=acknowledged&area=Harbour", "/alerts/alert-1",
     "/alerts/alert-2", "/stations", "/stations?search=harb", "/map", "/map?quantity=no2",
+    "/map?quantity=index:us_aqi",
     "/stations/aq-001", "/stations/aq-001?range=7d", "/stations/tr-001?quantity=vehicle_count",
     "/stations/aq-001?until=2026-11-21T21:00:00Z", "/downloads", "/api",
 )  # fmt: skip
