@@ -394,9 +394,9 @@ class IndexBatch(Columns):
 
     Attributes:
         series: series code of the pollutant.
-        index: number of the index in the registry's order of names (see :data:`INDEX_NAMES`).
+        index: number of the index; the rules name it.
         end: last instant of the averaging period (exclusive), ns UTC.
-        revision: as in :class:`AggregateBatch`.
+        revision: 0 when first published; each correction is higher and replaces the former.
         concentration: averaged and truncated concentration, canonical unit.
         value: index value; NaN where coverage does not allow one.
         category: 1 (best) upwards; 0 where there is no value.
