@@ -466,6 +466,26 @@ def test_the_table_is_left_for_the_release_and_taken_in(city: Portal, tmp_path: 
     assert (resource["hash"], resource["bytes"]) == (f"sha256:{digest}", path.stat().st_size)
 
 
+def test_a_table_without_dates_and_days_is_published_too(
+    make_portal: MakePortal, tmp_path: Path
+) -> None:
+    """In January there is nothing to project and nothing above."""
+    portal = make_portal(seeded=False, now=NOW)
+    write(portal, rules_entry(1), series_entry(2, KEYS[:1]))
+    write(portal, hours_entry(3, {0: np.full(24 * 40, 20.0)}, YEAR_BEGAN))
+    ComplianceRelease(portal.context, threading.Event()).look()
+    left = portal.context.settings.data.dir / FOLDER
+    sink = OpenDataSink(OpenDataSettings(dir=tmp_path / "open", handed_over=left))
+
+    sink.write([rules_entry(1)], 1)
+
+    path = tmp_path / "open" / "compliance" / "year=2026" / "compliance.csv"
+    found = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+    assert {(row["projected"], row["exceeded_on"], row["status"]) for row in found} == {
+        ("", "", "not_enough_data")
+    }
+
+
 def test_what_was_left_broken_costs_only_itself(tmp_path: Path) -> None:
     """The release goes on without it."""
     left = tmp_path / "left"
