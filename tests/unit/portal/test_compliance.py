@@ -434,6 +434,17 @@ def test_the_rules_come_back_from_the_store_as_they_were(city: Portal) -> None:
     """The policy in force is told by the outbox, not by files."""
     assert city.context.rulebook().compliance == POLICY.compliance
     assert Rulebook().compliance == Compliance()
+    assert Rulebook(content={"compliance": {"of": "tomorrow"}}).compliance == Compliance()
+
+
+def test_the_page_of_a_station_leads_to_its_limits(city: Portal) -> None:
+    """And the page of limits stays with that station."""
+    page = city.get("/stations/aq-1").text
+    own = city.get("/compliance?station=aq-1").text
+
+    assert 'href="/compliance?station=aq-1"' in page
+    assert '<input type="hidden" name="station" value="aq-1">' in own
+    assert "Harbour" not in own
 
 
 # ---- the release
