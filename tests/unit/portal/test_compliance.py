@@ -251,6 +251,22 @@ def test_three_years_of_ozone_are_read_though_one_is_asked_for(city: Portal) -> 
     assert rows(city)["aq-2", "o3_8h"] == now
 
 
+def test_years_nobody_measured_cost_nothing(city: Portal) -> None:
+    """Any year can be asked for; only those there is something of are kept, and three of them."""
+    begun = [parse_instant(f"{year}-06-01T00:00:00Z") for year in range(2019, 2026)]
+    write(city, *(hours_entry(5 + n, {0: np.full(48, 60.0)}, at) for n, at in enumerate(begun)))
+
+    assert rows(city, "year=1970") == rows(city, "year=2100") == {}
+    counts = [rows(city, f"rule=pm10_day&year={year}") for year in range(2019, 2027)]
+
+    assert [len(found) for found in counts] == [1] * 7 + [2]
+    assert (
+        rows(city, "rule=pm10_day&rule_set=who_2021&year=2020")["aq-1", "pm10_day"]["exceedances"]
+        == 2
+    )
+    assert len(city.context.compliance._years) == 3
+
+
 def test_hours_with_thin_coverage_are_not_measured(city: Portal) -> None:
     """45 minutes of an hour."""
     write(
