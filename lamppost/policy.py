@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .alerts import Severity
+from .compliance import Compliance
 from .errors import ConfigError
 from .units import Conditions
 from .validation import first_problem
@@ -148,9 +149,11 @@ class Policy(_Part):
         units: what devices' units become.
         growth: how many new names devices may bring.
         quality, detection, windows, indices: settings by component name; what is not named is off.
+        advice: what people are told to do, by index and language: a text for each category.
         corrections, derivations: settings of derivations by name; those that correct what a sensor
             shows, and all others.
         alerts: rules by id.
+        compliance: the limits of laws and guidelines that every year is held against.
         publication: for open data.
     """
 
@@ -164,7 +167,9 @@ class Policy(_Part):
     detection: dict[str, dict[str, Any]] = Field(default_factory=dict)
     windows: dict[str, dict[str, Any]] = Field(default_factory=dict)
     indices: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    advice: dict[str, dict[str, tuple[str, ...]]] = Field(default_factory=dict)
     alerts: dict[str, AlertRule] = Field(default_factory=dict)
+    compliance: Compliance = Compliance()
     publication: Publication = Publication()
 
     def canonical(self) -> str:

@@ -278,6 +278,9 @@ class Engine:
             ],
             "methods": self._pipeline.methods(),
             "indices": {str(item.cls.number): name for name, item in registered("index").items()},
+            "scales": {
+                name: item.cls.scale.published() for name, item in registered("index").items()
+            },
             "quantities": {
                 name: {"unit": quantity.unit, "label": quantity.label, "kind": quantity.kind}
                 for name, quantity in QUANTITIES.items()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -37,13 +38,13 @@ from lamppost.fits import Fit
 from lamppost.flags import CORRECTION
 from lamppost.grouping import BoolArray
 from lamppost.imports import IMPORT_FORMAT
+from lamppost.periods import resolution_name
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
 from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
 from lamppost.system_rules import SYSTEM_RULES
-from lamppost.times import format_length
 from lamppost.zones import CityCalendar
 from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
@@ -99,6 +100,26 @@ def _corrections_last(judged: JudgedBatch) -> JudgedBatch:
     return replace(judged, revision=np.where(corrected, CORRECTED, judged.revision))
 
 
+def check_advice(policy: Policy) -> None:
+    """Refuse advice that is not about every category of an index.
+
+    Raises:
+        ConfigError: naming the key path.
+    """
+    for name, languages in policy.advice.items():
+        scale = find("index", name, f"advice.{name}").cls.scale
+        for language, texts in languages.items():
+            where = f"advice.{name}.{language}"
+            if not re.fullmatch("[a-z]{2}", language):
+                raise ConfigError("a language has two letters, as in en", where=where)
+            if len(texts) != len(scale.categories):
+                names = ", ".join(category.name for category in scale.categories)
+                problem = (
+                    f"has {len(texts)} texts, and the index {len(scale.categories)} categories"
+                )
+                raise ConfigError(problem, where=where, hint=f"one for each of: {names}")
+
+
 def _derivations_last(judged: JudgedBatch, derived: Derived) -> JudgedBatch:
     """Give derived readings what was known of them in the end, beside the evidence they have."""
     count = len(derived.last)
@@ -146,15 +167,17 @@ class Pipeline:
         self._skew = SkewEstimate(series)
         self._aggregator = self._one_aggregator()
         self._arrival = Arrival(series, self._aggregator)
+        self._stations = stations
         self._quality = QualityStage(self._build("check", policy.quality, "quality"), series)
         self._derivation = DerivationStage(self._all_derivations(stations), series)
         self._detection = DetectionStage(
             self._build("detector", policy.detection, "detection"), series
         )
         self._indices = self._build("index", policy.indices, "indices")
+        check_advice(policy)
         for index in self._indices:
             if isinstance(index, LooksBack):
-                index.look_back(self._aggregator.hours)
+                index.look_back(self._aggregator)
         self._rules: dict[str, Alert] = {
             rule_id: self._rule(rule_id, stations) for rule_id in policy.alerts
         }
@@ -323,7 +346,9 @@ class Pipeline:
 
     def _make(self, component: Component, raw: Mapping[str, Any], where: str) -> Stateful:
         settings: Settings = component.parse(raw, where)
-        made: Stateful = component.cls(settings, self._series)
+        city = getattr(component.cls, "scope", "series") == "city"
+        around = (self._stations,) if city else ()
+        made: Stateful = component.cls(settings, self._series, *around)
         return made
 
     def _rule(self, rule_id: str, stations: Mapping[str, Station]) -> Alert:
@@ -341,8 +366,8 @@ class Pipeline:
         """Refuse a rule about windows or indices that this policy does not make."""
         for key, length in settings.windows_needed().items():
             if length not in self._aggregator.lengths:
-                known = ", ".join(map(format_length, self._aggregator.lengths))
-                problem = f"there is no window of {format_length(length)}"
+                known = ", ".join(map(resolution_name, self._aggregator.lengths))
+                problem = f"there is no window of {resolution_name(length)}"
                 hint = f"known: {known} (windows.event_time)"
                 raise ConfigError(problem, where=f"{where}.{key}", hint=hint)
         for key, name in settings.indices_needed().items():
@@ -406,7 +431,8 @@ class Pipeline:
         theirs = former._parts()
         kept = set()
         for name, (stateful, settings) in self._parts().items():
-            if name in theirs and theirs[name][1] == settings:
+            # Hourly means and revisions of an index stay what they are under other settings.
+            if name in theirs and (theirs[name][1] == settings or name.startswith("indices.")):
                 stateful.restore(theirs[name][0].snapshot())
                 kept.add(name)
         if "windows" not in kept:

@@ -17,10 +17,21 @@ from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
 
 START_NS = 1_790_000_000 * SECOND_NS // HOUR_NS * HOUR_NS
-KEYS = tuple(
-    SeriesKey(sensor, quantity)
-    for sensor in ("aq-1", "aq-2")
-    for quantity in ("pm2_5", "pm10", "no2", "temperature", "speed", "flow", "raw")
+KEYS = (
+    *(
+        SeriesKey(sensor, quantity)
+        for sensor in ("aq-1", "aq-2")
+        for quantity in ("pm2_5", "pm10", "no2", "temperature", "speed", "flow", "raw")
+    ),
+    SeriesKey("aq-1", "humidity"),
+    SeriesKey("aq-9", "humidity"),
+    SeriesKey("aq-9", "pm2_5"),
+    SeriesKey("aq-9", "pm2_5", "channel=a"),
+    SeriesKey("aq-9", "pm2_5", "channel=b"),
+    SeriesKey("tr-1", "flow"),
+    SeriesKey("tr-1", "occupancy"),
+    SeriesKey("tr-1", "speed"),
+    SeriesKey("tr-1", "vehicle_count"),
 )
 KEYS_OF_DERIVATIONS = tuple(
     SeriesKey("aq-1", quantity, qualifiers)
@@ -100,7 +111,11 @@ def streams(draw: st.DrawFn) -> Stream:
     """Draw a stream of readings of a few series: a short strange one, or a long lifelike one."""
     few = draw(st.integers(1, 4))
     rows = draw(
-        st.one_of(st.lists(_rows(few), max_size=12), st.builds(_lifelike, _SEEDS, st.just(few)))
+        st.one_of(
+            st.lists(_rows(few), max_size=12),
+            st.builds(_lifelike, _SEEDS, st.just(few)),
+            st.builds(_at_once, _SEEDS, st.just(few)),
+        )
     )
     newest = dict.fromkeys(range(few), START_NS)
     times = []
@@ -141,6 +156,20 @@ def _lifelike(seed: int, few: int) -> list[_Row]:
     return list(zip(*columns, strict=True))
 
 
+def _at_once(seed: int, few: int) -> list[_Row]:
+    """Return messages of one device: readings of several series at the same instants, or nearly."""
+    random = np.random.default_rng(seed)
+    rows: list[_Row] = []
+    for _ in range(int(random.integers(5, 30))):
+        step = int(random.choice([30, 60, 60, 60, 900]))
+        level = float(random.choice([0.0, 5.0, 60.0, 100.0]))
+        for code in random.permutation(few).tolist():
+            if random.random() < 0.9:
+                value = level + float(random.choice([0.0, 0.0, 1.0, 40.0, np.nan]))
+                rows.append((code, step, value, int(random.choice([1, 1, 1, 3, 4]))))
+    return rows
+
+
 def _readings(rows: list[tuple[int, float, int]], times: list[int]) -> ReadingBatch:
     time = np.array(times, np.int64)
     return ReadingBatch(
@@ -174,26 +203,26 @@ def judged(draw: st.DrawFn) -> JudgedBatch:
 
 
 @st.composite
-def aggregates(draw: st.DrawFn, max_size: int = 80) -> AggregateBatch:
+def aggregates(draw: st.DrawFn, max_size: int = 80, most: int = 4) -> AggregateBatch:
     """Draw windows of a few series in order, with late corrections of the last hours."""
     random = np.random.default_rng(draw(_SEEDS))
     size = draw(st.integers(0, max_size))
     levels = random.choice([0.0, 30.0, 80.0, 300.0, 600.0, np.nan], 1 + size // 4)
     columns = (
-        random.integers(0, draw(st.integers(1, 4)), size),
+        random.integers(0, draw(st.integers(1, most)), size),
         random.choice([1, 1, 1, 1, 2, 30, 0, -1, -3, -6], size),
         np.repeat(levels, 8)[:size] + random.normal(0, 3, size),
         random.choice([1.0, 1.0, 1.0, 0.75, 0.5, 0.0], size),
         random.choice([HOUR_NS, HOUR_NS, 15 * MINUTE_NS], size),
     )
     rows = list(zip(*(column.tolist() for column in columns), strict=True))
-    newest: dict[tuple[int, int], int] = {}
+    newest: dict[int, int] = {}
     revisions: dict[tuple[int, int, int], int] = {}
     starts, revision = [], []
     for code, step, _, _, length in rows:
-        known = newest.get((code, length), START_NS // length)
-        window = known + step
-        newest[code, length] = max(known, window)
+        known = newest.get(code, START_NS)
+        window = known // length + step
+        newest[code] = max(known, window * length)
         revisions[code, length, window] = revisions.get((code, length, window), -1) + 1
         starts.append(window * length)
         revision.append(revisions[code, length, window])

@@ -14,7 +14,14 @@ from lamppost.quarantine import CODES, excerpt
 from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant, is_instant, parse_instant
 from sinks.store_reader import Row
 
-from . import charts, locator, queries_alerts, queries_quarantine, queries_stations
+from . import (
+    charts,
+    locator,
+    queries_alerts,
+    queries_indices,
+    queries_quarantine,
+    queries_stations,
+)
 from .api_fits import fits_of_sensor
 from .context import PortalContext, context_of
 from .formatting import printed_age, printed_number
@@ -106,7 +113,7 @@ def station(request: Request, sensor: str) -> HTMLResponse:
         plots=[_plot(context, row, view, alerts) for row in shown],
         view=view,
         ranges=list(RANGES),
-        index=_index(context, sensor),
+        indices=_indices(context, sensor, view.end),
         held=[_held(row) for row in held],
         earlier=format_instant(view.start),
         later=None if view.end >= now else format_instant(min(now, view.end + view.length)),
@@ -176,14 +183,32 @@ def _plot(context: PortalContext, row: Row, view: View, alerts: list[Row]) -> di
     }
 
 
-def _index(context: PortalContext, sensor: str) -> dict[str, Any] | None:
-    """Return the health index of a station: the highest of its pollutants' values."""
-    rows = queries_stations.index_values(context.reader, sensor)
-    if not rows:
-        return None
-    name = context.rulebook().indices.get(rows[0]["index"], "us_aqi")
-    same = [row for row in rows if row["index"] == rows[0]["index"]]
-    return {"name": name, "rows": same, "responsible": same[0]}
+def _indices(context: PortalContext, sensor: str, at: int) -> list[dict[str, Any]]:
+    """Return what each index says of a station at an instant, and of its pollutants.
+
+    In the order of the policy; what was published under another one comes last.
+    """
+    rules = context.rulebook()
+    whole = queries_indices.station_values(context.reader, sensor, at)
+    rows = queries_indices.index_values(context.reader, sensor, at)
+    ordered = [number for number, _ in rules.switched_on() if number in whole]
+    return [
+        {
+            "name": rules.indices.get(number, str(number)),
+            "whole": whole[number],
+            "category": rules.category(number, whole[number]["category"]),
+            "rows": [row for row in rows if row["index"] == number],
+        }
+        for number in [*ordered, *sorted(set(whole) - set(ordered))]
+    ]
+
+
+def _headline(context: PortalContext, now: int) -> dict[str, Any]:
+    """Return the first index of the policy, and what it says of each station now."""
+    rules = context.rulebook()
+    number, name = next(iter(rules.switched_on()), (0, ""))
+    values = queries_indices.current_values(context.reader, number, now) if name else {}
+    return {"number": number, "name": name, "values": values}
 
 
 def _station_list(request: Request) -> dict[str, Any]:
@@ -191,8 +216,14 @@ def _station_list(request: Request) -> dict[str, Any]:
     query = request.query_params
     chosen = {name: query.get(name, "") for name in ("search", "area", "kind")}
     areas, kinds = queries_stations.areas_and_kinds(context.reader)
-    found = queries_stations.stations(context.reader, context.clock.now_ns(), **chosen)
-    return {"stations": found, "chosen": chosen, "choices": {"area": areas, "kind": kinds}}
+    now = context.clock.now_ns()
+    found = queries_stations.stations(context.reader, now, **chosen)
+    return {
+        "headline": _headline(context, now),
+        "stations": found,
+        "chosen": chosen,
+        "choices": {"area": areas, "kind": kinds},
+    }
 
 
 def _paged(request: Request, listed: dict[str, Any]) -> dict[str, Any]:

@@ -8,19 +8,23 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from lamppost.compliance import Compliance
 from lamppost.component import all_reasons
 from lamppost.derived import METHOD_QUALIFIERS
 from lamppost.flags import Reason
+from lamppost.indices import Category, Scale
 from lamppost.policy import Publication
 from lamppost.quantities import QUANTITIES
 from lamppost.series import qualifiers_mapping
 from lamppost.system_rules import SYSTEM_RULES
 from lamppost.units import CONDITIONS
+from lamppost.zones import zone_names
 from sinks.store_reader import StoreReader
 
 _PRINTED_UNITS = {
     "ug/m3": "µg/m³",
     "mg/m3": "mg/m³",
+    "(ug/m3).h": "µg/m³·h",
     "Cel": "°C",
     "deg": "°",
     "1": "",
@@ -38,6 +42,7 @@ class Rulebook:
         content: the policy itself.
         reasons: by bit.
         indices: name by number.
+        scales: what each index is called, its table and its categories, by name.
         quantities: unit, label and kind by name.
         method: version of the method of the statistics, "" where it is not told.
         methods: what is said of the methods of derived series, by name.
@@ -48,6 +53,7 @@ class Rulebook:
     content: dict[str, Any] = field(default_factory=dict)
     reasons: dict[int, Reason] = field(default_factory=dict)
     indices: dict[int, str] = field(default_factory=dict)
+    scales: dict[str, Scale] = field(default_factory=dict)
     quantities: dict[str, dict[str, str]] = field(default_factory=dict)
     method: str = ""
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -56,6 +62,17 @@ class Rulebook:
     def publication(self) -> Publication:
         """What open-data consumers must know."""
         return Publication.model_validate(self.content.get("publication", {}))
+
+    @property
+    def compliance(self) -> Compliance:
+        """The limits a year is held against."""
+        return Compliance.model_validate(self.content.get("compliance", {}))
+
+    @property
+    def zone(self) -> str:
+        """The city's time zone, UTC where the policy names none that is known."""
+        named = str(self.content.get("time", {}).get("zone") or "UTC")
+        return named if named in zone_names() else "UTC"
 
     def rule(self, rule_id: str) -> dict[str, Any] | None:
         """Return an alert rule, of the policy or of Lamppost itself."""
@@ -96,6 +113,34 @@ class Rulebook:
         known = self.quantities.get(quantity)
         return known["unit"] if known else ""
 
+    def switched_on(self) -> list[tuple[int, str]]:
+        """Return number and name of the indices the policy makes, in its order."""
+        numbers = {name: number for number, name in self.indices.items()}
+        named = self.content.get("indices", {})
+        return [(numbers[name], name) for name in named if name in numbers]
+
+    def averaged_over(self, name: str, quantity: str) -> str:
+        """Return over which periods an index averages a pollutant, as people read it."""
+        scale = self.scales.get(name)
+        return ", ".join(scale.averaging.get(quantity, ())) if scale else ""
+
+    def index_title(self, name: str) -> str:
+        """Return the printed name of an index."""
+        return self.scales[name].title if name in self.scales else name.replace("_", " ")
+
+    def category(self, index: int, category: int) -> Category | None:
+        """Return a category of an index by number; None where there is no value or no such one."""
+        scale = self.scales.get(self.indices.get(index, ""))
+        if scale is None or not 1 <= category <= len(scale.categories):
+            return None
+        return scale.categories[category - 1]
+
+    def advice(self, name: str, category: int, language: str = "en") -> str:
+        """Return what people are told to do, in a language or else the first there is."""
+        languages: dict[str, list[str]] = self.content.get("advice", {}).get(name, {})
+        texts = languages.get(language) or next(iter(languages.values()), [])
+        return texts[category - 1] if 1 <= category <= len(texts) else ""
+
     def printed_unit(self, quantity: str) -> str:
         """Return the unit of a quantity as people write it."""
         return printed_unit(self.unit(quantity))
@@ -133,6 +178,11 @@ class RulebookShelf:
         return known
 
 
+def _scale(published: dict[str, Any]) -> Scale:
+    categories = tuple(Category(**category) for category in published["categories"])
+    return Scale(**{**published, "categories": categories})
+
+
 def _load(reader: StoreReader, policy: str) -> Rulebook:
     found = reader.row('SELECT "at", document FROM rules WHERE policy = ?', [policy])
     document: dict[str, Any] = json.loads(found["document"]) if found else {}
@@ -152,6 +202,7 @@ def _load(reader: StoreReader, policy: str) -> Rulebook:
         content=document.get("content", {}),
         reasons=reasons or {reason.bit: reason for reason in all_reasons()},
         indices={int(number): name for number, name in document.get("indices", {}).items()},
+        scales={name: _scale(published) for name, published in document.get("scales", {}).items()},
         quantities={**own, **document.get("quantities", {})},
         method=str(document.get("method", "")),
         methods=document.get("methods", {}),

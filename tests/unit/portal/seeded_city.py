@@ -22,6 +22,7 @@ from lamppost.quarantine import QUARANTINE_SCHEMA
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Station
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
+from processors.indices.us_aqi import UsAqi
 
 POLICY = "0123456789ab"
 STATIONS = (
@@ -133,6 +134,8 @@ def rules_body() -> bytes:
             "for_s": 600.0, "clear_for_s": 300.0, "settings": {"above": 18.0}}  # fmt: skip
     content = {
         "alerts": {"pm_high": rule},
+        "indices": {"us_aqi": {}},
+        "advice": {"us_aqi": {"en": ["Go out."] * 2 + ["Take it easy."] * 4}},
         "publication": {"publisher": "Test city", "licence": "CC-BY-4.0", "title": "Test data",
                         "licence_url": "https://creativecommons.org/licenses/by/4.0/"},
     }  # fmt: skip
@@ -144,7 +147,8 @@ def rules_body() -> bytes:
         name: {"unit": q.unit, "label": q.label, "kind": q.kind} for name, q in QUANTITIES.items()
     }
     document = {"policy": POLICY, "content": content, "reasons": reasons,
-                "indices": {"1": "us_aqi"}, "quantities": quantities}  # fmt: skip
+                "indices": {"1": "us_aqi"}, "scales": {"us_aqi": UsAqi.scale.published()},
+                "quantities": quantities}  # fmt: skip
     return json.dumps(document).encode()
 
 

@@ -24,6 +24,7 @@ MODELS = {
     "fits": FitItem,
     "aggregates": api_models.AggregateItem,
     "indices": api_models.IndexItem,
+    "indices/stations": api_models.StationIndexItem,
     "alerts": api_models.AlertItem,
     "ledger": api_models.LedgerItem,
     "ledger/sinks": api_models.BalanceItem,
@@ -139,7 +140,7 @@ def test_the_openapi_document_names_every_public_route(portal: Portal) -> None:
     document = portal.get("/api/v1/openapi.json").json()
 
     assert document["openapi"].startswith("3.1")
-    others = ["aggregates/history", "csvw/{table}", "readings"]
+    others = ["aggregates/history", "compliance", "csvw/{table}", "readings"]
     assert {f"/api/v1/{name}" for name in [*MODELS, *others]} == set(document["paths"])
     for methods in document["paths"].values():
         for operation in methods.values():
