@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lamppost.component import Settings
+from lamppost.errors import ConfigError
 from lamppost.flags import FLAG_NAMES
 from lamppost.periods import CALENDAR_NAMES, CalendarPeriod, FixedPeriod, Period, parse_length
 from lamppost.quantities import QUANTITIES
@@ -117,6 +118,22 @@ class EventTimeSettings(Settings):
             *(FixedPeriod(length, fixed[length]) for length in sorted(fixed)),
             *(CalendarPeriod(number[name], city) for name in _CALENDARS if name in self.calendar),
         )
+
+    def level_below(self, period: Period, city: CityCalendar) -> int:
+        """Return the place, among the lengths, of the windows that a longer period is made from.
+
+        Raises:
+            ConfigError: days of the city cannot be made of any of them.
+        """
+        lengths = self.lengths_ns
+        if not isinstance(period, CalendarPeriod):
+            return len(lengths) - 1
+        whole = [level for level, length in enumerate(lengths) if not city.grain_ns % length]
+        if not whole:
+            grain = format_length(city.grain_ns)
+            problem = f"days of {city.name} begin every {grain}, and no length is a part of that"
+            raise ConfigError(problem, where="windows.event_time.lengths", hint=f"add {grain}")
+        return whole[-1]
 
     @field_validator("lengths")
     @classmethod

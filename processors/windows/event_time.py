@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import AggregateBatch, FloatArray, JudgedBatch
 from lamppost.component import register
-from lamppost.errors import ConfigError
 from lamppost.flags import FLAG_NAMES
-from lamppost.periods import CalendarPeriod, FixedPeriod, Period
+from lamppost.periods import FixedPeriod, Period
 from lamppost.series import SeriesTable
 from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import Snapshot, nested, part
@@ -25,10 +24,11 @@ from . import _sketch as sketch
 from . import _statistics as statistics
 from ._beside import Beside
 from ._cadence import Cadence
+from ._change import Change
 from ._clock import NEVER, SeriesClocks
 from ._former_snapshot import converted, is_former
 from ._kinds import Kind, Kinds
-from ._memory import Memory, Reduce, windows_of
+from ._memory import Memory, windows_of
 from ._pending import Pending
 from ._publication import Rule, aggregates
 from ._roll_ups import RollUps, Source
@@ -96,7 +96,7 @@ class EventTimeWindows:
         )
         self._beside = Beside(series, self._included)
         periods = settings.roll_ups(city)
-        level_of = {period.name: self._level_below(period, city) for period in periods}
+        level_of = {period.name: settings.level_below(period, city) for period in periods}
         keep_from = min([HOUR_NS, *(self._lengths[level] for level in level_of.values())])
         self._memory = Memory(self._lengths, self._reduce, shelf, bound, keep_from)
         self._sketches = {level: Sketches(shelf) for level in sorted(set(level_of.values()))}
@@ -218,7 +218,7 @@ class EventTimeWindows:
 
     def _remember(
         self, rows: RowArray, fresh: RowArray, late: npt.NDArray[np.bool_], former: IntArray
-    ) -> _Change | None:
+    ) -> Change | None:
         """Put readings of closed windows into memory; return what late ones change there."""
         readings = self._memory.readings
         if not late.any():
@@ -227,7 +227,7 @@ class EventTimeWindows:
         series, start, end = self._reopened(picked(rows, late), former)
         before = readings.between(series, start, end)
         readings.insert(ordered(rows, inherit=statistics.INHERITED))
-        return _Change(before, readings.between(series, start, end))
+        return Change(before, readings.between(series, start, end))
 
     def _reopened(
         self, late: RowArray, former: IntArray
@@ -244,7 +244,7 @@ class EventTimeWindows:
         return spans["series"], spans["time"], spans["time"] + spans["length"]
 
     def _close_all(
-        self, rows: RowArray, change: _Change | None, former: IntArray, clock: IntArray
+        self, rows: RowArray, change: Change | None, former: IntArray, clock: IntArray
     ) -> list[AggregateBatch]:
         """Close and revise the windows of every level, the longer from the shorter."""
         batches = []
@@ -284,15 +284,15 @@ class EventTimeWindows:
             rows, alone = self._singles.take(rows, clock)
         return ordered(rows), late, alone
 
-    def _change_of(self, level: int, late: RowArray) -> _Change | None:
+    def _change_of(self, level: int, late: RowArray) -> Change | None:
         """Return closed windows of a level built from kept ones, which late states belong to."""
         if not len(late):
             return None
         series, start = windows_of(late, self._lengths[level])
         rows = self._memory.sources(level, series, start)
-        return _Change(rows[:0], self._reduce(level, rows))
+        return Change(rows[:0], self._reduce(level, rows))
 
-    def _revise(self, level: int, change: _Change, former: IntArray) -> RowArray:
+    def _revise(self, level: int, change: Change, former: IntArray) -> RowArray:
         """Return the closed windows that say something else now, with their next revision."""
         states = change.after
         states = picked(states, self._ends(level, states) <= former[states["series"]])
@@ -388,17 +388,6 @@ class EventTimeWindows:
         enters &= self._kinds.have_quantiles(rows["series"])
         rows = rows if enters.all() else picked(rows, enters)
         return sketch.of_readings(rows["series"], rows["time"] // length * length, rows["value"])
-
-    def _level_below(self, period: Period, city: CityCalendar) -> int:
-        """Return the level that a longer period is made from."""
-        if not isinstance(period, CalendarPeriod):
-            return len(self._lengths) - 1
-        whole = [level for level, length in enumerate(self._lengths) if not city.grain_ns % length]
-        if not whole:
-            grain = format_length(city.grain_ns)
-            problem = f"days of {city.name} begin every {grain}, and no length is a part of that"
-            raise ConfigError(problem, where="windows.event_time.lengths", hint=f"add {grain}")
-        return whole[-1]
 
     def _source(self, level: int) -> Source:
         length = self._lengths[level]
@@ -499,14 +488,3 @@ class EventTimeWindows:
         self._singles.clear()
         for level, found in enumerate(self._pending):
             found.restore(snapshot[f"pending_{level}"], len(self._clocks["newest"]))
-
-
-class _Change(NamedTuple):
-    """Rows of windows that late readings belong to, without them and with them."""
-
-    before: RowArray
-    after: RowArray
-
-    def reduced(self, level: int, reduce: Reduce) -> _Change:
-        """Return the states of a level, made of the rows below."""
-        return _Change(reduce(level, self.before), reduce(level, self.after))
