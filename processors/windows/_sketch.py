@@ -30,9 +30,8 @@ RowArray = npt.NDArray[Any]
 # that orders all readings. The bound holds for magnitudes between 1e-142 and 1e142.
 _ZERO_KEY: Final = 16_384
 _LARGEST: Final = 16_383
-_SPAN_BITS: Final = 16
-_SPAN: Final = 1 << _SPAN_BITS
-_HALF: Final = 32_768
+_TABLE_PER_ROW: Final = 16
+_LARGEST_TABLE: Final = 2_000_000
 
 ROW: Final = np.dtype([("series", "i4"), ("time", "i8"), ("code", "i2"), ("count", "i4")])
 """One bin of a window: the sketch of a window is all of its rows, the code ascending."""
@@ -93,16 +92,7 @@ def of_readings(series: npt.NDArray[Any], start: Int64Array, value: FloatArray) 
         start: start of the window of each reading, ascending within a series, shape (n,).
         value: finite readings, shape (n,).
     """
-    window, begins = _windows(series, start)
-    key = np.sort(window * _SPAN + codes(value) + _HALF)
-    frames = Frames.of(key)
-    numbers = frames.numbers
-    rows = np.empty(len(numbers), ROW)
-    first = begins[numbers >> _SPAN_BITS]
-    rows["series"], rows["time"] = series[first], start[first]
-    rows["code"] = (numbers & (_SPAN - 1)) - _HALF
-    rows["count"] = frames.sizes
-    return rows
+    return _tallied(series, start, codes(value))
 
 
 def merged(rows: RowArray) -> RowArray:
@@ -111,21 +101,45 @@ def merged(rows: RowArray) -> RowArray:
     Args:
         rows: rows whose windows ascend; within a window in any order.
     """
-    window, _ = _windows(rows["series"], rows["time"])
-    key = window * _SPAN + rows["code"]
-    order = np.argsort(key, kind="stable")
-    frames = Frames.of(key[order])
-    result = rows.take(order[frames.begins])
-    result["count"] = frames.sums(rows["count"][order])
-    return result
+    return _tallied(rows["series"], rows["time"], rows["code"], rows["count"])
 
 
-def _windows(series: npt.NDArray[Any], start: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """Return the number of each row's window, and the first row of each window."""
+def _tallied(
+    series: npt.NDArray[Any],
+    start: Int64Array,
+    code: CodeArray,
+    count: npt.NDArray[Any] | None = None,
+) -> RowArray:
+    """Return one row for each bin of each window, the code ascending.
+
+    Args:
+        series: of each row to count; windows ascend.
+        start: start of its window.
+        code: its bin.
+        count: how often it counts, once each if left out.
+    """
     new = np.ones(len(series), np.bool_)
     new[1:] = (series[1:] != series[:-1]) | (start[1:] != start[:-1])
     windows = Frames.beginning(new)
-    return windows.group, windows.begins
+    lowest = int(code.min(initial=0))
+    span = int(code.max(initial=0)) - lowest + 1
+    key = windows.group * span + (code.astype(np.int64) - lowest)
+    # Readings of a place lie close together: then counting into a table of all bins between the
+    # lowest and the highest takes a fraction of the time of sorting them.
+    if len(windows.begins) * span <= min(_TABLE_PER_ROW * len(key), _LARGEST_TABLE):
+        added = np.bincount(key, weights=count)
+        bins = np.flatnonzero(added)
+        total = added[bins]
+    else:
+        order = np.argsort(key, kind="stable")
+        frames = Frames.of(key[order])
+        bins, total = frames.numbers, frames.sizes if count is None else frames.sums(count[order])
+    window = bins // span
+    first = windows.begins[window]
+    rows = np.empty(len(bins), ROW)
+    rows["series"], rows["time"] = series[first], start[first]
+    rows["code"], rows["count"] = bins - window * span + lowest, total
+    return rows
 
 
 def quantiles(
