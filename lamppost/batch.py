@@ -32,6 +32,7 @@ _LEFT_OUT: Final[Any] = np.float64("nan")
 _NAN_BITS: Final = np.array([NAN]).view(np.int64)[0]
 _TYPED: Final[dict[type, tuple[tuple[str, np.dtype[Any]], ...]]] = {}
 _EMPTY: Final[dict[type, Any]] = {}
+_SCHEMAS: Final[dict[type, pa.Schema]] = {}
 _NOTHING: Final[list[FloatArray]] = [np.empty(0)]
 
 
@@ -111,12 +112,14 @@ class Columns:
     @classmethod
     def schema(cls) -> pa.Schema:
         """Return the published Arrow schema."""
-        return pa.schema(
-            [
-                pa.field(name, _ARROW_TYPES[dtype], nullable=False)
-                for name, dtype in cls.dtypes().items()
-            ]
-        )
+        if cls not in _SCHEMAS:
+            _SCHEMAS[cls] = pa.schema(
+                [
+                    pa.field(name, _ARROW_TYPES[dtype], nullable=False)
+                    for name, dtype in cls.dtypes().items()
+                ]
+            )
+        return _SCHEMAS[cls]
 
     @classmethod
     def may_lack(cls) -> dict[str, float]:
@@ -131,13 +134,16 @@ class Columns:
         """Return the rows as an Arrow record batch, without the columns that say nothing."""
         schema = self.schema()
         may_lack = self.may_lack()
-        arrays, kept = [], []
-        for name in self.dtypes():
+        arrays, lacking = [], []
+        for place, (name, _) in enumerate(self.typed()):
             column = getattr(self, name)
-            if not (may_lack.get(name) is NAN and _is_nothing(column)):
+            if may_lack.get(name) is NAN and _is_nothing(column):
+                lacking.append(place)
+            else:
                 arrays.append(pa.array(column))
-                kept.append(schema.field(name))
-        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(kept))
+        for place in reversed(lacking):
+            schema = schema.remove(place)
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     @classmethod
     def from_arrow(cls, batch: pa.RecordBatch) -> Self:
@@ -388,9 +394,9 @@ class IndexBatch(Columns):
 
     Attributes:
         series: series code of the pollutant.
-        index: number of the index in the registry's order of names (see :data:`INDEX_NAMES`).
+        index: number of the index; the rules name it.
         end: last instant of the averaging period (exclusive), ns UTC.
-        revision: as in :class:`AggregateBatch`.
+        revision: 0 when first published; each correction is higher and replaces the former.
         concentration: averaged and truncated concentration, canonical unit.
         value: index value; NaN where coverage does not allow one.
         category: 1 (best) upwards; 0 where there is no value.

@@ -33,7 +33,7 @@ from sinks import line_protocol
 from sinks.open_data.fields import TABLES
 from sinks.open_data.schema import Table
 
-from . import component_pages
+from . import component_pages, index_tables
 from .markdown import attributes, default_of, model_table, sentence, table, values_of
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -244,6 +244,8 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_reference,
     "policy": policy_reference,
     "limits": limits_reference,
+    "index-list": index_tables.overview,
+    "index-tables": index_tables.tables,
     "flags": flags_reference,
     "eea": eea_reference,
     "reasons": reasons_reference,

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -130,7 +131,7 @@ class MqttOutSink(NamedSink):
             "window": window,
             "window_start": format_instant(start),
             "window_end": format_instant(start + length),
-            **(self._local(start, length) if calendar else {}),
+            **(_local(start, length, self.names.zone()) if calendar else {}),
             **_numbers(batch, row),
             **{name: int(getattr(batch, name)[row]) for name in _COUNTS},
             "quality": FLAG_NAMES.get(int(batch.flag[row]), "missing"),
@@ -138,11 +139,6 @@ class MqttOutSink(NamedSink):
             "policy": policy,
         }
         return self._topic("aggregates", key.sensor, key.quantity, window), _json(fields)
-
-    def _local(self, start: int, length: int) -> dict[str, str]:
-        """Return the instants of a calendar's window as the city's clocks show them."""
-        texts = local_text(np.array([start, start + length]), self.names.zone()).to_pylist()
-        return dict(zip(("window_start_local", "window_end_local"), map(str, texts), strict=True))
 
     def _index(self, key: tuple[str, int], hour: Hour, policy: str) -> tuple[str, bytes]:
         fields = index_fields(key, hour, self.names, policy)
@@ -169,6 +165,13 @@ def _newest_rows(batch: AggregateBatch) -> npt.NDArray[np.int64]:
     last = np.ones(len(order), bool)
     last[:-1] = (series[1:] != series[:-1]) | (resolution[1:] != resolution[:-1])
     return np.sort(order[last]).astype(np.int64)
+
+
+@lru_cache(maxsize=64)
+def _local(start: int, length: int, zone: str) -> dict[str, str]:
+    """Return the instants of a window as the city's clocks show them; most series share it."""
+    begin, end = map(str, local_text(np.array([start, start + length]), zone).to_pylist())
+    return {"window_start_local": begin, "window_end_local": end}
 
 
 def _numbers(batch: AggregateBatch, row: int) -> dict[str, float]:

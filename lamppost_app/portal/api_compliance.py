@@ -42,7 +42,7 @@ def get_compliance(request: Request, query: Annotated[ComplianceQuery, Query()])
 
     def read(key: Key, rules: Rulebook) -> Found:
         rows = chosen(found, {name: getattr(query, name) for name in _CHOICES})
-        if query.after:
+        if query.after and rows.num_rows:
             rows = rows.filter(_behind(rows, key))
         page, following = asked.page(
             rows.slice(0, asked.page_rows),

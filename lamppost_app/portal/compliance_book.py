@@ -32,9 +32,11 @@ from .compliance_days import KeptDays
 
 _LOAD_TIMEOUT_S: Final = 300.0
 _WAIT_S: Final = 8.0
-_TABLES: Final = 4
+_MOST_YEARS: Final = 3
+"""Years kept: the one under way, the one before, and one that somebody looks at."""
 # Typed loosely: the Arrow stubs know no arrays of mixed types.
 _arrow: Any = pa
+_NOTHING: Final[pa.Table] = _arrow.table({"place": []})
 
 
 class RuleKey(NamedTuple):
@@ -94,6 +96,15 @@ class YearTable:
         return [] if found is None else found.of(row["place"])
 
 
+@dataclass
+class _KeptYear:
+    """The days of a year, when they last changed, and the table made of them."""
+
+    days: list[KeptDays]
+    changed_at: int = 0
+    table: YearTable | None = None
+
+
 class ComplianceBook:
     """Keeps the days in memory and follows the store: what is new or revised is read again."""
 
@@ -111,11 +122,9 @@ class ComplianceBook:
         self._rules = ("", "")
         self._compliance = Compliance()
         self._reckoning = Reckoning("UTC", "UTC")
-        self._kept: list[KeptDays] = []
         self._position: int | None = None
-        self._changed_at = 0
         self._series: list[Row] = []
-        self._tables: dict[tuple[int, int, int], YearTable] = {}
+        self._years: dict[int, _KeptYear] = {}
 
     def table(
         self,
@@ -158,57 +167,78 @@ class ComplianceBook:
         if (rules[0], zone) != self._rules:
             self._begin(rules[0], rules[1], zone)
         today = self._reckoning.day(now)
-        year = day_of_number(today).year if year is None else year
-        with reader.snapshot(_LOAD_TIMEOUT_S) as position:
-            self._update(reader, year, position)
+        this_year = day_of_number(today).year
+        year = this_year if year is None else year
         span = Year(year, today - 1)
-        key = (year, span.end, self._changed_at)
-        found = self._tables.get(key)
-        if found is None:
-            found = self._work_out(span, f"{rules[0]} {zone} {key}")
-            while len(self._tables) >= _TABLES:
-                self._tables.pop(next(iter(self._tables)))
-            self._tables[key] = found
-        return found
+        with reader.snapshot(_LOAD_TIMEOUT_S) as position:
+            if year != this_year and not self._measured(reader, year):
+                version = f"{rules[0]} {zone} {year} nothing"
+                return YearTable(year, version, span.end - 1, self._compliance, _NOTHING, {})
+            self._update(reader, year, position)
+        kept = self._years[year]
+        version = f"{rules[0]} {zone} {year} {span.end} {kept.changed_at}"
+        if kept.table is None or kept.table.version != version:
+            kept.table = self._work_out(kept, span, version)
+        return kept.table
+
+    def _measured(self, reader: StoreReader, year: int) -> bool:
+        """Return whether there can be anything of a year; others are not worth their memory."""
+        if year in self._years:
+            return True
+        between = queries_compliance.measured_between(reader)
+        if between is None:
+            return False
+        first, last = (day_of_number(self._reckoning.day(at)).year for at in between)
+        return first <= year <= last
 
     def _begin(self, policy: str, compliance: Compliance, zone: str) -> None:
         self._forget()
         self._rules = (policy, zone)
         self._compliance = compliance
         self._reckoning = Reckoning(compliance.day, zone)
-        groups: dict[tuple[str, int], list[ComplianceRule]] = defaultdict(list)
-        for _, rule in _rules_of(compliance):
-            groups[rule.quantity, rule.window_ns].append(rule)
-        self._kept = [
-            KeptDays(quantity, given, compliance, self._reckoning, self._stop)
-            for (quantity, _), given in sorted(groups.items(), key=lambda item: item[0])
-        ]
+
+    def _kept_year(self, year: int) -> _KeptYear:
+        """Return what is kept of a year, in the place of the one not asked for longest."""
+        kept = self._years.pop(year, None) or _KeptYear(
+            [
+                KeptDays(quantity, given, self._compliance, self._reckoning, year, self._stop)
+                for quantity, given in _groups(self._compliance)
+            ]
+        )
+        self._years[year] = kept
+        while len(self._years) > _MOST_YEARS:
+            self._years.pop(next(iter(self._years)))
+        return kept
 
     def _update(self, reader: StoreReader, year: int, position: int) -> None:
-        quantities = sorted({kept.quantity for kept in self._kept})
+        self._kept_year(year)
+        quantities = sorted({rule.quantity for _, rule in _rules_of(self._compliance)})
         series = queries_compliance.measuring(reader, quantities) if quantities else []
-        moved = series != self._series
+        renamed = series != self._series
         self._series = series
-        lengths = {kept.window_ns for kept in self._kept}
+        codes: dict[str, list[int]] = defaultdict(list)
+        for row in series:
+            codes[row["quantity"]].append(row["series"])
         former = self._position
         changed = {
             length: queries_compliance.changed(reader, length, former)
-            for length in lengths
+            for length in {rule.window_ns for _, rule in _rules_of(self._compliance)}
             if former is not None and position > former
         }
-        for kept in self._kept:
-            codes = [row["series"] for row in series if row["quantity"] == kept.quantity]
-            moved |= kept.update(reader, codes, year, changed.get(kept.window_ns))
+        for kept in self._years.values():
+            moved = renamed
+            for days in kept.days:
+                moved |= days.update(reader, codes[days.quantity], changed.get(days.window_ns))
+            if moved:
+                # A position means the same after a restart, unlike a number of changes.
+                kept.changed_at = position
         self._position = position
-        if moved:
-            # A position means the same after a restart, unlike a number of changes.
-            self._changed_at = position
 
-    def _work_out(self, span: Year, version: str) -> YearTable:
+    def _work_out(self, year: _KeptYear, span: Year, version: str) -> YearTable:
         by_quantity: dict[str, list[Row]] = defaultdict(list)
         for row in self._series:
             by_quantity[row["quantity"]].append(row)
-        kept = {(found.quantity, found.window_ns): found for found in self._kept}
+        kept = {(found.quantity, found.window_ns): found for found in year.days}
         parts: list[pa.Table] = []
         days: dict[RuleKey, Exceedances] = {}
         for key, rule in _rules_of(self._compliance):
@@ -221,11 +251,19 @@ class ComplianceBook:
                 days[key] = _exceedances(rule, known, span, self._compliance)
             chosen = self._compliance.sets[key.rule_set]
             parts.append(_columns(key, chosen, rule, series, found, span))
-        table = _arrow.concat_tables(parts) if parts else _arrow.table({"place": []})
+        table = _arrow.concat_tables(parts) if parts else _NOTHING
         if parts:
             order = ["station", "quantity", "qualifiers", "rule_set", "rule"]
             table = table.sort_by([(name, "ascending") for name in order]).combine_chunks()
         return YearTable(span.year, version, span.end - 1, self._compliance, table, days)
+
+
+def _groups(compliance: Compliance) -> list[tuple[str, list[ComplianceRule]]]:
+    """Return the rules of each quantity that are about windows of the same length."""
+    groups: dict[tuple[str, int], list[ComplianceRule]] = defaultdict(list)
+    for _, rule in _rules_of(compliance):
+        groups[rule.quantity, rule.window_ns].append(rule)
+    return [(quantity, given) for (quantity, _), given in groups.items()]
 
 
 def _rules_of(compliance: Compliance) -> Iterator[tuple[RuleKey, ComplianceRule]]:

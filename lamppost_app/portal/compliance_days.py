@@ -27,7 +27,9 @@ Rows = npt.NDArray[np.intp]
 
 
 class KeptDays:
-    """What the rules must know of each day of every series of a quantity, from some day on.
+    """What rules must know of each day of every series of a quantity, for one year of verdicts.
+
+    A rule that averages over years needs the days of those before.
 
     The days are a function of the newest windows in the store; when and in which order these came
     makes no difference.
@@ -39,6 +41,7 @@ class KeptDays:
         given: list[ComplianceRule],
         rules: Compliance,
         reckoning: Reckoning,
+        year: int,
         stop: threading.Event,
     ) -> None:
         """Take the rules about windows of one length; nothing is read yet, nor once stopped."""
@@ -46,6 +49,7 @@ class KeptDays:
         self.rules = given
         self._settings = rules
         self._reckoning = reckoning
+        self._year = year
         self._stop = stop
         self._needs = Needs.of(given)
         self._codes: npt.NDArray[np.int64] = np.empty(0, np.int64)
@@ -67,28 +71,23 @@ class KeptDays:
             raise ValueError(self.quantity)
         return self._days
 
-    def update(
-        self, reader: StoreReader, codes: list[int], year: int, changed: pa.Table | None
-    ) -> bool:
-        """Read what is new, and what was never read of the years a year is about.
+    def update(self, reader: StoreReader, codes: list[int], changed: pa.Table | None) -> bool:
+        """Read everything the first time, and what is new or revised from then on.
 
         Args:
             reader: of the store.
             codes: of every series of the quantity, ascending.
-            year: that will be asked for.
             changed: windows of any series that are new or revised since the last time.
 
         Returns:
             Whether anything has changed.
         """
-        years = max(rule.years for rule in self.rules)
-        # Six months in a row may have begun in the year before.
-        if any(rule.averaging == "peak_season" for rule in self.rules):
-            years = max(years, 2)
         grown = self._take_in(codes)
+        if self._days is None:
+            self._load(reader)
+            return True
         renewed = changed is not None and self._renew(reader, changed)
-        first, end = year_days(year - years + 1)[0], year_days(year)[1]
-        return self._extend(reader, first, end) or renewed or grown
+        return renewed or grown
 
     def _take_in(self, codes: list[int]) -> bool:
         """Make room for series that are new: all their windows are among those that changed."""
@@ -99,34 +98,22 @@ class KeptDays:
         self._days.grow(len(codes))
         return True
 
-    def _extend(self, reader: StoreReader, first: int, end: int) -> bool:
-        former = self._days
-        if former is not None and former.first <= first and end <= former.end:
-            return False
-        if former is not None:
-            first, end = min(first, former.first), max(end, former.end)
-        starts = self._reckoning.starts(first, end)
-        self._days = Days.empty(first, starts, self._needs, len(self._codes))
-        everything = np.arange(len(self._codes))
-        missing = [(first, end)]
-        if former is not None:
-            self._days.put(everything, former)
-            missing = [(first, former.first), (former.end, end)]
-        for begin, until in missing:
-            self._read_first(reader, everything, begin, until)
-        return True
-
-    def _read_first(self, reader: StoreReader, rows: Rows, first: int, end: int) -> None:
-        """Read days for the first time: as far as there is anything of them."""
-        if first == end:
-            return
+    def _load(self, reader: StoreReader) -> None:
+        """Read the years the rules need, as far as there is anything of them."""
+        years = max(rule.years for rule in self.rules)
+        # Six months in a row may have begun in the year before.
+        if any(rule.averaging == "peak_season" for rule in self.rules):
+            years = max(years, 2)
+        first, end = year_days(self._year - years + 1)[0], year_days(self._year)[1]
         window_ns = self._needs.window_ns
         starts = self._reckoning.starts(first, end)
+        self._days = Days.empty(first, starts, self._needs, len(self._codes))
         between = int(starts[0]) - self._needs.lead * window_ns, int(starts[-1])
         held = queries_compliance.span(reader, self._codes.tolist(), window_ns, between)
         if held is not None:
             begin = max(first, self._reckoning.day(held[0]))
-            self._read(reader, rows, begin, min(end, self._reckoning.day(held[1]) + 2))
+            until = min(end, self._reckoning.day(held[1]) + 2)
+            self._read(reader, np.arange(len(self._codes)), begin, until)
 
     def _renew(self, reader: StoreReader, changed: pa.Table) -> bool:
         """Read again the days of which a window is new or revised."""

@@ -38,6 +38,7 @@ _RAW_UP_TO: Final = DAY_NS
 _TABLE_ROWS: Final = 60
 _HELD_ROWS: Final = 20
 _PAGE: Final = 200
+_INDEX: Final = "index:"
 
 
 @router.get("/stations", response_class=HTMLResponse)
@@ -59,7 +60,6 @@ def map_markers(request: Request) -> JSONResponse:
     """Return the markers for the map in the browser."""
     context = context_of(request)
     shown = _map(request, _station_list(request)["stations"])
-    unit = context.rulebook().printed_unit(shown["quantity"])
     now = context.clock.now_ns()
     markers = [
         {
@@ -70,12 +70,19 @@ def map_markers(request: Request) -> JSONResponse:
             "longitude": marker.longitude,
             "shape": marker.shape,
             "class": marker.colour_class,
-            "value": f"{printed_number(marker.value)} {unit}".strip(),
+            "colour": marker.colour,
+            "value": _words(marker, shown["unit"]),
             "age": printed_age(marker.time, now),
         }
         for marker in sorted(shown["markers"], key=lambda marker: marker.shape != "hollow")
     ]
     return JSONResponse(markers, headers={"Cache-Control": "no-store"})
+
+
+def _words(marker: locator.Marker, unit: str) -> str:
+    if marker.category:
+        return f"{marker.value:g} {marker.category}"
+    return f"{printed_number(marker.value)} {unit}".strip()
 
 
 @router.get("/stations/{sensor:path}", response_class=HTMLResponse)
@@ -236,18 +243,45 @@ def _paged(request: Request, listed: dict[str, Any]) -> dict[str, Any]:
 
 def _map(request: Request, listed: list[Row]) -> dict[str, Any]:
     context = context_of(request)
+    rules = context.rulebook()
     quantities = queries_stations.quantities(context.reader)
+    choices = {name: rules.label(name) for name in quantities}
+    choices |= {f"{_INDEX}{name}": rules.index_title(name) for _, name in rules.switched_on()}
     wanted = request.query_params.get("quantity", "")
     default = "pm2_5" if "pm2_5" in quantities else next(iter(quantities), "")
-    quantity = wanted if wanted in quantities else default
-    latest = queries_stations.latest_of_quantity(context.reader, quantity)
+    shown = wanted if wanted in choices else default
+    index = shown.removeprefix(_INDEX) if shown.startswith(_INDEX) else ""
+    latest = (
+        _index_values(context, index)
+        if index
+        else queries_stations.latest_of_quantity(context.reader, shown)
+    )
     values = [row["value"] for row in latest.values() if row["value"] is not None]
-    limits = locator.class_limits(values)
+    limits = [] if index else locator.class_limits(values)
     markers = locator.markers(listed, latest, limits)
     return {
-        "quantity": quantity,
-        "quantities": quantities,
+        "quantity": shown,
+        "choices_shown": choices,
+        "unit": "" if index else rules.printed_unit(shown),
+        "scale": rules.scales.get(index),
         "limits": limits,
         "markers": markers,
         "locator": locator.locate(markers),
     }
+
+
+def _index_values(context: PortalContext, name: str) -> dict[str, Row]:
+    """Return what an index says of each station now, in the shape of readings."""
+    rules = context.rulebook()
+    number = {known: number for number, known in rules.switched_on()}[name]
+    found = queries_indices.current_values(context.reader, number, context.clock.now_ns())
+    rows: dict[str, Row] = {}
+    for sensor, whole in found.items():
+        category = rules.category(number, whole["category"])
+        responsible = ", ".join(map(rules.label, filter(None, whole["responsible"].split(";"))))
+        words = ", ".join(filter(None, [category.name if category else "", responsible]))
+        colour = category.colour if category else ""
+        rows[sensor] = {
+            "value": whole["value"], "time": whole["end"], "colour": colour, "category": words,
+        }  # fmt: skip
+    return rows

@@ -6,7 +6,10 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+
+from pydantic import ValidationError
 
 from lamppost.compliance import Compliance
 from lamppost.component import all_reasons
@@ -63,10 +66,13 @@ class Rulebook:
         """What open-data consumers must know."""
         return Publication.model_validate(self.content.get("publication", {}))
 
-    @property
+    @cached_property
     def compliance(self) -> Compliance:
-        """The limits a year is held against."""
-        return Compliance.model_validate(self.content.get("compliance", {}))
+        """The limits a year is held against; none where another version has told them."""
+        try:
+            return Compliance.model_validate(self.content.get("compliance", {}))
+        except ValidationError:
+            return Compliance()
 
     @property
     def zone(self) -> str:

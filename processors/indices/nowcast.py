@@ -113,7 +113,8 @@ class Nowcast:
 
     def update(self, aggregates: AggregateBatch) -> IndexBatch:
         """Take hourly aggregates in and return the index values they lead to."""
-        return IndexBatch.concat([values.update(aggregates) for values in self._parts.values()])
+        found = [values.update(aggregates) for values in self._parts.values()]
+        return IndexBatch.concat([batch for batch in found if len(batch)] or found[:1])
 
     def snapshot(self) -> Snapshot:
         """Return the hourly means and revisions that are held."""

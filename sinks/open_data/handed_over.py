@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet
 
 from lamppost import events
@@ -20,20 +21,24 @@ from lamppost import events
 from .fields import TABLES
 from .files import replace_if_changed
 from .schema import Table
-from .text import parquet_bytes
+from .text import csv_bytes, parquet_bytes
 
 FOLDER: Final = "hand-over"
 _NAME: Final = re.compile(r"([a-z_]+)-(\d{4})\.parquet")
 _TABLES_BY_NAME: Final = {table.name: table for table in TABLES}
-# Typed loosely: the Parquet module has incomplete types.
+# Typed loosely: the stubs of these modules are incomplete.
+_kernels: Any = pyarrow.compute
 _parquet: Any = pyarrow.parquet
 
 
 def hand_over(folder: Path, table: Table, year: int, rows: pa.Table) -> None:
     """Leave a year of a table, in the order of its key, for the release."""
-    columns = rows.select([field.name for field in table.fields])
-    data = parquet_bytes(columns.cast(table.arrow_schema()))
-    replace_if_changed(folder / f"{table.name}-{year}.parquet", data)
+    made = rows.select([field.name for field in table.fields]).cast(table.arrow_schema())
+    for place, field in enumerate(table.fields):
+        if field.empty_is_a_value:  # a text that is not there is empty, never null
+            filled = _kernels.fill_null(made.column(field.name), "")
+            made = made.set_column(place, made.schema.field(place), filled)
+    replace_if_changed(folder / f"{table.name}-{year}.parquet", parquet_bytes(made))
 
 
 class HandedOver:
@@ -44,8 +49,8 @@ class HandedOver:
         self._folder = folder
         self._seen: dict[str, tuple[int, int]] = {}
 
-    def changed(self) -> Iterator[tuple[str, Table, pa.Table]]:
-        """Yield what is new: where it goes in the release, which table it is, and its rows."""
+    def changed(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the files of what is new: where each goes in the release, and its content."""
         if self._folder is None or not self._folder.is_dir():
             return
         for path in sorted(self._folder.iterdir()):
@@ -55,10 +60,12 @@ class HandedOver:
                 continue
             try:
                 rows = _parquet.ParquetFile(path).read().cast(table.arrow_schema())
-            except (pa.ArrowInvalid, ValueError) as error:
+                made = {".csv": csv_bytes(rows), ".parquet": parquet_bytes(rows)}
+            except (pa.ArrowException, ValueError) as error:
                 events.warning("handed_over_unreadable", file=path, problem=error)
             else:
-                yield f"{table.name}/year={named[2]}", table, rows
+                for suffix, data in made.items():
+                    yield f"{table.name}/year={named[2]}/{table.name}{suffix}", data
 
     def forget(self) -> None:
         """Take everything in again."""

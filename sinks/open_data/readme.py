@@ -24,6 +24,7 @@ _FILES: Final = """\
 | `station_indices/year=YYYY/month=MM/day=DD/station_indices.csv`, `.parquet` | the same for whole stations: the worst pollutant of each hour |
 | `stations.csv` | the registered sensors |
 | `datapackage.json`, `schemas/` | Data Package version 2: every file with size, SHA-256 and schema |
+| `csv-metadata.json`, `schemas/*.csvw.json` | the same of the CSV files as CSV on the Web (W3C) |
 | `data-dictionary.json` | the tables below, for programs |
 """  # noqa: E501 - rows of a Markdown table cannot be wrapped
 

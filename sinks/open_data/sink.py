@@ -121,9 +121,8 @@ class OpenDataSink(NamedSink):
         files = self._collect(entries, package)
         for folder, (table, parts) in sorted(files.items()):
             self._merge(package, folder, table, parts)
-        for folder, table, rows in self._handed_over.changed():
-            self._publish(package, f"{folder}/{table.name}.csv", csv_bytes(rows))
-            self._publish(package, f"{folder}/{table.name}.parquet", parquet_bytes(rows))
+        for relative, data in self._handed_over.changed():
+            self._publish(package, relative, data)
         stations = csv_bytes(station_rows(self.names.stations.values()))
         self._publish(package, f"{fields.STATIONS.name}.csv", stations)
         publication = self._publication()

@@ -27,26 +27,23 @@ def station_index_rows(rows: pa.Table) -> pa.Table:
     """
     quantity, quantities = _numbered(rows, "quantity")
     station, _ = _numbered(rows, "station")
-    index, _ = _numbered(rows, "index")
+    index, names = _numbered(rows, "index")
     qualifiers, spellings = _numbered(rows, "qualifiers")
     corrected = np.array([is_corrected(text) for text in spellings], np.bool_)
     end = rows.column("period_end").cast(pa.int64()).to_numpy()
-    key = np.stack([station, index, end], axis=1)
+    ends, hour = np.unique(end, return_inverse=True)
+    # Sorted as the table is: by station, index and end.
+    station_hour = (station * len(names) + index) * len(ends) + hour
     value = rows.column("value").to_numpy(zero_copy_only=False).astype(np.float64)
-    _, hour = np.unique(key, axis=0, return_inverse=True)
-    found = combine(hour.reshape(-1), quantity, value, corrected=corrected[qualifiers])
-    at = np.where(found.worst < 0, found.first, found.worst)
-    order = np.argsort(found.first, kind="stable")
-    order = order[np.lexsort((end[found.first][order], index[found.first][order]))]
-    order = order[np.argsort(station[found.first][order], kind="stable")]
-    told = rows.take(at[order])
+    found = combine(station_hour, quantity, value, corrected=corrected[qualifiers])
+    told = rows.take(np.where(found.worst < 0, found.first, found.worst))
     bits = np.left_shift(1, quantity)
     columns = {
         **{name: told.column(name) for name in ("station", "index", "period_end", "policy")},
         **{name: told.column(name) for name in ("value", "category", "beyond")},
-        "responsible": _words(bits, found.group, found.responsible, quantities)[order],
-        "pollutants": _words(bits, found.group, found.counts, quantities)[order],
-        "revision": _highest(rows.column("revision").to_numpy(), found.group)[order],
+        "responsible": _words(bits, found.group, found.responsible, quantities),
+        "pollutants": _words(bits, found.group, found.counts, quantities),
+        "revision": _highest(rows.column("revision").to_numpy(), found.group),
     }
     schema = STATION_INDICES.arrow_schema()
     made: pa.Table = _arrow.Table.from_arrays(

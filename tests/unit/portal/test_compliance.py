@@ -251,6 +251,22 @@ def test_three_years_of_ozone_are_read_though_one_is_asked_for(city: Portal) -> 
     assert rows(city)["aq-2", "o3_8h"] == now
 
 
+def test_years_nobody_measured_cost_nothing(city: Portal) -> None:
+    """Any year can be asked for; only those there is something of are kept, and three of them."""
+    begun = [parse_instant(f"{year}-06-01T00:00:00Z") for year in range(2019, 2026)]
+    write(city, *(hours_entry(5 + n, {0: np.full(48, 60.0)}, at) for n, at in enumerate(begun)))
+
+    assert rows(city, "year=1970") == rows(city, "year=2100") == {}
+    counts = [rows(city, f"rule=pm10_day&year={year}") for year in range(2019, 2027)]
+
+    assert [len(found) for found in counts] == [1] * 7 + [2]
+    assert (
+        rows(city, "rule=pm10_day&rule_set=who_2021&year=2020")["aq-1", "pm10_day"]["exceedances"]
+        == 2
+    )
+    assert len(city.context.compliance._years) == 3
+
+
 def test_hours_with_thin_coverage_are_not_measured(city: Portal) -> None:
     """45 minutes of an hour."""
     write(
@@ -434,6 +450,17 @@ def test_the_rules_come_back_from_the_store_as_they_were(city: Portal) -> None:
     """The policy in force is told by the outbox, not by files."""
     assert city.context.rulebook().compliance == POLICY.compliance
     assert Rulebook().compliance == Compliance()
+    assert Rulebook(content={"compliance": {"of": "tomorrow"}}).compliance == Compliance()
+
+
+def test_the_page_of_a_station_leads_to_its_limits(city: Portal) -> None:
+    """And the page of limits stays with that station."""
+    page = city.get("/stations/aq-1").text
+    own = city.get("/compliance?station=aq-1").text
+
+    assert 'href="/compliance?station=aq-1"' in page
+    assert '<input type="hidden" name="station" value="aq-1">' in own
+    assert "Harbour" not in own
 
 
 # ---- the release
@@ -464,6 +491,26 @@ def test_the_table_is_left_for_the_release_and_taken_in(city: Portal, tmp_path: 
     resource = described["compliance/year=2026/compliance.csv"]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert (resource["hash"], resource["bytes"]) == (f"sha256:{digest}", path.stat().st_size)
+
+
+def test_a_table_without_dates_and_days_is_published_too(
+    make_portal: MakePortal, tmp_path: Path
+) -> None:
+    """In January there is nothing to project and nothing above."""
+    portal = make_portal(seeded=False, now=NOW)
+    write(portal, rules_entry(1), series_entry(2, KEYS[:1]))
+    write(portal, hours_entry(3, {0: np.full(24 * 40, 20.0)}, YEAR_BEGAN))
+    ComplianceRelease(portal.context, threading.Event()).look()
+    left = portal.context.settings.data.dir / FOLDER
+    sink = OpenDataSink(OpenDataSettings(dir=tmp_path / "open", handed_over=left))
+
+    sink.write([rules_entry(1)], 1)
+
+    path = tmp_path / "open" / "compliance" / "year=2026" / "compliance.csv"
+    found = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+    assert {(row["projected"], row["exceeded_on"], row["status"]) for row in found} == {
+        ("", "", "not_enough_data")
+    }
 
 
 def test_what_was_left_broken_costs_only_itself(tmp_path: Path) -> None:

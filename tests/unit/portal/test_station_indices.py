@@ -17,6 +17,7 @@ from lamppost.times import HOUR_NS
 from lamppost_app.portal import queries_indices
 from lamppost_app.portal.queries_data import DataFilter
 from sinks.store import Store, StoreSettings
+from tests.unit.portal.conftest import Portal
 from tests.unit.portal.seeded_city import Outbox, columns_body
 
 HOUR = 490_000
@@ -126,3 +127,16 @@ def test_a_corrected_series_stands_for_the_raw_ones(tmp_path: Path) -> None:
 
     assert earlier[1]["value"] == 40
     assert later[1]["value"] == 90
+
+
+def test_the_map_shows_an_index_in_its_own_colours(portal: Portal) -> None:
+    """Value, category and who is responsible; the legend names every category."""
+    page = portal.get("/map?quantity=index:us_aqi").text
+    markers = portal.get("/map/markers?quantity=index:us_aqi").json()
+
+    assert "Market square: 107 Unhealthy for sensitive groups, PM2.5, " in page
+    assert 'fill="#FF7E00"' in page
+    assert "Hazardous" in page
+    (market,) = (marker for marker in markers if marker["sensor"] == "aq-001")
+    assert market["colour"] == "#FF7E00"
+    assert market["value"] == "107 Unhealthy for sensitive groups, PM2.5"

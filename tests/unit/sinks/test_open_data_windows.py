@@ -228,6 +228,25 @@ def test_each_file_of_a_mixed_folder_names_the_schema_of_its_own_columns(former:
     assert schemas[HOUR_CSV.replace("day=21", "day=20")] == "schemas/aggregates-1.json"
 
 
+def test_every_csv_is_described_for_the_web(former: Path) -> None:
+    """CSV on the Web: each file with the columns it has, whatever its layout."""
+    go_on(former, aggregates_entry(8, series=[0], start=START_NS, revision=1))
+
+    group = json.loads((former / "csv-metadata.json").read_bytes())
+    files = {path.relative_to(former).as_posix() for path in former.rglob("*.csv")}
+    assert {table["url"] for table in group["tables"]} == files
+    assert group["dc:license"]["@id"].startswith("https://")
+    for table in group["tables"]:
+        schema = json.loads((former / table["tableSchema"]).read_bytes())
+        header = (former / table["url"]).read_text(encoding="utf-8").splitlines()[0].split(",")
+        assert [column["name"] for column in schema["columns"]] == header
+        assert set(schema["primaryKey"]) <= set(header)
+        for column in schema["columns"]:
+            assert column["dc:description"]
+            # An empty text is an answer; an empty number or instant is none.
+            assert (column.get("null") == []) == (column["datatype"]["base"] == "string")
+
+
 def test_going_on_from_the_beginning_fills_the_former_rows(former: Path) -> None:
     """Entries the outbox still holds say again what the folder has, with more columns."""
     go_on(former, aggregates_entry(4, series=[0, 1], start=START_NS, q50=[12.0, 20.0]))
