@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from lamppost_app.roles import calm_collector
+from lamppost_app.roles import calm_process
 
 from . import (
     backfill,
+    checks,
     compliance,
     corrections,
     decoding,
@@ -35,6 +36,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "inbox": inbox.measure,
     "decoding": decoding.measure,
     "engine": engine_rate.measure,
+    "checks": checks.measure,
     "engine_memory": engine_memory.measure,
     "duplicates": duplicates.measure,
     "line_protocol": line_protocol.measure,
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     machine = describe()
     # The roles run with these settings, so what they do is measured with them.
-    calm_collector()
+    calm_process()
     rows: list[Row] = []
     for name in given.measurement or MEASUREMENTS:
         began = time.monotonic()

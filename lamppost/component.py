@@ -12,15 +12,17 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_checkable
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .clock_skew import NO_CLOCKS, ClockBatch
 from .errors import ConfigError
-from .flags import KERNEL_REASONS, FlagArray, Reason, ReasonArray
+from .flags import FAIL, KERNEL_REASONS, MISSING, FlagArray, Reason, ReasonArray
 from .state import nested, part
 from .validation import first_problem
 
@@ -29,12 +31,17 @@ if TYPE_CHECKING:
     from .balance import Tally
     from .batch import AggregateBatch, FloatArray, IndexBatch, Int32Array, Int64Array, JudgedBatch
     from .decoded import Decoded
+    from .fits import Fit
     from .frames import Deliveries
     from .grouping import BoolArray, Groups
+    from .indices import Scale
     from .log import Entry
+    from .series import SeriesKey
     from .state import Snapshot
 
-Kind = Literal["format", "check", "detector", "aggregator", "index", "alert", "sink"]
+Kind = Literal["format", "check", "derivation", "detector", "aggregator", "index", "alert", "sink"]
+Scope = Literal["series", "sensor", "city"]
+"""How far a check looks: at one series, at all series of a sensor, or at all stations."""
 
 
 class Settings(BaseModel):
@@ -57,7 +64,7 @@ class Settings(BaseModel):
         return {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rows:
     """Readings of one batch sorted by series, in order of arrival within each.
 
@@ -77,6 +84,23 @@ class Rows:
         """Return the number of rows."""
         return len(self.time)
 
+    @cached_property
+    def missing(self) -> BoolArray:
+        """Where there is no number, shape (n,)."""
+        return np.isnan(self.value)
+
+    @cached_property
+    def usable(self) -> BoolArray:
+        """Where there is a number that has not failed so far, shape (n,)."""
+        usable: BoolArray = (self.flag != FAIL) & (self.flag != MISSING) & ~self.missing
+        return usable
+
+    def take(self, where: Int64Array) -> Self:
+        """Return some rows, at ascending positions."""
+        return type(self)(
+            self.groups.take(where), self.time[where], self.value[where], self.flag[where]
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -85,16 +109,17 @@ class Verdict:
     Attributes:
         flag: verdict on each row, shape (n,).
         reasons: reason bits of each row; at least one wherever the flag is suspect or fail.
-        amended_groups: groups whose last reading *before* this batch is judged only now. A check
-            that looks ahead returns an array, even an empty one; None says it never does, and only
-            then may detectors build on its verdict (they would see into the future otherwise).
+        amended_series: series whose newest reading *before* this batch is judged only now, each at
+            most once; they need not be in the batch. A check that looks ahead returns an array,
+            even an empty one; None says it never does, and only then may detectors build on its
+            verdict (they would see into the future otherwise).
         amended_flag: the verdict on those readings.
         amended_reasons: the reason bits of those readings.
     """
 
     flag: FlagArray
     reasons: ReasonArray
-    amended_groups: Int64Array | None = None
+    amended_series: Int32Array | None = None
     amended_flag: FlagArray | None = None
     amended_reasons: ReasonArray | None = None
 
@@ -196,20 +221,94 @@ class Format(Stateful, Protocol):
 class Check(Stateful, Protocol):
     """Judges whether readings are measurements. Never changes a value, never drops a row.
 
+    It is shown readings of series that concern it, and no others: a check of few quantities costs
+    the rest nothing.
+
     Law: the verdict on a reading does not depend on where batches are cut. A check that needs the
-    next sample says NOT_EVALUATED and amends when it arrives.
+    next sample says NOT_EVALUATED and amends when it arrives. What a check knows of other series is
+    what arrived before the row it judges (``rows.groups.order`` ascends with arrival), never what
+    merely stands in the same batch. It may amend the newest reading of any series, no older one.
+
+    Built as ``cls(settings, series)``; with scope ``city`` as ``cls(settings, series, stations)``.
 
     Attributes:
+        scope: how far it looks.
         sequential: True when it compares neighbours in time; it then sees only readings that
             arrived in order.
     """
 
     name: ClassVar[str]
     reasons: ClassVar[tuple[Reason, ...]]
+    scope: ClassVar[Scope]
     sequential: ClassVar[bool]
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the check ever has something to say about a series; never changes."""
+        ...
 
     def judge(self, rows: Rows) -> Verdict:
         """Return a verdict for each row."""
+        ...
+
+
+class Derivation(Stateful, Protocol):
+    """Makes readings of new series from judged readings, which stay as they are.
+
+    Called by the engine after the checks and before detectors and windows, which see what it makes
+    as series like any other. Must not block, read a clock or raise for bad input.
+
+    Law: which derived readings there are in the end, and what they say, does not depend on where
+    batches are cut. A reading may wait in the state for others it needs.
+
+    Attributes:
+        reasons: reasons of its own, beside those of its input.
+    """
+
+    name: ClassVar[str]
+    reasons: ClassVar[tuple[Reason, ...]]
+
+    def derive(self, judged: JudgedBatch) -> JudgedBatch:
+        """Return what follows from readings, in the order in which it follows.
+
+        Args:
+            judged: readings in order of arrival. A verdict that changes later comes as a row of its
+                own, revision AMENDED, behind its reading; a number that replaces another has
+                revision CORRECTED. No row is itself derived.
+
+        Returns:
+            Rows of series with the sensor and the qualifiers of their input and one more that names
+            the method (:class:`lamppost.derived.DerivedSeries` numbers them), with the worst flag
+            and all reasons of their input (:func:`lamppost.derived.derived`). The first row of an
+            instant has revision DERIVED, those that replace it REDERIVED; the last one stands.
+            What has no number or failed is published as missing.
+        """
+        ...
+
+
+@runtime_checkable
+class SaysMethod(Protocol):
+    """A derivation that says more of its method than its name."""
+
+    def about(self) -> Mapping[str, object]:
+        """Return facts for people who use the results: version, formula, source; as JSON allows."""
+        ...
+
+
+@runtime_checkable
+class FitsLines(Protocol):
+    """A derivation that compares sensors with references while it runs."""
+
+    def fits(self) -> list[Fit]:
+        """Return what it has found since this was asked last, to be published."""
+        ...
+
+
+@runtime_checkable
+class FollowsStations(Protocol):
+    """A derivation that keeps what it worked out of the stations it was built with."""
+
+    def stations_changed(self) -> None:
+        """Work it out anew: the stations are others now."""
         ...
 
 
@@ -265,20 +364,40 @@ class Hours(Protocol):
         ...
 
 
+class HeldHours(Protocol):
+    """Holds hours of series, and what those were that it has just corrected."""
+
+    @property
+    def hours(self) -> Hours:
+        """The hours as they are."""
+        ...
+
+    @property
+    def former_hours(self) -> Hours:
+        """Of the hours that changed when time last advanced, what they were before."""
+        ...
+
+
 @runtime_checkable
 class LooksBack(Protocol):
     """An index that needs hours further back than it remembers."""
 
-    def look_back(self, hours: Hours) -> None:
+    def look_back(self, held: HeldHours) -> None:
         """Take what to ask for them."""
         ...
 
 
 class Index(Stateful, Protocol):
-    """Turns hourly aggregates into a health index."""
+    """Turns hourly aggregates into a health index.
+
+    Attributes:
+        number: stands for it in published rows; never given to another.
+        scale: what it is called, where its table is from, and its categories.
+    """
 
     name: ClassVar[str]
     number: ClassVar[int]
+    scale: ClassVar[Scale]
 
     def update(self, aggregates: AggregateBatch) -> IndexBatch:
         """Return the index values that new or revised aggregates lead to."""
@@ -403,7 +522,7 @@ def find(kind: Kind, name: str, where: str) -> Component:
 
 
 def all_reasons() -> tuple[Reason, ...]:
-    """Return the reasons of the kernel and of every registered check, by bit."""
+    """Return the reasons of the kernel and of every registered component, by bit."""
     return tuple(_REASONS[bit] for bit in sorted(_REASONS))
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from ingest.formats import native_json
-from lamppost import compliance, policy
+from lamppost import compliance, eea, policy
 from lamppost.alerts import AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
 from lamppost.clock_skew import ClockBatch
@@ -33,7 +33,7 @@ from sinks import line_protocol
 from sinks.open_data.fields import TABLES
 from sinks.open_data.schema import Table
 
-from . import component_pages
+from . import component_pages, index_tables
 from .markdown import attributes, default_of, model_table, sentence, table, values_of
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -121,6 +121,20 @@ def flags_reference() -> str:
     order = ("missing", "not_evaluated", "good", "suspect", "fail")
     numbers = {name: number for number, name in FLAG_NAMES.items()}
     return table(("flag", "number"), ((f"`{name}`", str(numbers[name])) for name in order))
+
+
+def eea_reference() -> str:
+    """Return the EEA's codes by flag."""
+    verified = f"{eea.NOT_VERIFIED} ({eea.VERIFICATION_NAMES[eea.NOT_VERIFIED]})"
+    rows = (
+        (
+            f"`{FLAG_NAMES[flag]}`",
+            f"{code} ({eea.VALIDITY_NAMES[code]})" if code else "no row",
+            verified if code else "-",
+        )
+        for flag, code in eea.VALIDITY.items()
+    )
+    return table(("flag", "validity", "verification"), rows)
 
 
 def reasons_reference() -> str:
@@ -230,7 +244,10 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_reference,
     "policy": policy_reference,
     "limits": limits_reference,
+    "index-list": index_tables.overview,
+    "index-tables": index_tables.tables,
     "flags": flags_reference,
+    "eea": eea_reference,
     "reasons": reasons_reference,
     "codes": codes_reference,
     "readings": lambda: columns_reference(JudgedBatch),

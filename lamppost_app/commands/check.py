@@ -38,6 +38,8 @@ def explain(policy: Policy) -> list[str]:
     lines = [f"{route.match} is read as {route.format}" for route in policy.routes]
     sections: tuple[tuple[Kind, dict[str, dict[str, Any]]], ...] = (
         ("check", policy.quality),
+        ("derivation", policy.corrections),
+        ("derivation", policy.derivations),
         ("detector", policy.detection),
         ("aggregator", policy.windows),
         ("index", policy.indices),

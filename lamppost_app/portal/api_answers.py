@@ -231,6 +231,7 @@ class Asked:
             "licence": rules.publication.licence_url,
             "publisher": rules.publication.publisher,
             "time_zone": zone_of(rules),
+            "gas_conditions": rules.gas_conditions,
             "policy": rules.policy,
             "limits": self._limits.model_dump(),
         }
@@ -247,6 +248,7 @@ class Asked:
             "policy": rules.policy,
             "method": rules.method,
             "time_zone": zone_of(rules),
+            "gas_conditions": rules.gas_conditions,
             "source": f"{self.request.url.path}?{self.request.url.query}".rstrip("?"),
         }
 

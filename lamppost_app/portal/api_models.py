@@ -53,6 +53,7 @@ class Page(BaseModel, Generic[Item]):
     licence: str = Field(description="Address of the licence of the data.")
     publisher: str = Field(description="Who publishes the data.")
     time_zone: str = Field(description="IANA name of the zone of the local times.")
+    gas_conditions: str = Field(description="Temperature and pressure of µg/m³ made from ppb.")
     policy: str = Field(description="Version of the rules in force.")
     limits: Limits
 
@@ -113,7 +114,11 @@ class LatestItem(_SeriesItem):
     expected: float | None = _number("What was expected.")
     band_low: float | None = _number("Lower edge of the usual band.")
     band_high: float | None = _number("Upper edge of the usual band.")
-    revision: int = Field(description="0 first verdict, 1 later verdict, 2 corrected by device.")
+    revision: int = Field(
+        description="0 first verdict, 1 later verdict, 2 corrected by device, 3 derived, 4 again."
+    )
+    uncertainty: float | None = _number("Standard uncertainty (k = 1); null: none is stated.")
+    method: str | None = Field(description="Version of the method a derived value was made by.")
     policy: str = Field(description="Version of the policy that judged it.")
 
 
@@ -166,10 +171,11 @@ class IndexItem(_SeriesItem):
     index: str = Field(description="Name of the index.")
     end: Instant = Field(description="End of the averaging period, UTC.")
     end_local: LocalInstant = Field(description="The same in the city's time zone.")
-    revision: int = Field(description="0 when first published; each correction adds one.")
+    revision: int = Field(description="0 when first published; each correction is higher.")
     concentration: float | None = _number("Averaged and truncated concentration.")
     value: float | None = Field(description="Value of the index; null where coverage is too low.")
     category: int = Field(description="1 (best) upwards; 0 without a value.")
+    category_name: str | None = Field(description="As the authors of the index call it.")
     coverage: float = Field(description="Valid hours over all hours of the period, 0 to 1.")
     beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
     policy: str = Field(description="Version of the rules it was made under.")
@@ -216,6 +222,25 @@ class ComplianceItem(BaseModel):
     as_of: str = Field(description="Last day that entered.")
     sentence: str = Field(description="The same in words.")
     policy: str = Field(description="Version of the rules.")
+
+
+class StationIndexItem(BaseModel):
+    """A health index of a whole station: its worst pollutant counts."""
+
+    station: str = Field(description="Identity of the sensor.")
+    area: str = Field(description="Part of the city.")
+    index: str = Field(description="Name of the index.")
+    end: Instant = Field(description="End of the hour and of the averaging periods, UTC.")
+    end_local: LocalInstant = Field(description="The same in the city's time zone.")
+    value: float | None = Field(description="The highest of the pollutants; null without any.")
+    category: int = Field(description="1 (best) upwards; 0 without a value.")
+    category_name: str | None = Field(description="As the authors of the index call it.")
+    responsible: list[str] = Field(description="Pollutants that have that value.")
+    pollutants: list[str] = Field(description="Pollutants that have a value.")
+    measured: list[str] = Field(description="Pollutants of the index that are measured here.")
+    beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
+    revision: int = Field(description="Highest revision among its pollutants.")
+    policy: str = Field(description="Version of the rules the newest of them was made under.")
 
 
 class AlertItem(BaseModel):

@@ -29,7 +29,7 @@ _PROVENANCE: Final = (
     Field(
         "revision",
         "integer",
-        "0 when first published; each correction by late or repaired data adds one.",
+        "0 when first published; each correction by late or repaired data is higher.",
         constraints={**_REQUIRED, **_COUNT},
     ),
     Field("policy", "string", "Version (content hash) of the rules the row was made under."),
@@ -234,6 +234,42 @@ INDICES: Final = Table(
     ("station", "quantity", "qualifiers", "index", "period_end"),
 )
 
+STATION_INDICES: Final = Table(
+    "station_indices",
+    "Health indices of stations",
+    "A health index of a whole station for the averaging periods that end with an hour: its worst "
+    "pollutant counts. Where a pollutant has corrected series, the raw ones do not count.",
+    (
+        Field("station", "string", "Identity of the sensor.", constraints=_REQUIRED),
+        Field("index", "string", "Name of the index.", constraints=_REQUIRED),
+        Field(
+            "period_end",
+            "datetime",
+            "First instant after the averaging periods, RFC 3339, UTC.",
+            constraints=_REQUIRED,
+        ),
+        Field("value", "number", "Highest of the pollutants; empty without any.", "1"),
+        Field(
+            "category",
+            "integer",
+            "1 (best) upwards, as the index defines; empty without a value.",
+            "1",
+            {"minimum": 1},
+        ),
+        Field("responsible", "string", "Pollutants that have that value, divided by semicolons."),
+        Field("pollutants", "string", "Pollutants that have a value, divided by semicolons."),
+        Field("beyond", "boolean", "Whether the value lies beyond the index's published table."),
+        Field(
+            "revision",
+            "integer",
+            "Highest revision among the pollutants.",
+            constraints={**_REQUIRED, **_COUNT},
+        ),
+        Field("policy", "string", "Version (content hash) of the rules the worst was made under."),
+    ),
+    ("station", "index", "period_end"),
+)
+
 STATIONS: Final = Table(
     "stations",
     "Stations",
@@ -301,4 +337,4 @@ COMPLIANCE: Final = Table(
     ("station", "quantity", "qualifiers", "rule_set", "rule"),
 )
 
-TABLES: Final = (AGGREGATES, INDICES, STATIONS, COMPLIANCE)
+TABLES: Final = (AGGREGATES, INDICES, STATION_INDICES, STATIONS, COMPLIANCE)

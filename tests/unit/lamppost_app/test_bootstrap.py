@@ -109,6 +109,7 @@ def test_a_component_or_setting_that_does_not_exist_is_named(
 
 
 PUBLIC = "use: public_threshold"
+INDICES = "daqi, eaqi, eaqi_2017, nowcast, us_aqi, who"
 
 
 def threshold(settings: str, rest: str = WINDOWS) -> str:
@@ -137,7 +138,10 @@ def threshold(settings: str, rest: str = WINDOWS) -> str:
             threshold("index: us_aqi"),
             "index: the index us_aqi is not switched on (name it under indices; on: none)",
         ),
-        (threshold("index: moon"), "index: there is no index called 'moon' (known: us_aqi)"),
+        (
+            threshold("index: moon"),
+            f"index: there is no index called 'moon' (known: {INDICES})",
+        ),
     ],
 )
 def test_a_rule_about_what_the_policy_does_not_make_is_refused(
