@@ -108,6 +108,7 @@ def test_a_component_or_setting_that_does_not_exist_is_named(
     assert refusal(settings).startswith(f"{settings.policy}/p.yaml: {path}: ")
 
 
+PUBLIC = "use: public_threshold"
 INDICES = "daqi, eaqi, eaqi_2017, nowcast, us_aqi, who"
 
 
@@ -128,6 +129,10 @@ def threshold(settings: str, rest: str = WINDOWS) -> str:
         (
             threshold("quantity: no2, window: 1h", "windows: {event_time: {lengths: [1min]}}\n"),
             "window: there is no window of 1h (known: 1min (windows.event_time))",
+        ),
+        (
+            threshold("quantity: no2, window: day").replace("use: threshold", PUBLIC),
+            "window: there is no window of day (known: 1min, 15min, 1h (windows.event_time))",
         ),
         (
             threshold("index: us_aqi"),
