@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from .balance import Tally
     from .batch import AggregateBatch, FloatArray, IndexBatch, Int32Array, Int64Array, JudgedBatch
     from .decoded import Decoded
-    from .fits import Fit
     from .frames import Deliveries
     from .grouping import BoolArray, Groups
     from .indices import Scale
@@ -248,67 +247,6 @@ class Check(Stateful, Protocol):
 
     def judge(self, rows: Rows) -> Verdict:
         """Return a verdict for each row."""
-        ...
-
-
-class Derivation(Stateful, Protocol):
-    """Makes readings of new series from judged readings, which stay as they are.
-
-    Called by the engine after the checks and before detectors and windows, which see what it makes
-    as series like any other. Must not block, read a clock or raise for bad input.
-
-    Law: which derived readings there are in the end, and what they say, does not depend on where
-    batches are cut. A reading may wait in the state for others it needs.
-
-    Attributes:
-        reasons: reasons of its own, beside those of its input.
-    """
-
-    name: ClassVar[str]
-    reasons: ClassVar[tuple[Reason, ...]]
-
-    def derive(self, judged: JudgedBatch) -> JudgedBatch:
-        """Return what follows from readings, in the order in which it follows.
-
-        Args:
-            judged: readings in order of arrival. A verdict that changes later comes as a row of its
-                own, revision AMENDED, behind its reading; a number that replaces another has
-                revision CORRECTED. No row is itself derived.
-
-        Returns:
-            Rows of series with the sensor and the qualifiers of their input and one more that names
-            the method (:class:`lamppost.derived.DerivedSeries` numbers them), with the worst flag
-            and all reasons of their input (:func:`lamppost.derived.derived`). The first row of an
-            instant has revision DERIVED, those that replace it REDERIVED; the last one stands.
-            What has no number or failed is published as missing.
-        """
-        ...
-
-
-@runtime_checkable
-class SaysMethod(Protocol):
-    """A derivation that says more of its method than its name."""
-
-    def about(self) -> Mapping[str, object]:
-        """Return facts for people who use the results: version, formula, source; as JSON allows."""
-        ...
-
-
-@runtime_checkable
-class FitsLines(Protocol):
-    """A derivation that compares sensors with references while it runs."""
-
-    def fits(self) -> list[Fit]:
-        """Return what it has found since this was asked last, to be published."""
-        ...
-
-
-@runtime_checkable
-class FollowsStations(Protocol):
-    """A derivation that keeps what it worked out of the stations it was built with."""
-
-    def stations_changed(self) -> None:
-        """Work it out anew: the stations are others now."""
         ...
 
 

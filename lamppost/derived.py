@@ -1,17 +1,82 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Readings made from readings: the series they get, and what they inherit."""
+"""Readings made from readings: what makes them, the series they get, what they inherit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from .batch import DERIVED, REDERIVED, FlagArray, FloatArray, Int32Array, JudgedBatch, ReasonArray
-from .flags import CORRECTION
+from .component import Stateful
+from .fits import Fit
+from .flags import CORRECTION, Reason
 from .grouping import BoolArray
 from .series import SeriesKey, SeriesTable, qualifiers_mapping, qualifiers_text
+
+
+class Derivation(Stateful, Protocol):
+    """Makes readings of new series from judged readings, which stay as they are.
+
+    Called by the engine after the checks and before detectors and windows, which see what it makes
+    as series like any other. Must not block, read a clock or raise for bad input.
+
+    Law: which derived readings there are in the end, and what they say, does not depend on where
+    batches are cut. A reading may wait in the state for others it needs.
+
+    Attributes:
+        reasons: reasons of its own, beside those of its input.
+    """
+
+    name: ClassVar[str]
+    reasons: ClassVar[tuple[Reason, ...]]
+
+    def derive(self, judged: JudgedBatch) -> JudgedBatch:
+        """Return what follows from readings, in the order in which it follows.
+
+        Args:
+            judged: readings in order of arrival. A verdict that changes later comes as a row of its
+                own, revision AMENDED, behind its reading; a number that replaces another has
+                revision CORRECTED. No row is itself derived.
+
+        Returns:
+            Rows of series with the sensor and the qualifiers of their input and one more that names
+            the method (:class:`DerivedSeries` numbers them), with the worst flag
+            and all reasons of their input (:func:`derived`). The first row of an
+            instant has revision DERIVED, those that replace it REDERIVED; the last one stands.
+            What has no number or failed is published as missing.
+        """
+        ...
+
+
+@runtime_checkable
+class SaysMethod(Protocol):
+    """A derivation that says more of its method than its name."""
+
+    def about(self) -> Mapping[str, object]:
+        """Return facts for people who use the results: version, formula, source; as JSON allows."""
+        ...
+
+
+@runtime_checkable
+class FitsLines(Protocol):
+    """A derivation that compares sensors with references while it runs."""
+
+    def fits(self) -> list[Fit]:
+        """Return what it has found since this was asked last, to be published."""
+        ...
+
+
+@runtime_checkable
+class FollowsStations(Protocol):
+    """A derivation that keeps what it worked out of the stations it was built with."""
+
+    def stations_changed(self) -> None:
+        """Work it out anew: the stations are others now."""
+        ...
+
 
 Naming = Callable[[SeriesKey], SeriesKey | None]
 """Names the series derived from one; None where nothing is derived from it."""

@@ -23,7 +23,6 @@ from lamppost.clock_skew import NO_CLOCKS, ClockBatch
 from lamppost.component import (
     Alert,
     Component,
-    Derivation,
     Format,
     Kind,
     LooksBack,
@@ -33,6 +32,7 @@ from lamppost.component import (
     find,
     registered,
 )
+from lamppost.derived import Derivation
 from lamppost.errors import ConfigError
 from lamppost.fits import Fit
 from lamppost.flags import CORRECTION

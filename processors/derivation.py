@@ -16,15 +16,8 @@ from lamppost.batch import (
     JudgedBatch,
     ReadingBatch,
 )
-from lamppost.component import (
-    Derivation,
-    FitsLines,
-    FollowsStations,
-    SaysMethod,
-    Stateful,
-    restore_each,
-    snapshot_of,
-)
+from lamppost.component import Stateful, restore_each, snapshot_of
+from lamppost.derived import Derivation, FitsLines, FollowsStations, SaysMethod
 from lamppost.fits import Fit
 from lamppost.flags import CORRECTION, FAIL, INPUT_UNUSABLE, MISSING
 from lamppost.grouping import BoolArray, Groups
