@@ -32,6 +32,13 @@ def picked(rows: RowArray, where: npt.NDArray[Any]) -> RowArray:
     return rows.take(np.flatnonzero(where) if where.dtype == np.bool_ else where)
 
 
+def in_spans(rows: RowArray, series: npt.NDArray[Any], start: IntArray, end: IntArray) -> RowArray:
+    """Return the rows in the half-open span of their series; series are ascending, each once."""
+    at = np.minimum(np.searchsorted(series, rows["series"]), len(series) - 1)
+    asked = (series[at] == rows["series"]) & (rows["time"] >= start[at])
+    return picked(rows, asked & (rows["time"] < end[at]))
+
+
 def ordered(rows: RowArray, *, inherit: Sequence[str] = ()) -> RowArray:
     """Sort rows by series and time, keeping only the newest version of each instant.
 

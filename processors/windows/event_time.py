@@ -32,7 +32,7 @@ from ._memory import Memory, windows_of
 from ._pending import Pending
 from ._publication import Rule, aggregates
 from ._roll_ups import RollUps, Source
-from ._rows import IntArray, RowArray, blocks, joined, ordered, picked, whole
+from ._rows import IntArray, RowArray, blocks, in_spans, joined, ordered, picked, whole
 from ._settings import EventTimeSettings
 from ._singles import Singles
 from ._sketches import Sketches, quantile_columns
@@ -177,10 +177,7 @@ class EventTimeWindows:
         self, series: npt.NDArray[np.int32], start: IntArray, end: IntArray
     ) -> AggregateBatch:
         """Return what the hours were that the last step of time revised, sorted."""
-        former = self._former_hours
-        at = np.minimum(np.searchsorted(series, former["series"]), len(series) - 1)
-        asked = (series[at] == former["series"]) & (former["time"] >= start[at])
-        return self._as_hours(former[asked & (former["time"] < end[at])])
+        return self._as_hours(in_spans(self._former_hours, series, start, end))
 
     def _as_hours(self, states: RowArray) -> AggregateBatch:
         period = FixedPeriod(HOUR_NS, HOUR_NS)
