@@ -13,6 +13,8 @@ from lamppost_app.roles import calm_process
 
 from . import (
     backfill,
+    checks,
+    compliance,
     corrections,
     decoding,
     duplicates,
@@ -34,12 +36,14 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "inbox": inbox.measure,
     "decoding": decoding.measure,
     "engine": engine_rate.measure,
+    "checks": checks.measure,
     "engine_memory": engine_memory.measure,
     "duplicates": duplicates.measure,
     "line_protocol": line_protocol.measure,
     "store": store.measure,
     "corrections": corrections.measure,
     "backfill": backfill.measure,
+    "compliance": compliance.measure,
 }
 
 

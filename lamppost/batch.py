@@ -198,7 +198,12 @@ class ReadingBatch(Columns):
 
 AMENDED: Final = 1
 CORRECTED: Final = 2
-"""Revisions of a judged reading; those beside AMENDED are numbers a device sent."""
+DERIVED: Final = 3
+REDERIVED: Final = 4
+"""Revisions of a judged reading, see :class:`JudgedBatch`."""
+
+SENT: Final = (0, CORRECTED)
+"""Revisions that are numbers a device sent; all others say something else about such numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,11 @@ class JudgedBatch(Columns):
         band_low: lower edge of the usual band.
         band_high: upper edge of the usual band.
         revision: 0 for the first verdict, 1 for a later one on the same number, 2 for a number the
-            device has sent in place of another.
+            device has sent in place of another; 3 for a number derived from readings, 4 where what
+            it was derived from has changed since.
+        uncertainty: standard uncertainty (k = 1) of the value, canonical unit, NaN where none is
+            stated; may be left out when a batch is made, and is left out of the published form
+            where no row has one.
     """
 
     series: Int32Array
@@ -226,6 +235,7 @@ class JudgedBatch(Columns):
     band_low: FloatArray
     band_high: FloatArray
     revision: Int32Array
+    uncertainty: FloatArray = _LEFT_OUT
 
     @classmethod
     def dtypes(cls) -> dict[str, str]:
@@ -237,7 +247,13 @@ class JudgedBatch(Columns):
             "band_low": "float64",
             "band_high": "float64",
             "revision": "int32",
+            "uncertainty": "float64",
         }
+
+    @classmethod
+    def may_lack(cls) -> dict[str, float]:
+        """Return which columns a published batch may lack."""
+        return {"uncertainty": NAN}
 
     @classmethod
     def unscored(cls, readings: ReadingBatch, revision: int = 0) -> JudgedBatch:
@@ -378,9 +394,9 @@ class IndexBatch(Columns):
 
     Attributes:
         series: series code of the pollutant.
-        index: number of the index in the registry's order of names (see :data:`INDEX_NAMES`).
+        index: number of the index; the rules name it.
         end: last instant of the averaging period (exclusive), ns UTC.
-        revision: as in :class:`AggregateBatch`.
+        revision: 0 when first published; each correction is higher and replaces the former.
         concentration: averaged and truncated concentration, canonical unit.
         value: index value; NaN where coverage does not allow one.
         category: 1 (best) upwards; 0 where there is no value.

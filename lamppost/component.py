@@ -12,15 +12,17 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_checkable
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .clock_skew import NO_CLOCKS, ClockBatch
 from .errors import ConfigError
-from .flags import KERNEL_REASONS, FlagArray, Reason, ReasonArray
+from .flags import FAIL, KERNEL_REASONS, MISSING, FlagArray, Reason, ReasonArray
 from .state import nested, part
 from .validation import first_problem
 
@@ -31,10 +33,14 @@ if TYPE_CHECKING:
     from .decoded import Decoded
     from .frames import Deliveries
     from .grouping import BoolArray, Groups
+    from .indices import Scale
     from .log import Entry
+    from .series import SeriesKey
     from .state import Snapshot
 
-Kind = Literal["format", "check", "detector", "aggregator", "index", "alert", "sink"]
+Kind = Literal["format", "check", "derivation", "detector", "aggregator", "index", "alert", "sink"]
+Scope = Literal["series", "sensor", "city"]
+"""How far a check looks: at one series, at all series of a sensor, or at all stations."""
 
 
 class Settings(BaseModel):
@@ -46,7 +52,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def windows_needed(self) -> Mapping[str, int]:
-        """Return the window lengths an alert rule relies on, ns, by the setting that asks."""
+        """Return the windows an alert rule relies on, by the setting that asks.
+
+        A fixed length in ns, or minus the calendar of a day, month or year.
+        """
         return {}
 
     def indices_needed(self) -> Mapping[str, str]:
@@ -54,7 +63,7 @@ class Settings(BaseModel):
         return {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rows:
     """Readings of one batch sorted by series, in order of arrival within each.
 
@@ -74,6 +83,23 @@ class Rows:
         """Return the number of rows."""
         return len(self.time)
 
+    @cached_property
+    def missing(self) -> BoolArray:
+        """Where there is no number, shape (n,)."""
+        return np.isnan(self.value)
+
+    @cached_property
+    def usable(self) -> BoolArray:
+        """Where there is a number that has not failed so far, shape (n,)."""
+        usable: BoolArray = (self.flag != FAIL) & (self.flag != MISSING) & ~self.missing
+        return usable
+
+    def take(self, where: Int64Array) -> Self:
+        """Return some rows, at ascending positions."""
+        return type(self)(
+            self.groups.take(where), self.time[where], self.value[where], self.flag[where]
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -82,16 +108,17 @@ class Verdict:
     Attributes:
         flag: verdict on each row, shape (n,).
         reasons: reason bits of each row; at least one wherever the flag is suspect or fail.
-        amended_groups: groups whose last reading *before* this batch is judged only now. A check
-            that looks ahead returns an array, even an empty one; None says it never does, and only
-            then may detectors build on its verdict (they would see into the future otherwise).
+        amended_series: series whose newest reading *before* this batch is judged only now, each at
+            most once; they need not be in the batch. A check that looks ahead returns an array,
+            even an empty one; None says it never does, and only then may detectors build on its
+            verdict (they would see into the future otherwise).
         amended_flag: the verdict on those readings.
         amended_reasons: the reason bits of those readings.
     """
 
     flag: FlagArray
     reasons: ReasonArray
-    amended_groups: Int64Array | None = None
+    amended_series: Int32Array | None = None
     amended_flag: FlagArray | None = None
     amended_reasons: ReasonArray | None = None
 
@@ -193,17 +220,30 @@ class Format(Stateful, Protocol):
 class Check(Stateful, Protocol):
     """Judges whether readings are measurements. Never changes a value, never drops a row.
 
+    It is shown readings of series that concern it, and no others: a check of few quantities costs
+    the rest nothing.
+
     Law: the verdict on a reading does not depend on where batches are cut. A check that needs the
-    next sample says NOT_EVALUATED and amends when it arrives.
+    next sample says NOT_EVALUATED and amends when it arrives. What a check knows of other series is
+    what arrived before the row it judges (``rows.groups.order`` ascends with arrival), never what
+    merely stands in the same batch. It may amend the newest reading of any series, no older one.
+
+    Built as ``cls(settings, series)``; with scope ``city`` as ``cls(settings, series, stations)``.
 
     Attributes:
+        scope: how far it looks.
         sequential: True when it compares neighbours in time; it then sees only readings that
             arrived in order.
     """
 
     name: ClassVar[str]
     reasons: ClassVar[tuple[Reason, ...]]
+    scope: ClassVar[Scope]
     sequential: ClassVar[bool]
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the check ever has something to say about a series; never changes."""
+        ...
 
     def judge(self, rows: Rows) -> Verdict:
         """Return a verdict for each row."""
@@ -262,20 +302,40 @@ class Hours(Protocol):
         ...
 
 
+class HeldHours(Protocol):
+    """Holds hours of series, and what those were that it has just corrected."""
+
+    @property
+    def hours(self) -> Hours:
+        """The hours as they are."""
+        ...
+
+    @property
+    def former_hours(self) -> Hours:
+        """Of the hours that changed when time last advanced, what they were before."""
+        ...
+
+
 @runtime_checkable
 class LooksBack(Protocol):
     """An index that needs hours further back than it remembers."""
 
-    def look_back(self, hours: Hours) -> None:
+    def look_back(self, held: HeldHours) -> None:
         """Take what to ask for them."""
         ...
 
 
 class Index(Stateful, Protocol):
-    """Turns hourly aggregates into a health index."""
+    """Turns hourly aggregates into a health index.
+
+    Attributes:
+        number: stands for it in published rows; never given to another.
+        scale: what it is called, where its table is from, and its categories.
+    """
 
     name: ClassVar[str]
     number: ClassVar[int]
+    scale: ClassVar[Scale]
 
     def update(self, aggregates: AggregateBatch) -> IndexBatch:
         """Return the index values that new or revised aggregates lead to."""
@@ -400,7 +460,7 @@ def find(kind: Kind, name: str, where: str) -> Component:
 
 
 def all_reasons() -> tuple[Reason, ...]:
-    """Return the reasons of the kernel and of every registered check, by bit."""
+    """Return the reasons of the kernel and of every registered component, by bit."""
     return tuple(_REASONS[bit] for bit in sorted(_REASONS))
 
 

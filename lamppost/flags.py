@@ -40,7 +40,22 @@ def merge(first: FlagArray, second: FlagArray) -> FlagArray:
     >>> merge(np.array([1, 9, 2], np.uint8), np.array([3, 1, 9], np.uint8))
     array([3, 1, 2], dtype=uint8)
     """
-    return _BY_RANK[np.maximum(_RANK[first], _RANK[second])]
+    return from_ranks(np.maximum(ranks(first), ranks(second)))
+
+
+def ranks(flags: FlagArray) -> FlagArray:
+    """Return flags as numbers that ascend with precedence, 0 for missing to 4 for fail.
+
+    Of numbers the larger one is the merged one, so many verdicts merge fastest as ranks.
+    """
+    found: FlagArray = _RANK.take(flags)
+    return found
+
+
+def from_ranks(found: FlagArray) -> FlagArray:
+    """Undo :func:`ranks`."""
+    flags: FlagArray = _BY_RANK.take(found)
+    return flags
 
 
 def name(flag: int) -> str:
@@ -84,6 +99,9 @@ CORRECTION: Final = Reason(
     4, "correction", "It replaces an earlier value the device sent for the same instant."
 )
 NO_CHECK: Final = Reason(5, "no_check", "No quality check of the policy applies to it.")
+INPUT_UNUSABLE: Final = Reason(
+    6, "input_unusable", "A reading it is derived from is missing, failed or too far away in time."
+)
 
 KERNEL_REASONS: Final = (
     MISSING_VALUE,
@@ -92,4 +110,5 @@ KERNEL_REASONS: Final = (
     OUT_OF_ORDER,
     CORRECTION,
     NO_CHECK,
+    INPUT_UNUSABLE,
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator
 
 from lamppost.batch import FloatArray
+from lamppost.grouping import Groups
 from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesTable
 
@@ -31,6 +32,9 @@ def _known(name: object) -> object:
 
 QuantityName = Annotated[str, BeforeValidator(_known)]
 """A canonical quantity name; anything else is a configuration error."""
+
+
+_ALL: Final = slice(None)
 
 
 class PerSeries:
@@ -55,11 +59,30 @@ class PerSeries:
         self._other = 0 if default is None else len(rows)
         self._row_of_series: npt.NDArray[np.intp] = np.empty(0, np.intp)
 
-    def of(self, codes: npt.NDArray[np.int32]) -> FloatArray:
+    def of(self, codes: npt.NDArray[np.integer[Any]]) -> FloatArray:
         """Return the numbers of some series, shape (width, n); NaN where none are given."""
         self._grow()
-        numbers: FloatArray = np.take(self._columns, self._row_of_series[codes], axis=1)
+        numbers: FloatArray = self._columns.take(self._row_of_series.take(codes), axis=1)
         return numbers
+
+    def of_rows(self, groups: Groups, columns: slice = _ALL) -> FloatArray:
+        """Return numbers of each row, shape (width, n), or (width, 1) where all are of one series.
+
+        Args:
+            groups: the rows.
+            columns: which of the numbers.
+        """
+        self._grow()
+        row = self._row_of_series.take(groups.places)
+        by_group: FloatArray = self._columns[columns].take(row, axis=1)
+        if groups.once or len(groups.places) == 1:
+            return by_group
+        by_row: FloatArray = by_group.take(groups.group, axis=1)
+        return by_row
+
+    def given_for(self, quantity: str) -> bool:
+        """Return whether the settings give numbers for a quantity."""
+        return self._row.get(quantity, self._other) > 0
 
     def _grow(self) -> None:
         known = len(self._row_of_series)

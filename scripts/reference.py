@@ -19,7 +19,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from ingest.formats import native_json
-from lamppost import policy
+from lamppost import compliance, eea, policy
 from lamppost.alerts import AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
 from lamppost.clock_skew import ClockBatch
@@ -33,7 +33,7 @@ from sinks import line_protocol
 from sinks.open_data.fields import TABLES
 from sinks.open_data.schema import Table
 
-from . import component_pages
+from . import component_pages, index_tables
 from .markdown import attributes, default_of, model_table, sentence, table, values_of
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -84,6 +84,11 @@ def policy_reference() -> str:
         "time": policy.TimeRule,
         "growth": policy.GrowthRule,
         "alerts.<id>": policy.AlertRule,
+        "compliance": compliance.Compliance,
+        "compliance.sets.<name>": compliance.RuleSet,
+        "compliance.sets.<name>.rules.<name>": compliance.ComplianceRule,
+        "….capture": compliance.CaptureRule,
+        "….accumulate": compliance.Accumulation,
         "publication": policy.Publication,
     }
     for where, model in models.items():
@@ -92,11 +97,44 @@ def policy_reference() -> str:
     return "\n".join(parts)
 
 
+def limits_reference() -> str:
+    """Return the limits of the default policy, by law or guideline."""
+    parts = []
+    for name, chosen in policy.load_policy(DOCS.parent / "policy").compliance.sets.items():
+        rows = (
+            (
+                f"`{rule_name}`",
+                sentence(compliance.explained(rule)),
+                sentence("; ".join(filter(None, (rule.source, rule.capture.source)))),
+                sentence(rule.remark),
+            )
+            for rule_name, rule in chosen.rules.items()
+        )
+        heads = ("rule", "asks for", "source; of the capture", "remark")
+        remark = f"{chosen.remark}\n\n" if chosen.remark else ""
+        parts.append(f"### {chosen.title} (`{name}`)\n\n{remark}{table(heads, rows)}")
+    return "\n".join(parts)
+
+
 def flags_reference() -> str:
     """Return the flags, weakest verdict first."""
     order = ("missing", "not_evaluated", "good", "suspect", "fail")
     numbers = {name: number for number, name in FLAG_NAMES.items()}
     return table(("flag", "number"), ((f"`{name}`", str(numbers[name])) for name in order))
+
+
+def eea_reference() -> str:
+    """Return the EEA's codes by flag."""
+    verified = f"{eea.NOT_VERIFIED} ({eea.VERIFICATION_NAMES[eea.NOT_VERIFIED]})"
+    rows = (
+        (
+            f"`{FLAG_NAMES[flag]}`",
+            f"{code} ({eea.VALIDITY_NAMES[code]})" if code else "no row",
+            verified if code else "-",
+        )
+        for flag, code in eea.VALIDITY.items()
+    )
+    return table(("flag", "validity", "verification"), rows)
 
 
 def reasons_reference() -> str:
@@ -205,7 +243,11 @@ def faults_reference() -> str:
 GENERATED: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_reference,
     "policy": policy_reference,
+    "limits": limits_reference,
+    "index-list": index_tables.overview,
+    "index-tables": index_tables.tables,
     "flags": flags_reference,
+    "eea": eea_reference,
     "reasons": reasons_reference,
     "codes": codes_reference,
     "readings": lambda: columns_reference(JudgedBatch),

@@ -20,11 +20,65 @@ from lamppost.stations import Station
 
 POLICY = load_policy(Path(__file__).parent.parent / "policy")
 STATIONS = {
-    "aq-1": Station(sensor="aq-1", kind="air_quality", latitude=48, longitude=8, period_s=60),
+    "aq-1": Station(
+        sensor="aq-1",
+        kind="air_quality",
+        latitude=48,
+        longitude=8,
+        period_s=60,
+        detector="single_loop",
+        lanes=2,
+        road_class="freeway",
+        free_flow_speed_km_h=100,
+        detector_length_m=1.8,
+        downstream="aq-9",
+    ),
     "aq-9": Station(sensor="aq-9", kind="air_quality", latitude=48, longitude=8),
 }
+# Settings under which a check has something to say about the streams of tests/strategies.py, for
+# those the default policy leaves out or sets for other devices.
+_LIVELY: dict[str, dict[str, Any]] = {
+    "saturation": {
+        "quantities": {
+            "humidity": {"high": 99.5, "suspect_s": 60},
+            "pm2_5": {"high": 75, "low": 0, "suspect_s": 120, "fail_s": 1200},
+        }
+    },
+    "climatology": {
+        "quantities": {
+            "pm2_5": [
+                {"period": "hour", "span": [6, 20], "suspect_span": [0, 50]},
+                {"period": "day_of_week", "span": [1, 3], "suspect_span": [15, 90]},
+            ]
+        }
+    },
+    "detector_health": {
+        "period_s": {"flow": 60, "vehicle_count": 60, "occupancy": 60, "pm2_5": 30},
+        "no_hits": {"trigger_s": 120},
+        "chatter": {"flow": 60, "trigger_s": 60, "clear_s": 120, "verdict": "fail"},
+        "locked_on": {"trigger_s": 60, "clear_s": 120},
+        "no_change": {"trigger_s": 60},
+        "occupancy_spike": {"clear_s": 120},
+    },
+    "percentile_range": {
+        "quantities": {"pm2_5": {"span": [0, 100]}, "temperature": {"span": [0, 50], "pad": 1}},
+        "bins": 20,
+        "min_readings": 3,
+    },
+    "attenuated_signal": {
+        "quantities": {
+            "pm2_5": {"window_s": 600, "suspect": 2.05, "fail": 0.35, "min_readings": 2},
+            "temperature": {"window_s": 300, "suspect": 0.7, "activity": "sd", "min_readings": 3},
+        }
+    },
+    "zone_offset": {"quantities": {"pm2_5": 1, "temperature": 1}},
+    "neighbours": {"quantities": {"humidity": {}, "pm2_5": {}}},
+    "gap": {"default": {"suspect_s": 60, "fail_s": 900}},
+    "channel_agreement": {"quantities": {"pm2_5": {"fails": True}}},
+}
 _SECTIONS: dict[str, dict[str, dict[str, Any]]] = {
-    "check": POLICY.quality,
+    "check": {**POLICY.quality, **_LIVELY},
+    "derivation": POLICY.corrections | POLICY.derivations,
     "detector": POLICY.detection,
     "aggregator": POLICY.windows,
     "index": POLICY.indices,
@@ -56,7 +110,9 @@ def raw_settings(component: Component) -> Mapping[str, Any]:
 
 def make(component: Component, *arguments: object) -> Any:  # noqa: ANN401 - any component
     """Build a component as the engine does."""
-    return component.cls(component.parse(raw_settings(component), "test"), *arguments)
+    around = (STATIONS,) if getattr(component.cls, "scope", "series") == "city" else ()
+    settings = component.parse(raw_settings(component), "test")
+    return component.cls(settings, *arguments, *around)
 
 
 def settings_models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

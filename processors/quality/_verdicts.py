@@ -4,36 +4,47 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from lamppost.batch import FlagArray, FloatArray, ReasonArray
+from lamppost.batch import FlagArray, ReasonArray
 from lamppost.flags import FAIL, GOOD, MISSING, MISSING_VALUE, NOT_EVALUATED, SUSPECT, Reason
-
-BoolArray = npt.NDArray[np.bool_]
+from lamppost.grouping import BoolArray
 
 
 def answer(
-    value: FloatArray,
+    missing: BoolArray,
     *,
-    evaluated: BoolArray,
-    suspect: BoolArray,
-    fail: BoolArray,
     reason: Reason,
+    suspect: BoolArray | None = None,
+    fail: BoolArray | None = None,
+    evaluated: BoolArray | None = None,
 ) -> tuple[FlagArray, ReasonArray]:
     """Return flags and reasons: missing where there is no number, else the strongest that holds.
 
     Args:
-        value: what was judged.
-        evaluated: where the check could be made.
-        suspect: where it finds the value suspect.
-        fail: where it finds the value wrong.
+        missing: where there is no number, shape (n,).
         reason: the check's own reason.
+        suspect: where it finds the value suspect; nowhere when left out.
+        fail: where it finds the value wrong; nowhere when left out.
+        evaluated: where the check could be made, shape (n,) or (1,); everywhere when left out.
     """
-    flag = np.where(evaluated, np.uint8(GOOD), np.uint8(NOT_EVALUATED))
-    flag[suspect] = SUSPECT
-    flag[fail] = FAIL
-    reasons = np.where(suspect | fail, reason.mask, np.uint32(0))
-    missing = np.isnan(value)
-    flag[missing] = MISSING
-    reasons[missing] = MISSING_VALUE.mask
+    flag = np.full(len(missing), GOOD, np.uint8)
+    if evaluated is not None:
+        flag[:] = NOT_EVALUATED - evaluated.view(np.uint8)  # good is one below not evaluated
+    reasons = np.zeros(len(missing), np.uint32)
+    # Bad readings are few: finding them is cheaper than masked writes for all.
+    for found, level in ((suspect, SUSPECT), (fail, FAIL)):
+        if found is not None:
+            bad = np.flatnonzero(found)
+            flag[bad], reasons[bad] = level, reason.mask
+    absent = np.flatnonzero(missing)
+    flag[absent], reasons[absent] = MISSING, MISSING_VALUE.mask
+    return flag, reasons
+
+
+def unsaid(missing: BoolArray) -> tuple[FlagArray, ReasonArray]:
+    """Return flags and reasons of a check that has said nothing yet."""
+    flag = np.full(len(missing), NOT_EVALUATED, np.uint8)
+    reasons = np.zeros(len(missing), np.uint32)
+    absent = np.flatnonzero(missing)
+    flag[absent], reasons[absent] = MISSING, MISSING_VALUE.mask
     return flag, reasons

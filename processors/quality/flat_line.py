@@ -11,22 +11,16 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lamppost.batch import FlagArray, FloatArray, Int64Array, ReasonArray
-from lamppost.component import Rows, Settings, Verdict, register
-from lamppost.flags import (
-    FAIL,
-    GOOD,
-    MISSING,
-    MISSING_VALUE,
-    NOT_EVALUATED,
-    SUSPECT,
-    Reason,
-)
+from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.flags import FAIL, SUSPECT, Reason
 from lamppost.grouping import BoolArray, Groups
-from lamppost.series import SeriesTable
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import SECOND_NS
 from processors._lanes import Lanes
 from processors._per_series import PerSeries, QuantityName, optional
+
+from ._verdicts import answer
 
 FLAT_LINE: Final = Reason(
     9,
@@ -102,10 +96,14 @@ class FlatLine:
     A run lasts while every value stays within ``tolerance`` of the run's first one. A reading is
     suspect or fails when its run has lasted ``suspect_s`` or ``fail_s`` and has ``min_readings``.
     A missing value neither ends nor prolongs a run. State is three numbers per series.
+
+    Known failures: whole numbers in clean air, counts at night and pressure in a calm high repeat
+    by right; an instrument that is stuck but noisy is left to ``attenuated_signal``.
     """
 
     name: ClassVar[str] = "flat_line"
     reasons: ClassVar[tuple[Reason, ...]] = (FLAT_LINE,)
+    scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[FlatLineSettings]] = FlatLineSettings
 
@@ -117,26 +115,27 @@ class FlatLine:
             settings.default.numbers() if settings.default else None,
             width=5,
         )
+        given = (settings.default, *settings.quantities.values())
+        self._any_tolerance = any(one and one.tolerance > 0 for one in given)
         self._series = series
         self._state = SeriesState(first=np.float64(np.nan), began=np.int64(0), readings=np.int64(0))
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._limits.given_for(key.quantity)
 
     def judge(self, rows: Rows) -> Verdict:
         """Find the run every reading belongs to, and look at the long ones."""
         self._state.grow(len(self._series))
-        groups = rows.groups
-        by_group = self._limits.of(groups.codes)
-        judged = np.where(np.isnan(by_group[0]), np.uint8(NOT_EVALUATED), np.uint8(GOOD))
-        flag = np.repeat(judged, groups.lasts - groups.starts + 1)
-        reasons = np.zeros(len(rows), np.uint32)
-        missing = np.isnan(rows.value)
-        flag[missing] = MISSING
-        reasons[missing] = MISSING_VALUE.mask
-        for chosen, follow in (
-            (by_group[2] == 0, self._follow_exact),
-            (by_group[2] > 0, self._follow_within),
-        ):
-            if chosen.any():
-                self._mark(follow, rows, chosen, missing, (flag, reasons))
+        (suspect_ns,) = self._limits.of_rows(rows.groups, slice(1))
+        flag, reasons = answer(rows.missing, reason=FLAT_LINE, evaluated=~np.isnan(suspect_ns))
+        exact = self._limits.of(rows.groups.places)[2] == 0 if self._any_tolerance else None
+        if exact is None or exact.all():
+            self._mark(self._follow_exact, rows, ~rows.missing, (flag, reasons))
+        else:
+            apart = ~(exact[rows.groups.group] | rows.missing)
+            self._mark(self._follow_within, rows, apart, (flag, reasons))
+            self._mark(self._follow_exact, rows, ~(apart | rows.missing), (flag, reasons))
         return Verdict(flag, reasons)
 
     def _mark(
@@ -144,22 +143,20 @@ class FlatLine:
         follow: _Follow,
         rows: Rows,
         chosen: BoolArray,
-        missing: BoolArray,
         verdict: tuple[FlagArray, ReasonArray],
     ) -> None:
-        """Follow the runs of some groups, and flag the readings of long ones."""
-        groups, time, value, where = rows.groups, rows.time, rows.value, None
-        if missing.any() or not chosen.all():
-            where = np.flatnonzero(~missing & chosen[groups.group])
-            groups = Groups(where, groups.series[where])
-            time, value = time[where], value[where]
-        if not len(value):
+        """Follow the runs of some rows, and flag the readings of long ones."""
+        where = None
+        if not chosen.all():
+            where = np.flatnonzero(chosen)
+            rows = rows.take(where)
+        if not len(rows):
             return
-        found = follow(groups, time, value)
-        limits = self._limits.of(groups.series[found.rows])
+        found = follow(rows.groups, rows.time, rows.value)
+        limits = self._limits.of(rows.groups.series[found.rows])
         suspect_ns, fail_ns, _, min_readings, ignore_up_to = limits
-        lasted = time[found.rows] - found.began
-        counted = (found.readings >= min_readings) & (value[found.rows] > ignore_up_to)
+        lasted = rows.time[found.rows] - found.began
+        counted = (found.readings >= min_readings) & (rows.value[found.rows] > ignore_up_to)
         flag, reasons = verdict
         back = found.rows if where is None else where[found.rows]
         suspect = counted & (lasted >= suspect_ns)
@@ -169,6 +166,8 @@ class FlatLine:
 
     def _follow_exact(self, groups: Groups, time: Int64Array, value: FloatArray) -> _Repeats:
         """Follow runs of equal values; single readings, the usual case, cost next to nothing."""
+        if groups.once:
+            return self._follow_one_each(groups, time, value)
         codes, starts = groups.codes, groups.starts
         opens = np.empty(len(value), np.bool_)
         np.not_equal(value[1:], value[:-1], out=opens[1:])
@@ -194,6 +193,17 @@ class FlatLine:
             np.repeat(carried[repeated], size) + turn + 1,
         )
 
+    def _follow_one_each(self, groups: Groups, time: Int64Array, value: FloatArray) -> _Repeats:
+        """Do the same where every series has one reading."""
+        places = groups.places
+        repeated = np.flatnonzero(value == self._state["first"][places])
+        goes_on = places[repeated]
+        began, readings = time.copy(), np.ones(len(value), np.int64)
+        began[repeated] = self._state["began"][goes_on]
+        readings[repeated] += self._state["readings"][goes_on]
+        self._keep(places, value, began, readings)
+        return _Repeats(repeated, began[repeated], readings[repeated])
+
     def _follow_within(self, groups: Groups, time: Int64Array, value: FloatArray) -> _Repeats:
         """Follow runs of values near the first one, round by round."""
         lanes = Lanes.of(groups)
@@ -213,7 +223,7 @@ class FlatLine:
 
     def _keep(
         self,
-        codes: npt.NDArray[np.int32],
+        codes: npt.NDArray[np.integer[Any]],
         first: FloatArray,
         began: Int64Array,
         readings: Int64Array,

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
-from lamppost.component import Rows, Settings, Verdict, register
-from lamppost.flags import Reason
-from lamppost.series import SeriesTable
+from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.flags import FAIL, SUSPECT, Reason
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from processors._per_series import PerSeries, QuantityName
 
@@ -66,6 +67,9 @@ class GrossRange:
     A bound itself is good. Outside ``fail_span`` a value fails, outside ``suspect_span`` it is
     suspect, and without a number it is missing.
 
+    Known failures: bounds tight enough to find a drifting instrument delete wildfire smoke and heat
+    waves; leave ``fail_span`` to what is impossible.
+
     >>> import numpy as np
     >>> from lamppost.grouping import Groups
     >>> from lamppost.series import SeriesKey
@@ -80,6 +84,7 @@ class GrossRange:
 
     name: ClassVar[str] = "gross_range"
     reasons: ClassVar[tuple[Reason, ...]] = (GROSS_RANGE,)
+    scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = False
     Settings: ClassVar[type[GrossRangeSettings]] = GrossRangeSettings
 
@@ -92,17 +97,24 @@ class GrossRange:
             width=4,
         )
 
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._spans.given_for(key.quantity)
+
     def judge(self, rows: Rows) -> Verdict:
         """Hold every value against its spans."""
-        low, high, usual_low, usual_high = self._spans.of(rows.groups.series)
-        value = rows.value
+        usual_low, usual_high = self._spans.of_rows(rows.groups, slice(2, 4))
         flag, reasons = answer(
-            value,
-            evaluated=low <= high,
-            suspect=(value < usual_low) | (value > usual_high),
-            fail=(value < low) | (value > high),
+            rows.missing,
+            evaluated=~np.isnan(usual_low),
+            suspect=(rows.value < usual_low) | (rows.value > usual_high),
             reason=GROSS_RANGE,
         )
+        # What is impossible is unusual, too, and only that little is looked at again.
+        unusual = np.flatnonzero(flag == SUSPECT)
+        low, high, _, _ = self._spans.of(rows.groups.series[unusual])
+        value = rows.value[unusual]
+        flag[unusual[(value < low) | (value > high)]] = FAIL
         return Verdict(flag, reasons)
 
     def snapshot(self) -> Snapshot:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from lamppost.component import Rows, Settings, Verdict, register
+from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.flags import Reason
-from lamppost.series import SeriesTable
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME, SECOND_NS
 from processors._per_series import PerSeries, QuantityName
@@ -60,10 +60,14 @@ class RateOfChange:
 
     ``|x - before| / seconds`` strictly above the threshold is suspect; the test never fails a
     value. As in QARTOD, the first reading of a series and the first after a missing one are good.
+
+    Known failures: of a step down from a wrong value it flags the right one after it; readings a
+    second apart exceed any limit for noise alone.
     """
 
     name: ClassVar[str] = "rate_of_change"
     reasons: ClassVar[tuple[Reason, ...]] = (RATE_OF_CHANGE,)
+    scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[RateOfChangeSettings]] = RateOfChangeSettings
 
@@ -78,28 +82,31 @@ class RateOfChange:
         self._series = series
         self._state = SeriesState(last=np.float64(np.nan), time=np.int64(NO_TIME))
 
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._limits.given_for(key.quantity)
+
     def judge(self, rows: Rows) -> Verdict:
         """Compare every reading with the one before it."""
         self._state.grow(len(self._series))
-        groups, value = rows.groups, rows.value
-        codes, lasts = groups.codes, groups.lasts
-        limit, max_gap_s = self._limits.of(groups.series)
-        before = groups.previous(value, self._state["last"][codes])
-        before_time = groups.previous_int(rows.time, self._state["time"][codes])
-        alone = np.isnan(before)
-        gap_s = np.where(alone, 1.0, (rows.time - before_time) / SECOND_NS)
+        groups, value, places = rows.groups, rows.value, rows.groups.places
+        limit, max_gap_s = self._limits.of_rows(groups)
+        before = groups.previous(value, self._state["last"][places])
+        before_time = groups.previous_int(rows.time, self._state["time"][places])
+        gap_s = (rows.time - before_time) / SECOND_NS
         judgeable = (gap_s > 0) & (gap_s <= max_gap_s)
-        with np.errstate(over="ignore", invalid="ignore"):
-            rate = np.abs(value - before) / np.where(judgeable, gap_s, 1.0)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            # Without a reading before there is no rate, whatever the gap.
+            rate = np.abs(value - before) / gap_s
         flag, reasons = answer(
-            value,
-            evaluated=~np.isnan(limit) & (alone | judgeable),
-            suspect=judgeable & (rate > limit),
-            fail=np.zeros(len(value), np.bool_),
+            rows.missing,
             reason=RATE_OF_CHANGE,
+            evaluated=(judgeable | np.isnan(before)) & ~np.isnan(limit),
+            suspect=judgeable & (rate > limit),
         )
-        self._state["last"][codes] = value[lasts]
-        self._state["time"][codes] = rows.time[lasts]
+        newest = slice(None) if groups.once else groups.lasts
+        self._state["last"][places] = value[newest]
+        self._state["time"][places] = rows.time[newest]
         return Verdict(flag, reasons)
 
     def snapshot(self) -> Snapshot:

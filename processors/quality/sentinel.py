@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from pydantic import Field
 
-from lamppost.component import Rows, Settings, Verdict, register
-from lamppost.flags import Reason
-from lamppost.series import SeriesTable
+from lamppost.batch import FloatArray, Int64Array
+from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.flags import FAIL, Reason
+from lamppost.grouping import BoolArray
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from processors._per_series import PerSeries, QuantityName
 
@@ -23,6 +25,9 @@ SENTINEL: Final = Reason(
     "The number is a code that devices send in place of a measurement.",
     "device manuals; the values stand in the policy",
 )
+
+_TOLERANCE: Final = 1e-6
+_EDGE: Final = 20_000  # whole numbers up to here are told apart
 
 
 class SentinelSettings(Settings):
@@ -38,10 +43,14 @@ class Sentinel:
     """Fails values that equal one of the codes devices send when they have no measurement.
 
     A code must match exactly (within a millionth of itself, for units that were converted).
+
+    Known failures: a true value may equal a code, 255 km/h on no street, but -1 Cel any winter;
+    list only what the quantity cannot be.
     """
 
     name: ClassVar[str] = "sentinel"
     reasons: ClassVar[tuple[Reason, ...]] = (SENTINEL,)
+    scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = False
     Settings: ClassVar[type[SentinelSettings]] = SentinelSettings
 
@@ -54,22 +63,34 @@ class Sentinel:
             for name, codes in settings.quantities.items()
         }
         self._codes = PerSeries(series, padded, width=width)
+        self._beside = _beside(code for codes in settings.quantities.values() for code in codes)
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._listed.given_for(key.quantity)
 
     def judge(self, rows: Rows) -> Verdict:
         """Compare every value with the codes of its quantity."""
-        is_code = np.zeros(len(rows), np.bool_)
-        for code in self._codes.of(rows.groups.series):
-            # Without a code the tolerance is NaN, and nothing equals it.
-            with np.errstate(invalid="ignore"):
-                is_code |= np.abs(rows.value - code) <= np.abs(code) * 1e-6
         flag, reasons = answer(
-            rows.value,
-            evaluated=~np.isnan(self._listed.of(rows.groups.series)[0]),
-            suspect=np.zeros(len(rows), np.bool_),
-            fail=is_code,
+            rows.missing,
+            evaluated=~np.isnan(self._listed.of_rows(rows.groups)[0]),
             reason=SENTINEL,
         )
+        near = self._near_a_code(rows.value)
+        codes = self._codes.of(rows.groups.series[near])
+        # Without a code the tolerance is NaN, and nothing equals it.
+        with np.errstate(invalid="ignore"):
+            is_code = (np.abs(rows.value[near] - codes) <= np.abs(codes) * _TOLERANCE).any(axis=0)
+        flag[near[is_code]], reasons[near[is_code]] = FAIL, SENTINEL.mask
         return Verdict(flag, reasons)
+
+    def _near_a_code(self, value: FloatArray) -> Int64Array:
+        """Return the rows whose nearest whole number lies beside a code of any quantity."""
+        # NaN becomes an edge, which is looked at closely, as is what lies beyond it.
+        within = np.fmin(value, _EDGE)
+        np.fmax(within, -_EDGE, out=within)
+        within += _EDGE + 0.5
+        return np.flatnonzero(self._beside.take(within.astype(np.intp)))
 
     def snapshot(self) -> Snapshot:
         """Return nothing: each value is judged by itself."""
@@ -77,3 +98,14 @@ class Sentinel:
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take nothing over."""
+
+
+def _beside(codes: Iterable[float]) -> BoolArray:
+    """Return which whole numbers, from -EDGE to EDGE, a value equal to a code may be rounded to."""
+    found = np.zeros(2 * _EDGE + 1, np.bool_)
+    found[[0, -1]] = True
+    for code in codes:
+        reach = abs(code) * _TOLERANCE
+        low, high = np.clip(np.floor([code - reach + 0.5, code + reach + 0.5]), -_EDGE, _EDGE)
+        found[int(low) + _EDGE : int(high) + _EDGE + 1] = True
+    return found

@@ -4,26 +4,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from lamppost.batch import FloatArray
-from lamppost.component import Rows, Settings, Verdict, register
-from lamppost.flags import Reason
-from lamppost.series import SeriesTable
+from lamppost.batch import FlagArray, FloatArray, Int32Array, ReasonArray
+from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.flags import FAIL, SUSPECT, Reason
+from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME, SECOND_NS
 from processors._per_series import PerSeries, QuantityName, optional
 
-from ._verdicts import answer
+from ._verdicts import answer, unsaid
 
 SPIKE: Final = Reason(
     10,
     "spike",
     "The value stands far apart from the readings just before and just after it.",
-    "QARTOD spike test, average method (ioos_qc spike_test)",
+    "QARTOD spike test, average or differential method (ioos_qc spike_test)",
 )
 
 
@@ -35,6 +35,13 @@ class SpikeLimits(Settings):
     )
     fail: float | None = Field(
         default=None, description="Distance above which it fails; never when left out."
+    )
+    method: Literal["average", "differential"] = Field(
+        default="average",
+        description=(
+            "What is compared: the distance from the neighbours' mean, or the smaller of the jumps"
+            " there and back."
+        ),
     )
     max_gap_s: float | None = Field(
         default=None,
@@ -49,9 +56,10 @@ class SpikeLimits(Settings):
         return self
 
     def numbers(self) -> tuple[float, ...]:
-        """Return suspect, fail and the longest gap in nanoseconds."""
+        """Return suspect, the longest gap in nanoseconds, fail, and 1 for differential."""
         gap_s = np.inf if self.max_gap_s is None else self.max_gap_s
-        return self.suspect, optional(self.fail), gap_s * SECOND_NS
+        differential = float(self.method == "differential")
+        return self.suspect, gap_s * SECOND_NS, optional(self.fail), differential
 
 
 class SpikeSettings(Settings):
@@ -67,15 +75,20 @@ class SpikeSettings(Settings):
 
 @register("check")
 class Spike:
-    """Flags single values far from the mean of the readings before and after.
+    """Flags single values far from the readings before and after.
 
-    ``|x - (before + after) / 2|`` strictly above the threshold. The newest reading of a series is
-    not evaluated; its verdict comes as an amendment with the next reading. Beside a missing value
-    nothing is evaluated.
+    Average: ``|x - (before + after) / 2|`` strictly above the threshold. Differential:
+    ``min(|x - before|, |after - x|)`` strictly above it, where the value goes up and down again or
+    down and up; else 0. The newest reading of a series is not evaluated; its verdict comes as an
+    amendment with the next reading. Beside a missing value nothing is evaluated.
+
+    Known failures: by the average, a step and both neighbours of a spike stand apart, too; by the
+    difference, a spike of two readings does not. A lorry or a bonfire is a spike.
     """
 
     name: ClassVar[str] = "spike"
     reasons: ClassVar[tuple[Reason, ...]] = (SPIKE,)
+    scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[SpikeSettings]] = SpikeSettings
 
@@ -85,37 +98,84 @@ class Spike:
             series,
             {name: limits.numbers() for name, limits in settings.quantities.items()},
             settings.default.numbers() if settings.default else None,
-            width=3,
+            width=4,
         )
+        given = (settings.default, *settings.quantities.values())
+        self._any_differential = any(one and one.method == "differential" for one in given)
         self._series = series
         self._state = SeriesState(
             before=np.float64(np.nan), last=np.float64(np.nan), time=np.int64(NO_TIME)
         )
 
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._limits.given_for(key.quantity)
+
     def judge(self, rows: Rows) -> Verdict:
         """Judge every reading whose successor is known, the carried ones included."""
         self._state.grow(len(self._series))
-        groups, value = rows.groups, rows.value
-        starts, lasts, codes = groups.starts, groups.lasts, groups.codes
-        limits = self._limits.of(groups.series)
-        carried, carried_time = self._state["last"][codes], self._state["time"][codes]
+        groups, value, places = rows.groups, rows.value, rows.groups.places
+        newest = slice(None) if groups.once else groups.lasts
+        suspect, gap_ns = self._limits.of_rows(groups, slice(2))
+        carried, carried_time = self._state["last"][places], self._state["time"][places]
         gap = rows.time - groups.previous_int(rows.time, carried_time)
         # The first instant minus "no time" may wrap around, but then there is no neighbour anyway.
-        near = np.abs(gap) <= limits[2]
-        before = np.where(near, groups.previous(value, carried), np.nan)
-        after = np.full_like(value, np.nan)
-        after[:-1] = np.where(near[1:], value[1:], np.nan)
-        after[lasts] = np.nan
-        flag, reasons = _judge(value, before, after, limits)
-        next_value = np.where(near[starts], value[starts], np.nan)
-        amended_flag, amended_reasons = _judge(
-            carried, self._state["before"][codes], next_value, limits[:, starts]
+        far = np.abs(gap, out=gap) > gap_ns
+        before = groups.previous(value, carried).copy()
+        before[far] = np.nan
+        next_value = value if groups.once else value[groups.starts]
+        next_value = np.where(far if groups.once else far[groups.starts], np.nan, next_value)
+        if groups.once:
+            flag, reasons = unsaid(rows.missing)
+        else:
+            after = np.full_like(value, np.nan)
+            after[:-1] = np.where(far[1:], np.nan, value[1:])
+            after[newest] = np.nan
+            flag, reasons = self._judge(groups.series, value, (before, after), suspect)
+            suspect = self._limits.of(places)[0]
+        around = self._state["before"][places], next_value
+        amended = self._judge(groups.codes, carried, around, suspect)
+        self._state["before"][places] = before[newest]
+        self._state["last"][places] = value[newest]
+        self._state["time"][places] = rows.time[newest]
+        known = carried_time != NO_TIME
+        if known.all():
+            return Verdict(flag, reasons, groups.codes, *amended)
+        return Verdict(flag, reasons, groups.codes[known], amended[0][known], amended[1][known])
+
+    def _judge(
+        self,
+        series: Int32Array,
+        value: FloatArray,
+        around: tuple[FloatArray, FloatArray],
+        suspect: FloatArray,
+    ) -> tuple[FlagArray, ReasonArray]:
+        distance = self._distances(series, value, *around)
+        flag, reasons = answer(
+            np.isnan(value),
+            reason=SPIKE,
+            evaluated=~np.isnan(distance + suspect),
+            suspect=distance > suspect,
         )
-        self._state["before"][codes] = before[lasts]
-        self._state["last"][codes] = value[lasts]
-        self._state["time"][codes] = rows.time[lasts]
-        known = np.flatnonzero(carried_time != NO_TIME)
-        return Verdict(flag, reasons, known, amended_flag[known], amended_reasons[known])
+        bad = np.flatnonzero(flag == SUSPECT)
+        if len(bad):
+            _, _, fail, _ = self._limits.of(series[bad])
+            flag[bad[distance[bad] > fail]] = FAIL
+        return flag, reasons
+
+    def _distances(
+        self, series: Int32Array, value: FloatArray, before: FloatArray, after: FloatArray
+    ) -> FloatArray:
+        """Return how far values stand apart, NaN beside a missing one."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            distance = before + after
+            distance /= 2
+            np.subtract(value, distance, out=distance)
+            np.abs(distance, out=distance)
+        if self._any_differential:
+            jumps = np.flatnonzero(self._limits.of(series)[3] == 1)
+            distance[jumps] = _smaller_jump(value[jumps], before[jumps], after[jumps])
+        return distance
 
     def snapshot(self) -> Snapshot:
         """Return the last two values of each series."""
@@ -126,16 +186,11 @@ class Spike:
         self._state.restore(snapshot)
 
 
-def _judge(
-    value: FloatArray, before: FloatArray, after: FloatArray, limits: FloatArray
-) -> tuple[Any, Any]:
-    suspect, fail, _ = limits
+def _smaller_jump(value: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):
-        distance = np.abs(value - (before + after) / 2)
-    return answer(
-        value,
-        evaluated=~np.isnan(distance + suspect),
-        suspect=distance > suspect,
-        fail=distance > fail,
-        reason=SPIKE,
-    )
+        there, back = value - before, after - value
+        turns = np.sign(there) * np.sign(back) < 0
+        # A neighbour that is missing leaves the jump, and with it the verdict, open.
+        smaller = np.where(turns, np.minimum(np.abs(there), np.abs(back)), 0.0)
+    smaller[np.isnan(before) | np.isnan(after) | np.isnan(value)] = np.nan
+    return smaller

@@ -10,21 +10,19 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.batch import FlagArray, FloatArray, Int64Array, ReadingBatch, ReasonArray
-from lamppost.component import Check, Rows, Stateful, Verdict, restore_each, snapshot_of
-from lamppost.flags import (
-    MISSING,
-    MISSING_VALUE,
-    NO_CHECK,
-    NOT_EVALUATED,
-    merge,
-)
+from lamppost.batch import FlagArray, Int64Array, ReadingBatch
+from lamppost.component import Check, Rows, Stateful, restore_each, snapshot_of
+from lamppost.flags import MISSING, from_ranks
 from lamppost.grouping import Groups
 from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME
 
+from ._concern import Concern, Where
+from ._merging import Amended, Merged, explained
+
 _OWN: Final = "stage"
+_ALL: Final = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +41,6 @@ class Judgement:
     first_flag: FlagArray
 
 
-@dataclass(slots=True)
-class _Merged:
-    """Verdicts merged so far, on rows sorted by series."""
-
-    flag: FlagArray
-    reasons: ReasonArray
-    first_flag: FlagArray
-
-    def take_in(self, verdict: Verdict, where: Int64Array | slice) -> None:
-        """Merge one check's verdict on some of the rows."""
-        self.flag[where] = merge(self.flag[where], verdict.flag)
-        self.reasons[where] |= verdict.reasons
-        # A check that hands over amendments looks ahead, so it said nothing at first sight.
-        if verdict.amended_groups is None:
-            self.first_flag[where] = merge(self.first_flag[where], verdict.flag)
-
-
 class QualityStage:
     """All checks of a policy, in its order, with the memory that amendments need."""
 
@@ -67,6 +48,7 @@ class QualityStage:
         """Take the checks in the order of the policy."""
         self._checks = tuple(checks)
         self._series = series
+        self._concern = Concern(self._checks, series)
         self._last = SeriesState(
             time=np.int64(NO_TIME),
             received=np.int64(0),
@@ -86,21 +68,22 @@ class QualityStage:
         self._last.grow(len(self._series))
         groups = Groups.by_series(batch.series)
         order = groups.order
-        known_flag = batch.flag[order]
-        merged = _Merged(known_flag.copy(), batch.reasons[order], known_flag.copy())
-        time, value = batch.time[order], batch.value[order]
-        rows = Rows(groups, time, value, merged.first_flag)
-        sequence, where = _sequence(rows, in_order[order])
-        amended = _Amended(len(sequence.groups.starts))
-        for check in self._checks:
-            seen, places = (sequence, where) if check.sequential else (rows, slice(None))
-            seen = replace(seen, flag=merged.first_flag[places])
-            verdict = check.judge(seen)
-            merged.take_in(verdict, places)
+        merged, amended = Merged(batch.flag[order], batch.reasons[order]), Amended(self._last)
+        rows = Rows(groups, batch.time[order], batch.value[order], merged.first_flag(_ALL))
+        sequence, places = _sequence(rows, in_order[order])
+        all_parts = self._concern.parts(rows, _ALL)
+        in_sequence = all_parts if sequence is rows else self._concern.parts(sequence, places)
+        for number, check in enumerate(self._checks):
+            picked = (in_sequence if check.sequential else all_parts).of(number)
+            if picked is None:
+                continue
+            chosen, where = picked
+            verdict = check.judge(replace(chosen, flag=merged.first_flag(where)))
+            merged.take_in(verdict, where)
             amended.take_in(verdict)
-        changed = self._amend(sequence.groups.codes, amended)
-        self._remember(sequence.groups, where, batch.received[order], (time, value, merged))
-        return self._judgement(batch, order, value, merged, changed)
+        changed = amended.readings()
+        self._remember(sequence, places, batch.received[order], merged)
+        return _judgement(batch, rows, merged, changed)
 
     def snapshot(self) -> Snapshot:
         """Return the state of the stage and of every check, as ``check/array``."""
@@ -113,93 +96,35 @@ class QualityStage:
     def _parts(self) -> dict[str, Stateful]:
         return {_OWN: self._last, **{check.name: check for check in self._checks}}
 
-    def _judgement(
-        self,
-        batch: ReadingBatch,
-        order: Int64Array,
-        value: FloatArray,
-        merged: _Merged,
-        amended: ReadingBatch,
-    ) -> Judgement:
-        flag, reasons = _explained(merged.flag, merged.reasons, value)
-        first_flag, _ = _explained(merged.first_flag, merged.reasons, value)
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        readings = replace(batch, flag=flag[back], reasons=reasons[back])
-        return Judgement(readings, amended, first_flag[back])
-
-    def _amend(self, codes: npt.NDArray[np.int32], amended: _Amended) -> ReadingBatch:
-        """Return the readings from before this batch that now have another verdict."""
-        last = {name: self._last[name][codes] for name in ("time", "received", "value")}
-        old_flag, old_reasons = self._last["flag"][codes], self._last["reasons"][codes]
-        before = _explained(old_flag, old_reasons, last["value"])
-        after = _explained(
-            merge(old_flag, amended.flag), old_reasons | amended.reasons, last["value"]
-        )
-        differs = (before[0] != after[0]) | (before[1] != after[1])
-        rows = np.flatnonzero(differs & (last["time"] != NO_TIME))
-        return ReadingBatch(
-            series=codes[rows],
-            **{name: column[rows] for name, column in last.items()},
-            flag=after[0][rows],
-            reasons=after[1][rows],
-        )
-
-    def _remember(
-        self,
-        groups: Groups,
-        where: Int64Array | slice,
-        received: Int64Array,
-        sorted_rows: tuple[Int64Array, FloatArray, _Merged],
-    ) -> None:
+    def _remember(self, sequence: Rows, where: Where, received: Int64Array, merged: Merged) -> None:
         """Keep the newest reading of each series, unfinished, so that it can be amended."""
-        time, value, merged = sorted_rows
+        groups = sequence.groups
+        lasts = _ALL if groups.once else groups.lasts
         columns: dict[str, npt.NDArray[Any]] = {
-            "time": time,
-            "received": received,
-            "value": value,
-            "flag": merged.flag,
-            "reasons": merged.reasons,
+            "time": sequence.time[lasts],
+            "received": received[where][lasts],
+            "value": sequence.value[lasts],
+            "flag": from_ranks(merged.rank[where][lasts]),
+            "reasons": merged.reasons[where][lasts],
         }
         for name, column in columns.items():
-            self._last[name][groups.codes] = column[where][groups.lasts]
+            self._last[name][groups.places] = column
 
 
-class _Amended:
-    """Verdicts on the last readings before the batch, one per group."""
-
-    def __init__(self, groups: int) -> None:
-        """Start with nothing said."""
-        self.flag: FlagArray = np.full(groups, MISSING, np.uint8)
-        self.reasons: ReasonArray = np.zeros(groups, np.uint32)
-
-    def take_in(self, verdict: Verdict) -> None:
-        """Merge what one check amends."""
-        groups = verdict.amended_groups
-        if groups is None or verdict.amended_flag is None or verdict.amended_reasons is None:
-            return
-        self.flag[groups] = merge(self.flag[groups], verdict.amended_flag)
-        self.reasons[groups] |= verdict.amended_reasons
+def _judgement(batch: ReadingBatch, rows: Rows, merged: Merged, amended: ReadingBatch) -> Judgement:
+    """Return the verdicts as they are published, in the order of the batch."""
+    order = rows.groups.order
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    flag, reasons = explained(merged.rank, merged.reasons, rows.missing)
+    first_flag, _ = explained(merged.first_rank, merged.reasons, rows.missing)
+    readings = replace(batch, flag=flag[back], reasons=reasons[back])
+    return Judgement(readings, amended, first_flag[back])
 
 
-def _sequence(rows: Rows, in_order: npt.NDArray[np.bool_]) -> tuple[Rows, Int64Array | slice]:
+def _sequence(rows: Rows, in_order: npt.NDArray[np.bool_]) -> tuple[Rows, Where]:
     """Return the rows that arrived in order, and where they stand among all."""
     if in_order.all():
-        return rows, slice(None)
+        return rows, _ALL
     where = np.flatnonzero(in_order)
-    groups = Groups(rows.groups.order[where], rows.groups.series[where])
-    return Rows(groups, rows.time[where], rows.value[where], rows.flag[where]), where
-
-
-def _explained(
-    flag: FlagArray, reasons: ReasonArray, value: FloatArray
-) -> tuple[FlagArray, ReasonArray]:
-    """Return verdicts as they are published: what is not good has a reason."""
-    missing = np.isnan(value)
-    settled = flag.copy()
-    # An absent number is missing whatever else is wrong, so that no statistic takes it in.
-    settled[missing] = MISSING
-    settled[~missing & (flag == MISSING)] = NOT_EVALUATED
-    said = reasons | np.where(missing, MISSING_VALUE.mask, np.uint32(0))
-    unexplained = (settled == NOT_EVALUATED) & (said == 0)
-    return settled, said | np.where(unexplained, NO_CHECK.mask, np.uint32(0))
+    return rows.take(where), where

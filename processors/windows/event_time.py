@@ -103,15 +103,18 @@ class EventTimeWindows:
         sources = {name: self._source(level) for name, level in level_of.items()}
         self._roll_ups = RollUps(periods, sources, shelf, self._kinds)
         self._gone: dict[str, RowArray] = {}
+        self._former_hours = np.empty(0, statistics.STATE)
         self._attach()
         self._looked_at = 0
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """The fixed lengths of the windows there are, from short to long, ns."""
+        """The resolutions of the windows there are: fixed lengths, ns, then minus the calendars."""
         longer = [level.period for level in self._roll_ups]
-        fixed = [period.length_ns for period in longer if isinstance(period, FixedPeriod)]
-        return (*self._lengths, *fixed)
+        return (
+            *self._lengths,
+            *(p.length_ns if isinstance(p, FixedPeriod) else -p.calendar for p in longer),
+        )
 
     def shelved(self) -> set[str]:
         """Return the names of the rows on the shelf."""
@@ -168,7 +171,18 @@ class EventTimeWindows:
         level = len(self._lengths) - 1
         if self._lengths[level] != HOUR_NS:
             return AggregateBatch.empty()
-        states = self._memory.states(level).between(series, start, end)
+        return self._as_hours(self._memory.states(level).between(series, start, end))
+
+    def former_hours(
+        self, series: npt.NDArray[np.int32], start: IntArray, end: IntArray
+    ) -> AggregateBatch:
+        """Return what the hours were that the last step of time revised, sorted."""
+        former = self._former_hours
+        at = np.minimum(np.searchsorted(series, former["series"]), len(series) - 1)
+        asked = (series[at] == former["series"]) & (former["time"] >= start[at])
+        return self._as_hours(former[asked & (former["time"] < end[at])])
+
+    def _as_hours(self, states: RowArray) -> AggregateBatch:
         period = FixedPeriod(HOUR_NS, HOUR_NS)
         length = np.full(len(states), HOUR_NS)
         return self._published(period, states, length, np.empty(0, sketch.ROW))
@@ -185,6 +199,7 @@ class EventTimeWindows:
     def advance(self, now: int) -> AggregateBatch:
         """Close and revise every window whose time has come."""
         self._clocks.grow(len(self._series))
+        self._former_hours = self._former_hours[:0]
         former = self._clocks["watermark"].copy()
         clock = self._clocks.advance(now)
         rows = self._pending[0].take(clock)
@@ -283,7 +298,10 @@ class EventTimeWindows:
         states = picked(states, self._ends(level, states) <= former[states["series"]])
         held, before = self._memory.former(level, states, change.before)
         states["revision"] = np.where(held, before["revision"] + 1, 0)
-        return picked(states, ~held | statistics.differs(states, before))
+        new = ~held | statistics.differs(states, before)
+        if self._lengths[level] == HOUR_NS:
+            self._former_hours = picked(before, held & new)
+        return picked(states, new)
 
     def _publish(
         self, level: int, states: RowArray, singles: RowArray, former: IntArray

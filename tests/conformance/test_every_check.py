@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from lamppost.batch import ReadingBatch
-from lamppost.component import Check, Component, Rows, all_reasons, registered
-from lamppost.flags import FAIL, MISSING, SUSPECT, merge
+from lamppost.component import Check, Component, Rows, Verdict, all_reasons, registered
+from lamppost.flags import FAIL, MISSING, NOT_EVALUATED, SUSPECT, merge
 from lamppost.grouping import Groups
 from lamppost.series import SeriesTable
 from processors.quality.stage import QualityStage
@@ -37,9 +37,10 @@ def judged(check: Check, batches: Sequence[ReadingBatch]) -> dict[str, Any]:
     for batch in batches:
         rows = rows_of(batch)
         verdict = check.judge(rows)
-        amended = [] if verdict.amended_groups is None else verdict.amended_groups
-        for place, group in enumerate(amended):
-            key = (int(rows.groups.codes[group]), newest[int(rows.groups.codes[group])])
+        amended = [] if verdict.amended_series is None else verdict.amended_series.tolist()
+        assert len(set(amended)) == len(amended)
+        for place, code in enumerate(amended):
+            key = (code, newest[code])
             flag, reasons = verdicts[key]
             merged = merge(np.uint8([flag]), verdict.amended_flag[place : place + 1])
             verdicts[key] = (int(merged[0]), reasons | int(verdict.amended_reasons[place]))
@@ -109,7 +110,9 @@ def test_verdicts_do_not_depend_on_the_cut(component: Component, stream: Stream)
 @every_check
 @law(stream=streams())
 def test_series_do_not_touch_each_other(component: Component, stream: Stream) -> None:
-    """Another interleaving of the series gives the same flags."""
+    """Another interleaving of the series gives the same flags, unless the check compares them."""
+    if component.cls.scope != "series":
+        pytest.skip("this check compares series: what it knows is what arrived before")
     mixed = judged(make(component, stream.series), stream.whole())
 
     assert_same(judged(make(component, stream.series), [stream.by_series()]), mixed)
@@ -133,6 +136,32 @@ def test_a_restored_check_goes_on_as_if_nothing_had_been(
 
     assert_same({"flag": verdict.flag}, {"flag": expected.flag})
     assert_same(restored.snapshot(), uninterrupted.snapshot())
+
+
+@every_check
+@law(stream=streams())
+def test_a_check_says_nothing_of_series_that_do_not_concern_it(
+    component: Component, stream: Stream
+) -> None:
+    """Shown with others or left out, they change no verdict and get none."""
+    shown, alone = make(component, stream.series), make(component, stream.series)
+    rows = rows_of(stream.readings)
+    concerned = np.array([shown.concerns(key) for key in stream.series], np.bool_)
+    mine = np.flatnonzero(concerned[rows.groups.series])
+
+    verdict = shown.judge(rows)
+
+    assert_same(
+        {"flag": verdict.flag[mine], "reasons": verdict.reasons[mine]},
+        vars_of(alone.judge(rows.take(mine))),
+    )
+    others = np.delete(verdict.flag, mine)
+    assert np.isin(others, [NOT_EVALUATED, MISSING]).all()
+
+
+def vars_of(verdict: Verdict) -> dict[str, Any]:
+    """Return flags and reasons by name."""
+    return {"flag": verdict.flag, "reasons": verdict.reasons}
 
 
 def stage(stream: Stream) -> QualityStage:

@@ -6,11 +6,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lamppost.batch import ReadingBatch
 from lamppost.component import Kind, find
 from lamppost.flags import FAIL
-from lamppost.series import SeriesTable
+from lamppost.series import SeriesKey, SeriesTable
+from lamppost.stations import Station
+from lamppost.times import MINUTE_NS
 from processors.quality.stage import QualityStage
-from tests.processor_cases import build, readings, table
+from tests.processor_cases import START_NS, build, readings, table
 from tests.processor_conformance import POLICY, components
 from tests.strategies import KEYS
 
@@ -58,3 +61,54 @@ def test_wildfire_smoke_is_never_failed() -> None:
     assert smoke.max() > 1100
     assert (found.readings.flag != FAIL).all()
     assert (found.readings.flag == 1).mean() > 0.5
+
+
+def judge_city(series: SeriesTable, columns: dict[int, np.ndarray], **around: Station) -> list[set]:
+    """Return the flags each series ends with when all checks of the policy are on."""
+    checks = [
+        build(
+            "check", name, raw, series, *([around] if name in {"neighbours", "zone_offset"} else [])
+        )
+        for name, raw in POLICY.quality.items()
+    ]
+    quality, ends = QualityStage(checks, series), [set() for _ in columns]
+    codes = np.array(sorted(columns), np.int32)
+    for minute in range(len(columns[0])):
+        time = np.full(len(codes), START_NS + minute * MINUTE_NS)
+        value = np.array([columns[code][minute] for code in codes.tolist()])
+        known = np.zeros(len(codes), np.uint8), np.zeros(len(codes), np.uint32)
+        batch = ReadingBatch(codes, time, time, value, known[0] + 9, known[1])
+        judgement = quality.judge(batch, np.ones(len(codes), bool))
+        for part in (judgement.readings, judgement.amended):
+            for code, flag in zip(part.series.tolist(), part.flag.tolist(), strict=True):
+                ends[code].add(flag)
+    return ends
+
+
+def test_smoke_over_a_city_is_at_most_suspect_with_every_check_on() -> None:
+    """Trap 10 and bar 5: some stations in the plume, some not yet, none ever failed or dropped."""
+    stations = {
+        f"aq-{number}": Station(
+            sensor=f"aq-{number}", kind="air_quality", latitude=48 + number / 100, longitude=8
+        )
+        for number in range(6)
+    }
+    series = SeriesTable(SeriesKey(sensor, "pm2_5") for sensor in stations)
+    random = np.random.default_rng(4)
+    rise = [np.clip((np.arange(400) - 60 * station) / 90, 0, 1) for station in range(6)]
+    smoke = {code: 12 + 1100 * rise[code] + random.normal(0, 2, 400) for code in range(6)}
+
+    ends = judge_city(series, smoke, **stations)
+
+    assert set().union(*ends) == {1, 3}
+
+
+def test_an_empty_road_at_night_is_at_most_suspect_with_every_check_on() -> None:
+    """Hours without a vehicle: counts, flow and occupancy of 0 are measurements."""
+    quantities = ("flow", "vehicle_count", "occupancy")
+    series = SeriesTable(SeriesKey("tr-1", quantity) for quantity in quantities)
+
+    ends = judge_city(series, {code: np.zeros(600) for code in range(3)})
+
+    assert set().union(*ends) <= {1, 2, 3}
+    assert all(1 in flags for flags in ends)

@@ -38,7 +38,7 @@ def test_the_last_reading_is_judged_when_the_next_arrives() -> None:
     verdict = check.judge(rows([1], start=3))
 
     assert verdict.flag.tolist() == [2]
-    assert (verdict.amended_groups.tolist(), verdict.amended_flag.tolist()) == ([0], [3])
+    assert (verdict.amended_series.tolist(), verdict.amended_flag.tolist()) == ([0], [3])
 
 
 def test_a_distant_reading_is_no_neighbour() -> None:
@@ -53,4 +53,21 @@ def test_the_first_batch_of_a_series_amends_nothing() -> None:
     """There was no reading before."""
     check = build("check", "spike", {"default": {"suspect": 10}}, table("pm2_5"))
 
-    assert np.array_equal(check.judge(rows([1.0])).amended_groups, [])
+    assert np.array_equal(check.judge(rows([1.0])).amended_series, [])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param([10, 12, 999.99, 13, 15, 40, 9, 9], [2, 1, 4, 1, 1, 3, 1, 2], id="back"),
+        pytest.param([1, 1, 60, 60, 1, 1], [2, 1, 1, 1, 1, 2], id="a plateau is no spike"),
+        pytest.param([1, 50, NAN, 50, 1], [2, 2, 9, 2, 2], id="missing neighbour"),
+    ],
+)
+def test_the_differential_method_asks_for_a_jump_there_and_back(
+    values: list[float], expected: list[int]
+) -> None:
+    """The smaller of two opposite jumps counts (ioos_qc spike_test, method differential)."""
+    settings = {"default": {"suspect": 24, "fail": 50, "method": "differential"}}
+
+    assert flags(build("check", "spike", settings, table("pm2_5")), values) == expected

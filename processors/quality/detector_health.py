@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Detector health: loops and radars that have lost touch with the road."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Literal
+
+import numpy as np
+from pydantic import Field
+
+from lamppost.batch import FloatArray, Int64Array
+from lamppost.component import Rows, Scope, Settings, Verdict, register, restore_each, snapshot_of
+from lamppost.flags import FAIL, GOOD, SUSPECT, Reason
+from lamppost.grouping import BoolArray, Groups
+from lamppost.series import SeriesKey, SeriesTable
+from lamppost.state import SeriesState, Snapshot
+from lamppost.times import HOUR_NS, NO_TIME, SECOND_NS
+from processors._per_series import PerSeries, QuantityName
+
+from ._runs import chosen_rows, elapsed_in_state, latched
+from ._verdicts import unsaid
+
+_IRIS: Final = "IRIS docs/vehicle_detection.md and DetectorImpl.java (MnDOT): {}"
+NO_HITS: Final = Reason(
+    23, "no_hits", "The detector has counted nobody for unusually long.", _IRIS.format("no hits")
+)
+CHATTER: Final = Reason(
+    24,
+    "chatter",
+    "The detector counts more vehicles than a road can carry.",
+    _IRIS.format("chatter"),
+)
+LOCKED_ON: Final = Reason(
+    25,
+    "locked_on",
+    "The detector says that a vehicle stands on it without a break.",
+    _IRIS.format("locked on"),
+)
+NO_CHANGE: Final = Reason(
+    26,
+    "no_change",
+    "The detector's occupancy has been the same for unusually long.",
+    _IRIS.format("no change"),
+)
+OCCUPANCY_SPIKE: Final = Reason(
+    27,
+    "occupancy_spike",
+    "The detector's occupancy jumps up and down as no traffic does.",
+    _IRIS.format("occ spike"),
+)
+
+_JUMP: Final = 25.0  # points of occupancy that earn one period of credit
+
+
+class _Rule(Settings):
+    verdict: Literal["suspect", "fail"] = Field(
+        default="suspect", description="What readings are while the fault lasts."
+    )
+
+
+class NoHits(_Rule):
+    """Nobody counted."""
+
+    trigger_s: float = Field(default=14_400.0, ge=0, description="Longer than this, seconds.")
+    clear_s: float = Field(default=30.0, ge=0, description="Time with vehicles that clears it.")
+
+
+class Chatter(_Rule):
+    """More counted than a road carries."""
+
+    flow: float = Field(default=4_440.0, gt=0, description="More than this, veh/h.")
+    trigger_s: float = Field(default=30.0, ge=0, description="Longer than this, seconds.")
+    clear_s: float = Field(default=86_400.0, ge=0, description="Time below that clears it.")
+
+
+class LockedOn(_Rule):
+    """Occupied all the time."""
+
+    trigger_s: float = Field(default=120.0, ge=0, description="Longer than this, seconds.")
+    clear_s: float = Field(default=86_400.0, ge=0, description="Time below 100 % that clears it.")
+
+
+class NoChange(_Rule):
+    """The same occupancy above 0."""
+
+    trigger_s: float = Field(default=86_400.0, ge=0, description="Longer than this, seconds.")
+    clear_s: float = Field(default=30.0, ge=0, description="Time with changes that clears it.")
+
+
+class OccupancySpike(_Rule):
+    """Jumps of 25 points and more, which add up faster than time takes them away."""
+
+    limit_s: float = Field(default=60.0, ge=0, description="More credit than this, seconds.")
+    clear_s: float = Field(default=3_600.0, ge=0, description="Time below that clears it.")
+
+
+class DetectorHealthSettings(Settings):
+    """Which faults are looked for; one that is left out is not."""
+
+    period_s: dict[QuantityName, float] = Field(
+        default_factory=dict,
+        description="By quantity judged: what a reading stands for after a gap or at first, s.",
+    )
+    max_gap_s: float = Field(
+        default=600.0, gt=0, description="A reading stands for the time since the last, up to this."
+    )
+    no_hits: NoHits | None = Field(default=None, description="On flow and vehicle_count.")
+    chatter: Chatter | None = Field(default=None, description="On flow and vehicle_count.")
+    locked_on: LockedOn | None = Field(default=None, description="On occupancy.")
+    no_change: NoChange | None = Field(default=None, description="On occupancy.")
+    occupancy_spike: OccupancySpike | None = Field(default=None, description="On occupancy.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Detector:
+    """Readings of detectors: what they show, showed before, and how long each stands for."""
+
+    groups: Groups
+    time: Int64Array
+    value: FloatArray
+    before: FloatArray
+    step: Int64Array
+    is_count: BoolArray
+
+
+_Condition = Callable[[_Detector], BoolArray]
+
+
+class _Counter:
+    """One fault: triggered after its condition held too long, cleared after it was gone.
+
+    The trigger is strict, the time to clear need only be reached, and a change of the condition
+    starts both anew.
+    """
+
+    def __init__(self, reason: Reason, rule: Any, condition: _Condition) -> None:  # noqa: ANN401
+        """Take a rule of the settings and what it looks at."""
+        self.reason = reason
+        self.level = FAIL if rule.verdict == "fail" else SUSPECT
+        self._trigger_ns = round(getattr(rule, "trigger_s", -1) * SECOND_NS)
+        self._clear_ns = round(rule.clear_s * SECOND_NS)
+        self._condition = condition
+        self.state = SeriesState(
+            held=np.bool_(False), elapsed=np.int64(0), triggered=np.bool_(False)
+        )
+
+    def follow(self, seen: _Detector, size: int) -> BoolArray:
+        """Return where the fault stands at each reading, and keep it."""
+        self.state.grow(size)
+        groups, places = seen.groups, seen.groups.places
+        was = {name: self.state[name][places] for name in ("held", "elapsed", "triggered")}
+        holds = self._condition(seen)
+        elapsed = elapsed_in_state(groups, holds, seen.step, (was["held"], was["elapsed"]))
+        on = holds & (elapsed > self._trigger_ns)
+        off = ~holds & (elapsed >= self._clear_ns)
+        triggered = latched(groups, on, off, was["triggered"])
+        newest = slice(None) if groups.once else groups.lasts
+        self.state["elapsed"][places] = elapsed[newest]
+        for name, column in (("held", holds[newest]), ("triggered", triggered[newest])):
+            changed = np.flatnonzero(column != was[name])
+            self.state[name][places[changed]] = column[changed]
+        return triggered
+
+
+@register("check")
+class DetectorHealth:
+    """Flags readings of traffic detectors that have lost touch with the road.
+
+    No hits: nothing counted for ``trigger_s``. Chatter: more than ``flow`` veh/h. Locked on:
+    occupancy 100 %. No change: the same occupancy above 0. Each is triggered when its condition has
+    held strictly longer than ``trigger_s`` and cleared when it has been gone for ``clear_s``;
+    readings are flagged until then. Occupancy spike: ``credit = max(0, credit - period) + period
+    floor(|change| / 25)``, triggered above ``limit_s``. A reading stands for the time since the one
+    before it.
+
+    Known failures: an empty road counts nobody all night, and a loop before a red light is rightly
+    occupied for minutes: times belong to the kind of detector. Faults of a pair that agree (both
+    wires cut) look like an empty road.
+    """
+
+    name: ClassVar[str] = "detector_health"
+    reasons: ClassVar[tuple[Reason, ...]] = (
+        NO_HITS,
+        CHATTER,
+        LOCKED_ON,
+        NO_CHANGE,
+        OCCUPANCY_SPIKE,
+    )
+    scope: ClassVar[Scope] = "series"
+    sequential: ClassVar[bool] = True
+    Settings: ClassVar[type[DetectorHealthSettings]] = DetectorHealthSettings
+
+    def __init__(self, settings: DetectorHealthSettings, series: SeriesTable) -> None:
+        """Prepare a counter for each fault that is looked for."""
+        self._settings = settings
+        self._series = series
+        numbers = {
+            name: (period_s * SECOND_NS, float(name == "occupancy"), float(name == "vehicle_count"))
+            for name, period_s in settings.period_s.items()
+        }
+        self._numbers = PerSeries(series, numbers, width=3)
+        self._last = SeriesState(
+            time=np.int64(NO_TIME), value=np.float64(np.nan), credit=np.int64(0)
+        )
+        self._counters: list[tuple[bool, _Counter]] = [
+            (on_occupancy, _Counter(reason, rule, condition))
+            for reason, rule, on_occupancy, condition in (
+                (NO_HITS, settings.no_hits, False, _nobody),
+                (CHATTER, settings.chatter, False, self._too_many),
+                (LOCKED_ON, settings.locked_on, True, _occupied),
+                (NO_CHANGE, settings.no_change, True, _unchanged),
+                (OCCUPANCY_SPIKE, settings.occupancy_spike, True, self._jumps),
+            )
+            if rule is not None
+        ]
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._numbers.given_for(key.quantity)
+
+    def judge(self, rows: Rows) -> Verdict:
+        """Let every counter follow the readings it looks at."""
+        self._last.grow(len(self._series))
+        flag, reasons = unsaid(rows.missing)
+        period, on_occupancy, _ = self._numbers.of_rows(rows.groups)
+        judged = ~(np.isnan(period) | rows.missing)
+        for of_occupancy in (False, True):
+            counters = [one for wants, one in self._counters if wants == of_occupancy]
+            where, mine = chosen_rows(rows, judged & ((on_occupancy == 1) == of_occupancy))
+            if not len(mine) or not counters:
+                continue
+            seen = self._seen(mine)
+            verdict = np.full(len(mine), GOOD, np.uint8)
+            told = np.zeros(len(mine), np.uint32)
+            for counter in counters:
+                bad = np.flatnonzero(counter.follow(seen, len(self._series)))
+                verdict[bad] = np.maximum(verdict[bad], counter.level)
+                told[bad] |= counter.reason.mask
+            flag[where], reasons[where] = verdict, told
+            self._remember(seen)
+        return Verdict(flag, reasons)
+
+    def _seen(self, rows: Rows) -> _Detector:
+        """Return what detectors show now, showed before, and how long each reading stands for."""
+        groups, time, places = rows.groups, rows.time, rows.groups.places
+        period, _, is_count = self._numbers.of_rows(groups)
+        before_time = groups.previous_int(time, self._last["time"][places])
+        # The first instant minus "no time" may wrap around; it is replaced by the period.
+        gap = time - before_time
+        longest = round(self._settings.max_gap_s * SECOND_NS)
+        near = (before_time != NO_TIME) & (gap > 0) & (gap <= longest)
+        step = np.where(near, gap, period.astype(np.int64))
+        before = groups.previous(rows.value, self._last["value"][places])
+        return _Detector(groups, time, rows.value, before, step, is_count == 1)
+
+    def _remember(self, seen: _Detector) -> None:
+        newest = slice(None) if seen.groups.once else seen.groups.lasts
+        self._last["time"][seen.groups.places] = seen.time[newest]
+        self._last["value"][seen.groups.places] = seen.value[newest]
+
+    def _too_many(self, seen: _Detector) -> BoolArray:
+        rule = self._settings.chatter or Chatter()
+        per_hour = np.where(seen.is_count, HOUR_NS / np.maximum(seen.step, 1), 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            many: BoolArray = seen.value * per_hour > rule.flow
+        return many
+
+    def _jumps(self, seen: _Detector) -> BoolArray:
+        """Return where jumps have earned too much credit (Lindley's recursion, in whole ns)."""
+        rule = self._settings.occupancy_spike or OccupancySpike()
+        groups = seen.groups
+        with np.errstate(over="ignore", invalid="ignore"):
+            points = np.nan_to_num(np.abs(seen.value - seen.before), nan=0.0, posinf=100.0)
+        earned = np.floor(np.minimum(points, 100.0) / _JUMP).astype(np.int64) * seen.step
+        starts, lasts, codes = groups.starts, groups.lasts, groups.places
+        gained = groups.previous_int(earned, self._last["credit"][codes]) - seen.step
+        total = np.cumsum(gained)
+        total -= (total - gained)[starts][groups.group]
+        # What is left is the walk above its lowest point so far, or above 0 at the start.
+        lowest = -groups.running_max(-total, np.zeros(len(starts), np.int64))
+        credit = total - np.minimum(lowest, total) + earned
+        self._last["credit"][codes] = credit[lasts]
+        above: BoolArray = credit > rule.limit_s * SECOND_NS
+        return above
+
+    def snapshot(self) -> Snapshot:
+        """Return where every counter stands."""
+        return snapshot_of(self._parts())
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over where every counter stood."""
+        restore_each(self._parts(), snapshot)
+
+    def _parts(self) -> dict[str, SeriesState]:
+        return {"last": self._last, **{one.reason.name: one.state for _, one in self._counters}}
+
+
+def _nobody(seen: _Detector) -> BoolArray:
+    nobody: BoolArray = seen.value == 0
+    return nobody
+
+
+def _occupied(seen: _Detector) -> BoolArray:
+    occupied: BoolArray = seen.value >= 100
+    return occupied
+
+
+def _unchanged(seen: _Detector) -> BoolArray:
+    unchanged: BoolArray = (seen.value == seen.before) & (seen.value > 0)
+    return unchanged

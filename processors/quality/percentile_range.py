@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Percentile range: values outside what this very series has shown in the last weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from lamppost.batch import FloatArray, Int64Array
+from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.flags import Reason
+from lamppost.series import SeriesKey, SeriesTable
+from lamppost.state import SeriesState, Snapshot
+from lamppost.times import DAY_NS
+from processors._per_series import PerSeries, QuantityName
+
+from ._chosen import NOT_CHOSEN, Chosen
+from ._runs import chosen_rows, spread
+from ._stretches import Stretches
+from ._verdicts import answer
+
+PERCENTILE_RANGE: Final = Reason(
+    16,
+    "percentile_range",
+    "The value lies far outside what this series has shown in the last weeks.",
+    "QARTOD percentile range (ioos_qc percentile_range_test), on a fading histogram",
+)
+
+_NEVER: Final = -(2**40)
+
+
+class PercentileLimits(Settings):
+    """What is usual of one quantity."""
+
+    span: tuple[float, float] = Field(
+        description="Lowest and highest value the histogram tells apart; others count as its ends."
+    )
+    pad: float = Field(
+        default=0.0, ge=0, description="How far beyond the percentiles a value is still good."
+    )
+
+    @model_validator(mode="after")
+    def _rise(self) -> Self:
+        if not self.span[0] < self.span[1]:
+            raise ValueError("span must run from low to high")
+        return self
+
+    def numbers(self) -> tuple[float, ...]:
+        """Return the span and the pad in a row."""
+        return *self.span, self.pad
+
+
+class PercentileRangeSettings(Settings):
+    """What is usual by quantity; a quantity that is not named is not judged."""
+
+    quantities: dict[QuantityName, PercentileLimits] = Field(
+        default_factory=dict, description="What is usual, by canonical quantity name."
+    )
+    percentiles: tuple[float, float] = Field(
+        default=(5.0, 95.0), description="Lower and upper percentile, 0 to 100."
+    )
+    bins: int = Field(default=100, ge=2, le=1000, description="Bins of the histogram.")
+    half_life_days: float = Field(
+        default=14.0, gt=0, description="After so many days a reading counts half."
+    )
+    min_readings: float = Field(
+        default=1_000.0, gt=0, description="Readings, faded, below which nothing is judged."
+    )
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        low, high = self.percentiles
+        if not 0 <= low < high <= 100:
+            raise ValueError("percentiles must run from low to high within 0 to 100")
+        return self
+
+
+@register("check")
+class PercentileRange:
+    """Flags values outside the percentiles of the days before, by more than ``pad``.
+
+    ``x < P_low - pad`` or ``x > P_high + pad`` is suspect, never worse. The percentiles are those
+    of a histogram of the series' good and suspect readings of all earlier UTC days, which fades
+    with ``half_life_days``; today's readings count from tomorrow on. QARTOD takes them from the
+    whole record instead, which a stream does not have.
+
+    Known failures: without a generous ``pad`` one reading in ten is flagged by definition; the
+    first cold week of autumn is unusual, too; what stays wrong becomes usual.
+    """
+
+    name: ClassVar[str] = "percentile_range"
+    reasons: ClassVar[tuple[Reason, ...]] = (PERCENTILE_RANGE,)
+    scope: ClassVar[Scope] = "series"
+    sequential: ClassVar[bool] = True
+    Settings: ClassVar[type[PercentileRangeSettings]] = PercentileRangeSettings
+
+    def __init__(self, settings: PercentileRangeSettings, series: SeriesTable) -> None:
+        """Prepare an empty histogram for each series judged."""
+        self._settings = settings
+        given = {name: limits.numbers() for name, limits in settings.quantities.items()}
+        self._limits = PerSeries(series, given, width=3)
+        self._chosen = Chosen(series, settings.quantities)
+        self._state = SeriesState(
+            day=np.int64(_NEVER),
+            today=np.zeros(settings.bins, np.float32),
+            before=np.zeros(settings.bins, np.float32),
+            low=np.float64(np.nan),
+            high=np.float64(np.nan),
+        )
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the settings say anything about the quantity."""
+        return self._limits.given_for(key.quantity)
+
+    def judge(self, rows: Rows) -> Verdict:
+        """Hold every reading against the days before its own, day by day."""
+        self._state.grow(len(self._chosen))
+        chosen = self._chosen.of(rows.groups.series) != NOT_CHOSEN
+        where, seen = chosen_rows(rows, chosen & rows.usable & np.isfinite(rows.value))
+        low, high, pad = limits = self._limits.of_rows(seen.groups)
+        shares = self._follow(seen, limits)
+        bottom, top = low + shares * (high - low)
+        unlike = (seen.value < bottom - pad) | (seen.value > top + pad)
+        flag, reasons = answer(
+            rows.missing,
+            reason=PERCENTILE_RANGE,
+            evaluated=spread(where, len(rows), ~np.isnan(bottom)),
+            suspect=spread(where, len(rows), unlike),
+        )
+        return Verdict(flag, reasons)
+
+    def _follow(self, rows: Rows, limits: FloatArray) -> FloatArray:
+        """Count the readings day by day; return both percentiles of the days before each one.
+
+        Percentiles are shares of the span, shape (2, n).
+        """
+        counted = self._bin(rows.value, limits)
+        number = self._chosen.of(rows.groups.series)
+        stretches = Stretches.of(rows.groups, rows.time // DAY_NS)
+        shares = np.full((2, len(rows)), np.nan)
+        today = self._state["today"].reshape(-1)
+        for opened, inside in stretches.turns():
+            self._turn_over(number[stretches.first[opened]], stretches.bucket[opened])
+            mine = number[inside]
+            shares[:, inside] = self._state["low"][mine], self._state["high"][mine]
+            np.add.at(today, mine * self._settings.bins + counted[inside], np.float32(1))
+        return shares
+
+    def _turn_over(self, number: Int64Array, day: Int64Array) -> None:
+        """Let the days before fade, and take the last one in, for series that enter a new day."""
+        new = self._state["day"][number] != day
+        number, day = number[new], day[new]
+        if not len(number):
+            return
+        passed = np.minimum(day - self._state["day"][number], 10_000)
+        fade = (0.5 ** (passed / self._settings.half_life_days)).astype(np.float32)[:, None]
+        before = fade * (self._state["before"][number] + self._state["today"][number])
+        self._state["before"][number] = before
+        self._state["today"][number] = 0
+        self._state["day"][number] = day
+        self._state["low"][number], self._state["high"][number] = self._percentiles(before)
+
+    def _percentiles(self, histogram: FloatArray) -> FloatArray:
+        """Return both percentiles as shares of the span, NaN with too few readings."""
+        risen = np.cumsum(histogram, axis=1, dtype=np.float64)
+        total = risen[:, -1]
+        row = np.arange(len(risen))
+        found = np.full((2, len(risen)), np.nan)
+        for place, percentile in enumerate(self._settings.percentiles):
+            wanted = total * percentile / 100
+            inside = np.argmax(risen >= wanted[:, None], axis=1)
+            below = np.where(inside > 0, risen[row, inside - 1], 0.0)
+            width = np.maximum(risen[row, inside] - below, np.finfo(np.float32).tiny)
+            found[place] = (inside + (wanted - below) / width) / self._settings.bins
+        found[:, total < self._settings.min_readings] = np.nan
+        return found
+
+    def _bin(self, value: FloatArray, limits: FloatArray) -> Int64Array:
+        low, high, _ = limits
+        share = np.clip((value - low) / (high - low), 0.0, 1.0)
+        number = (share * self._settings.bins).astype(np.int64)
+        within: Int64Array = np.minimum(number, self._settings.bins - 1)
+        return within
+
+    def snapshot(self) -> Snapshot:
+        """Return the histograms."""
+        return self._state.snapshot()
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over the histograms."""
+        self._state.restore(snapshot)

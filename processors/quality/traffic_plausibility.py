@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Traffic plausibility: flow, occupancy and speed of one detector and instant must fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from lamppost.batch import FloatArray, ReasonArray
+from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.flags import Reason
+from lamppost.series import SeriesKey, SeriesTable
+from lamppost.state import Snapshot
+
+from ._latest import GOOD_LEVEL, NOBODY, Findings, Latest, Levels, Siblings, levels
+from ._runs import chosen_rows
+from ._together import Together
+
+TRAFFIC_PLAUSIBILITY: Final = Reason(
+    21,
+    "traffic_plausibility",
+    "Flow, occupancy and speed of the detector contradict each other.",
+    "flow-occupancy-speed consistency: effective vehicle length 10 v occ / q (limits unverified)",
+)
+NO_VEHICLE: Final = Reason(
+    22,
+    "no_vehicle",
+    "The speed is 0 because no vehicle passed: it stands for no measurement.",
+    "loop-speed archives in which 0 stands for a missing value",
+)
+
+_FLOW: Final = 0
+_COUNT: Final = 1
+_OCCUPANCY: Final = 2
+_SPEED: Final = 3
+_ROLES: Final = {"flow": _FLOW, "vehicle_count": _COUNT, "occupancy": _OCCUPANCY, "speed": _SPEED}
+
+
+class TrafficPlausibilitySettings(Settings):
+    """What a detector can see at one instant."""
+
+    vehicle_length_m: tuple[float, float] = Field(
+        default=(2.7, 18.0),
+        description="Shortest and longest believable mean length of vehicle and detector, metres.",
+    )
+    lanes: float = Field(
+        default=1.0,
+        gt=0,
+        description="Lanes a flow counts together while its occupancy is the mean of one lane.",
+    )
+    min_flow: float = Field(
+        default=120.0, ge=0, description="Below this flow, veh/h, no length is computed."
+    )
+    min_occupancy: float = Field(
+        default=2.0, ge=0, description="Below this occupancy, %, no length is computed."
+    )
+    empty_speed_fails: bool = Field(
+        default=True,
+        description="Whether speed 0 without vehicles fails, and so stays out of mean speeds.",
+    )
+
+    @model_validator(mode="after")
+    def _rise(self) -> Self:
+        if not 0 <= self.vehicle_length_m[0] <= self.vehicle_length_m[1]:
+            raise ValueError("vehicle_length_m must run from low to high")
+        return self
+
+
+@register("check")
+class TrafficPlausibility:
+    """Flags readings of one detector and instant that contradict each other.
+
+    Speed 0 while flow or count is 0 is no measurement (``no_vehicle``), and only the speed is
+    flagged: an empty road at night is real. Suspect are speed above 0 without vehicles, speed 0
+    with vehicles and a known occupancy below 100 %, and a triple whose effective vehicle length
+    ``L = 10 v occ lanes / q`` (m; km/h, %, veh/h) lies outside ``vehicle_length_m``. Whichever
+    reading arrives last is judged with the newest of the others at the same instant, which are
+    amended. Series belong together when sensor and qualifiers are the same.
+
+    Known failures: detectors that count lanes together need ``lanes``; whole percents of occupancy
+    make the length of light traffic coarse, hence ``min_flow`` and ``min_occupancy``.
+    """
+
+    name: ClassVar[str] = "traffic_plausibility"
+    reasons: ClassVar[tuple[Reason, ...]] = (TRAFFIC_PLAUSIBILITY, NO_VEHICLE)
+    scope: ClassVar[Scope] = "sensor"
+    sequential: ClassVar[bool] = True
+    Settings: ClassVar[type[TrafficPlausibilitySettings]] = TrafficPlausibilitySettings
+
+    def __init__(self, settings: TrafficPlausibilitySettings, series: SeriesTable) -> None:
+        """Take the limits."""
+        self._settings = settings
+        self._series = series
+        self._detectors = Siblings(series, _role_of, roles=len(_ROLES))
+        self._latest = Latest(series)
+
+    def concerns(self, key: SeriesKey) -> bool:
+        """Return whether the series is a detector's flow, count, occupancy or speed."""
+        return _role_of(key) is not None
+
+    def judge(self, rows: Rows) -> Verdict:
+        """Put every reading together with what the detector showed at the same instant."""
+        findings = Findings(rows, self._series)
+        _, role = self._detectors.places(rows.groups.series)
+        where, seen = chosen_rows(rows, role != NOBODY)
+        if len(seen):
+            found = Together.of(seen, self._detectors, self._latest)
+            level, reasons = self._contradictions(found.value)
+            row = found.row if isinstance(where, slice) else np.append(where, NOBODY)[found.row]
+            findings.add(found.series.ravel(), row.ravel(), level.ravel(), reasons.ravel())
+            self._latest.keep(seen, seen.usable)
+        return findings.verdict()
+
+    def _contradictions(self, value: FloatArray) -> tuple[Levels, ReasonArray]:
+        """Return what the rules say of each reading, and why; both of shape (roles, n).
+
+        Whoever is known at an instant when its last reading arrives was known to no more rules
+        before, so one look at the end is enough.
+        """
+        settings = self._settings
+        flow, count, occupancy, speed = value
+        with np.errstate(all="ignore"):
+            empty = (flow == 0) | (count == 0)
+            busy = (flow > 0) | (count > 0)
+            length_m = 10 * speed * occupancy * settings.lanes / flow
+        standing = (speed == 0) & busy & (occupancy < 100)
+        phantom = (speed > 0) & empty
+        both = ~np.isnan(speed) & (empty | busy)
+        triple = (flow >= settings.min_flow) & (occupancy >= settings.min_occupancy) & (speed > 0)
+        low, high = settings.vehicle_length_m
+        unlike = ~((length_m >= low) & (length_m <= high))
+        level = np.zeros(value.shape, np.int8)
+        reasons = np.zeros(value.shape, np.uint32)
+        fails = settings.empty_speed_fails
+        for said, reason, roles in (
+            (levels(both, phantom | standing), TRAFFIC_PLAUSIBILITY, (_FLOW, _COUNT, _SPEED)),
+            (levels(triple, unlike), TRAFFIC_PLAUSIBILITY, (_FLOW, _OCCUPANCY, _SPEED)),
+            (levels(both, (speed == 0) & empty, fails=fails), NO_VEHICLE, (_SPEED,)),
+        ):
+            bad = np.where(said > GOOD_LEVEL, reason.mask, np.uint32(0))
+            for one in roles:
+                np.maximum(level[one], said, out=level[one])
+                reasons[one] |= bad
+        level[np.isnan(value)] = 0
+        return level, reasons
+
+    def snapshot(self) -> Snapshot:
+        """Return the newest reading of each series."""
+        return self._latest.snapshot()
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over the newest reading of each series."""
+        self._latest.restore(snapshot)
+
+
+def _role_of(key: SeriesKey) -> tuple[object, int] | None:
+    role = _ROLES.get(key.quantity)
+    return None if role is None else ((key.sensor, key.qualifiers), role)

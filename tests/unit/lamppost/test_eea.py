@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The EEA's codes for Lamppost's flags."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lamppost.eea import NOT_VERIFIED, VALIDITY, VALIDITY_NAMES, VERIFICATION_NAMES, validity
+from lamppost.flags import FLAG_NAMES
+
+
+def test_flags_map_as_proposed() -> None:
+    """1, 2 and 3 to (1, 3), 4 to (-1, 3), 9 to no row (domain reference, section 3.2)."""
+    flags = np.array([1, 2, 3, 4, 9], np.uint8)
+
+    assert validity(flags).tolist() == [1, 1, 1, -1, 0]
+    assert VERIFICATION_NAMES[NOT_VERIFIED] == "not verified"
+
+
+def test_a_calibration_outranks_the_flag() -> None:
+    """It is reported as maintenance, whatever the instrument showed meanwhile."""
+    flags = np.array([1, 4, 9], np.uint8)
+
+    assert validity(flags, np.ones(3, bool)).tolist() == [-99, -99, 0]
+
+
+def test_every_flag_has_a_code_the_vocabulary_knows() -> None:
+    """Or none, where nothing is reported."""
+    assert VALIDITY.keys() == FLAG_NAMES.keys()
+    assert set(VALIDITY.values()) <= {0, *VALIDITY_NAMES}

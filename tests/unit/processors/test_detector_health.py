@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Detector health against the vectors of IRIS, 30 seconds a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lamppost.component import Check
+from lamppost.flags import Reason
+from processors.quality.detector_health import (
+    CHATTER,
+    LOCKED_ON,
+    NO_CHANGE,
+    NO_HITS,
+    OCCUPANCY_SPIKE,
+)
+from tests.processor_cases import NAN, build, flags, rows, table
+
+HOUR_S = 3_600
+
+
+def check(quantity: str, **rules: dict[str, Any]) -> Check:
+    """Build the check for one quantity measured every 30 seconds."""
+    settings = {"period_s": {quantity: 30}, **rules}
+    made: Check = build("check", "detector_health", settings, table(quantity))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("quantity", "rule", "values", "faulty", "bit"),
+    [
+        pytest.param(
+            "occupancy",
+            {"locked_on": {"trigger_s": 120, "clear_s": 24 * HOUR_S}},
+            [100] * 6 + [10, 20],
+            [0, 0, 0, 0, 1, 1, 1, 1],
+            LOCKED_ON,
+            id="locked on",
+        ),
+        pytest.param(
+            "vehicle_count",
+            {"no_hits": {"trigger_s": 120, "clear_s": 30}},
+            [0] * 5 + [3],
+            [0, 0, 0, 0, 1, 0],
+            NO_HITS,
+            id="no hits",
+        ),
+        pytest.param(
+            "occupancy",
+            {"occupancy_spike": {"limit_s": 60, "clear_s": 0}},
+            [5, 60, 5, 60, 5, 5, 5, 5],
+            [0, 0, 1, 1, 1, 1, 1, 0],
+            OCCUPANCY_SPIKE,
+            id="credit [0,60,90,120,150,120,90,60], without the hang",
+        ),
+        pytest.param(
+            "vehicle_count",
+            {"chatter": {"trigger_s": 30, "clear_s": 60}},
+            [37, 38, 38, 37, 37, 37],
+            [0, 0, 1, 1, 0, 0],
+            CHATTER,
+            id="chatter: more than 37 in 30 s for more than 30 s",
+        ),
+        pytest.param(
+            "occupancy",
+            {"no_change": {"trigger_s": 60, "clear_s": 30}},
+            [7, 7, 7, 7, 8, 0, 0, 0, 0],
+            [0, 0, 0, 1, 0, 0, 0, 0, 0],
+            NO_CHANGE,
+            id="no change, of what is not zero",
+        ),
+    ],
+)
+def test_a_fault_is_triggered_and_cleared_as_in_iris(
+    quantity: str, rule: dict[str, Any], values: list[float], faulty: list[int], bit: Reason
+) -> None:
+    """IRIS docs/vehicle_detection.md and its tests: strict trigger, hang until the clear time."""
+    verdict = check(quantity, **rule).judge(rows(values, 30))
+
+    assert verdict.flag.tolist() == [3 if one else 1 for one in faulty]
+    assert verdict.reasons.tolist() == [int(bit.mask) * one for one in faulty]
+
+
+def test_one_reading_at_a_time_gives_the_vector_of_iris() -> None:
+    """The counters go on from batch to batch."""
+    made = check("occupancy", occupancy_spike={"limit_s": 60, "clear_s": 0, "verdict": "fail"})
+
+    found = [
+        made.judge(rows([value], 30, start=number)).flag[0]
+        for number, value in enumerate([5, 60, 5, 60, 5, 5, 5, 5])
+    ]
+
+    assert found == [1, 1, 4, 4, 4, 4, 4, 1]
+
+
+def test_a_spike_hangs_for_its_clear_time() -> None:
+    """An hour by default."""
+    made = check("occupancy", occupancy_spike={})
+    calm = [5] * 200
+
+    found = flags(made, [5, 60, 5, 60, *calm], 30)
+
+    # The credit falls to the limit after four calm readings; the hour counts from there.
+    assert found.index(3) == 2
+    assert found[2:].index(1) == 5 + 119
+
+
+def test_an_empty_road_at_night_is_good() -> None:
+    """Four hours without a vehicle are no fault on any road, and never a failure."""
+    made = check("flow", no_hits={})
+
+    assert flags(made, [0.0] * 239 + [60.0], 60) == [1] * 240
+
+
+def test_a_missing_value_changes_nothing_and_other_quantities_are_not_judged() -> None:
+    """The counters see numbers only."""
+    made = check("flow", no_hits={"trigger_s": 60})
+
+    assert flags(made, [0, NAN, 0, 0, 0], 30) == [1, 9, 3, 3, 3]
+    assert flags(check("speed", no_hits={"trigger_s": 60}), [5], 30) == [1]
