@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .log import Entry
     from .series import SeriesKey
     from .state import Snapshot
+    from .units import Conditions
 
 Kind = Literal["format", "check", "derivation", "detector", "aggregator", "index", "alert", "sink"]
 Scope = Literal["series", "sensor", "city"]
@@ -322,6 +323,15 @@ class LooksBack(Protocol):
 
     def look_back(self, held: HeldHours) -> None:
         """Take what to ask for them."""
+        ...
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """An index whose tables depend on the temperature at which gases were weighed."""
+
+    def weigh_at(self, conditions: Conditions) -> None:
+        """Take masses of gases to be given at some conditions; without it at the EU's."""
         ...
 
 

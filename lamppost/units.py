@@ -134,3 +134,16 @@ def conversion(
     if mass is not None and unit in {"ppb", "ppm"}:
         return Conversion(mass / _MOLAR_VOLUME[conditions] * (1000.0 if unit == "ppm" else 1.0))
     return _LINEAR.get((unit, target))
+
+
+def to_eu_conditions(quantity: str, conditions: Conditions) -> float:
+    """Return what a mass of gas per volume, given at some conditions, is multiplied with.
+
+    1 for everything that is no gas.
+
+    >>> round(1.8804 * to_eu_conditions("no2", "us_25c"), 4)
+    1.9125
+    """
+    if quantity not in _MOLAR_MASS_REPORTED:
+        return 1.0
+    return _MOLAR_VOLUME[conditions] / _MOLAR_VOLUME["eu_20c"]

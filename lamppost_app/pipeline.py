@@ -29,6 +29,7 @@ from lamppost.component import (
     Observed,
     Settings,
     Stateful,
+    Weighs,
     find,
     registered,
 )
@@ -178,6 +179,8 @@ class Pipeline:
         for index in self._indices:
             if isinstance(index, LooksBack):
                 index.look_back(self._aggregator)
+            if isinstance(index, Weighs):
+                index.weigh_at(policy.units.gas_conditions)
         self._rules: dict[str, Alert] = {
             rule_id: self._rule(rule_id, stations) for rule_id in policy.alerts
         }

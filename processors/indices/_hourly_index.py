@@ -15,6 +15,7 @@ from lamppost.component import HeldHours, Settings
 from lamppost.indices import Scale
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot
+from lamppost.units import Conditions
 
 from ._news import Rules
 from ._rating import Table, Values
@@ -152,6 +153,10 @@ class HourlyIndex:
     def tables(cls, settings: HourlySettings) -> Mapping[str, tuple[SubIndex, ...]]:  # noqa: ARG003 - for indices with a choice
         """Return the tables in force under some settings."""
         return cls.pollutants
+
+    def weigh_at(self, conditions: Conditions) -> None:
+        """Take masses of gases to be given at some conditions."""
+        self._values.weigh_at(conditions)
 
     def look_back(self, held: HeldHours) -> None:
         """Ask here for hours further back than a day; without it they correct nothing."""

@@ -14,6 +14,7 @@ from lamppost.component import HeldHours
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot, nested, part
 from lamppost.times import HOUR_NS
+from lamppost.units import Conditions, to_eu_conditions
 
 from ._hours import DAY_HOURS, MOST_NEAR, CodeArray, HourRings
 from ._lookup import Lookup, located
@@ -105,6 +106,12 @@ class RunningValues:
         self._rings = HourRings(reach)
         self._quarters = QuarterRings(rules.corrected_hours + 2 * DAY_HOURS) if by_quarter else None
         self._held: HeldHours | None = None
+        self._pollutants = pollutants
+        self._to_eu = np.ones(len(pollutants))
+
+    def weigh_at(self, conditions: Conditions) -> None:
+        """Take masses of gases to be given at some conditions; the tables are about the EU's."""
+        self._to_eu = np.array([to_eu_conditions(name, conditions) for name in self._pollutants])
 
     def look_back(self, held: HeldHours) -> None:
         """Ask here for hours further back than a day; without it they correct nothing."""
@@ -224,7 +231,7 @@ class RunningValues:
         replaced = then.column(self._rules.valid_means(then.windows), np.nan)
         former = np.where(is_news, replaced, means)
         after = self._rated(codes, last, means)
-        before = self._rate(LastHours(codes, self._reader.pollutants(codes), former, formerly))
+        before = self._weighed(LastHours(codes, self._reader.pollutants(codes), former, formerly))
         closed = now.there[:, 0]
         first = is_news[:, 0] & ~then.there[:, 0]
         new = np.flatnonzero(closed & (first | after.differs(before)))
@@ -239,7 +246,17 @@ class RunningValues:
 
     def _rated(self, codes: CodeArray, last: Int64Array, means: FloatArray) -> Rated:
         highest = self._highest(codes, last)
-        return self._rate(LastHours(codes, self._reader.pollutants(codes), means, highest))
+        return self._weighed(LastHours(codes, self._reader.pollutants(codes), means, highest))
+
+    def _weighed(self, last: LastHours) -> Rated:
+        """Return what the index says of hours given at other conditions than those of its table."""
+        factor = self._to_eu[last.pollutant]
+        if (factor == 1.0).all():
+            return self._rate(last)
+        means, highest = last.means * factor[:, None], last.highest * factor
+        rated = self._rate(last._replace(means=means, highest=highest))
+        given = rated.values.concentration / factor
+        return rated._replace(values=rated.values._replace(concentration=given))
 
     def _batch(
         self, codes: CodeArray, last: Int64Array, revision: npt.NDArray[np.int32], rated: Rated

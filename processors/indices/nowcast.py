@@ -14,6 +14,7 @@ from lamppost.component import HeldHours, register
 from lamppost.indices import Scale
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot, nested, part
+from lamppost.units import Conditions
 
 from . import _ozone, us_aqi
 from ._hourly_index import Averaged, HourlySettings, Mean, SubIndex
@@ -105,6 +106,11 @@ class Nowcast:
             self._parts["ozone"] = RunningValues(
                 self.number, series, ("o3",), self._ozone, rules, reach=reach
             )
+
+    def weigh_at(self, conditions: Conditions) -> None:
+        """Take masses of gases to be given at some conditions."""
+        for values in self._parts.values():
+            values.weigh_at(conditions)
 
     def look_back(self, held: HeldHours) -> None:
         """Ask here for hours further back than a day; without it they correct nothing."""

@@ -134,6 +134,7 @@ def run(readings: list[Reading], cuts: list[int], ticks: list[int]) -> list[Aggr
     return batches
 
 
+@settings(deadline=None)
 @given(readings_strategy, st.lists(st.integers(0, 100), max_size=6), st.lists(st.integers(0, 6)))
 def test_any_order_cuts_and_ticks_end_in_the_brute_force_statistics(
     readings: list[Reading], cuts: list[int], ticks: list[int]
@@ -144,6 +145,7 @@ def test_any_order_cuts_and_ticks_end_in_the_brute_force_statistics(
     assert_same(newest(batches), brute_force(readings))
 
 
+@settings(deadline=None)
 @given(readings_strategy, st.lists(st.integers(0, 100), max_size=6))
 def test_cuts_between_two_ticks_change_nothing_at_all(
     readings: list[Reading], cuts: list[int]
@@ -157,7 +159,7 @@ def test_cuts_between_two_ticks_change_nothing_at_all(
         np.testing.assert_array_equal(ours, theirs, err_msg=name)
 
 
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(readings_strategy, st.integers(0, 60))
 def test_a_restored_snapshot_goes_on_as_if_nothing_happened(
     readings: list[Reading], at: int
@@ -269,7 +271,7 @@ def test_lengths_that_do_not_nest_are_refused(lengths: list[str]) -> None:
         EventTimeSettings.model_validate({"lengths": lengths})
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(
     readings_strategy,
     st.integers(0, 60),

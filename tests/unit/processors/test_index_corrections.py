@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lamppost.batch import AggregateBatch, IndexBatch
 from lamppost.times import HOUR_NS, MINUTE_NS
+from lamppost.units import to_eu_conditions
 from tests.processor_cases import START_NS, build, hours, table, windows
 
 DAYS = 34
@@ -143,3 +144,27 @@ def test_corrections_end_in_what_right_hours_would_have_said(
     assert values.keys() == right.keys()
     for key, told in values.items():
         np.testing.assert_array_equal(told[:-1], right[key][:-1], err_msg=str(key))
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"), CASES, ids=lambda case: case if isinstance(case, str) else ""
+)
+def test_the_same_parts_of_a_volume_give_the_same_index(name: str, raw: dict[str, Any]) -> None:
+    """Whether ppb became a mass at 20 or at 25 degrees: only the concentration told differs."""
+    city = City(1)
+    hours = city.everything()
+    factor = np.array([to_eu_conditions(name, "us_25c") for name in POLLUTANTS])[hours.series]
+    at_25 = replace(hours, mean=hours.mean / factor, max=hours.max / factor)
+    index = build("index", name, raw, table(*POLLUTANTS))
+    index.weigh_at("us_25c")
+
+    expected = build("index", name, raw, table(*POLLUTANTS)).update(hours)
+    found = index.update(at_25)
+
+    assert len(found) == len(expected) > 0
+    np.testing.assert_array_equal(found.value, expected.value)
+    np.testing.assert_array_equal(found.category, expected.category)
+    given = expected.concentration / np.array(
+        [to_eu_conditions(name, "us_25c") for name in POLLUTANTS]
+    ).take(found.series)
+    np.testing.assert_allclose(found.concentration, given, rtol=1e-9)
