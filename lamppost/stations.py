@@ -30,6 +30,7 @@ class Station(BaseModel):
         sensor: identity used in its messages.
         name: printed name.
         kind: what it is for.
+        device: its type of device, as the policy's tables of sentinel values name it.
         latitude, longitude: WGS 84, degrees.
         period_s: nominal seconds between its readings.
         owner: who answers for it.
@@ -54,6 +55,7 @@ class Station(BaseModel):
     sensor: str = Field(min_length=1)
     name: str = ""
     kind: str = ""
+    device: str = ""
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
     period_s: float | None = Field(default=None, gt=0)

@@ -93,6 +93,7 @@ def _feature(station: Station) -> dict[str, Any]:
         "properties": {
             "name": station.name,
             "kind": station.kind,
+            "device": "ntcip_1209" if station.kind == "traffic" else "",
             "period_s": station.period_s,
             "owner": station.owner,
             "licence": station.licence,

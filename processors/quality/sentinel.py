@@ -15,8 +15,10 @@ from lamppost.flags import FAIL, Reason
 from lamppost.grouping import BoolArray
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
+from lamppost.stations import Station
 from processors._per_series import PerSeries, QuantityName
 
+from ._devices import ANY_DEVICE, Devices
 from ._verdicts import answer
 
 SENTINEL: Final = Reason(
@@ -30,11 +32,21 @@ _TOLERANCE: Final = 1e-6
 _EDGE: Final = 20_000  # whole numbers up to here are told apart
 
 
-class SentinelSettings(Settings):
-    """The codes by quantity; a quantity without codes is not judged."""
+Codes = dict[QuantityName, tuple[float, ...]]
 
-    quantities: dict[QuantityName, tuple[float, ...]] = Field(
-        default_factory=dict, description="Codes by canonical quantity name, canonical unit."
+
+class SentinelSettings(Settings):
+    """The codes by quantity; a quantity that is named nowhere is not judged."""
+
+    quantities: Codes = Field(
+        default_factory=dict, description="Codes of any device by quantity, canonical unit."
+    )
+    devices: dict[str, Codes] = Field(
+        default_factory=dict, description="Codes of one type of device besides, by its name."
+    )
+    qualifier: str = Field(
+        default="device",
+        description="Qualifier of a series that names its type of device, else the station does.",
     )
 
 
@@ -42,28 +54,39 @@ class SentinelSettings(Settings):
 class Sentinel:
     """Fails values that equal one of the codes devices send when they have no measurement.
 
-    A code must match exactly (within a millionth of itself, for units that were converted).
+    A code must match exactly (within a millionth of itself, for units that were converted). What
+    type of device a series is of says its qualifier, or the property ``device`` of its station; of
+    a type that is not known only the codes of any device count.
 
     Known failures: a true value may equal a code, 255 km/h on no street, but -1 Cel any winter;
-    list only what the quantity cannot be.
+    list only what the quantity cannot be, or cannot be with that device.
     """
 
     name: ClassVar[str] = "sentinel"
     reasons: ClassVar[tuple[Reason, ...]] = (SENTINEL,)
-    scope: ClassVar[Scope] = "series"
+    scope: ClassVar[Scope] = "city"
     sequential: ClassVar[bool] = False
     Settings: ClassVar[type[SentinelSettings]] = SentinelSettings
 
-    def __init__(self, settings: SentinelSettings, series: SeriesTable) -> None:
-        """Prepare the codes."""
-        width = max((len(codes) for codes in settings.quantities.values()), default=0)
-        self._listed = PerSeries(series, dict.fromkeys(settings.quantities, (1.0,)), width=1)
+    def __init__(
+        self, settings: SentinelSettings, series: SeriesTable, stations: Mapping[str, Station]
+    ) -> None:
+        """Prepare the codes, and whose they are."""
+        listed: dict[str, list[tuple[float, float]]] = {}
+        tables = [settings.quantities, *settings.devices.values()]
+        for owner, table in enumerate(tables, start=ANY_DEVICE):
+            for quantity, codes in table.items():
+                listed.setdefault(quantity, []).extend((code, float(owner)) for code in codes)
+        width = max(map(len, listed.values()), default=0)
         padded = {
-            name: (*codes, *[np.nan] * (width - len(codes)))
-            for name, codes in settings.quantities.items()
+            name: tuple(np.resize([*given, *[(np.nan, np.nan)] * width], (width, 2)).T.ravel())
+            for name, given in listed.items()
         }
-        self._codes = PerSeries(series, padded, width=width)
-        self._beside = _beside(code for codes in settings.quantities.values() for code in codes)
+        self._width = width
+        self._listed = PerSeries(series, dict.fromkeys(listed, (1.0,)), width=1)
+        self._codes = PerSeries(series, padded, width=2 * width)
+        self._devices = Devices(series, stations, list(settings.devices), settings.qualifier)
+        self._beside = _beside(code for given in listed.values() for code, _ in given)
 
     def concerns(self, key: SeriesKey) -> bool:
         """Return whether the settings say anything about the quantity."""
@@ -77,11 +100,17 @@ class Sentinel:
             reason=SENTINEL,
         )
         near = self._near_a_code(rows.value)
-        codes = self._codes.of(rows.groups.series[near])
+        series = rows.groups.series[near]
+        codes, owner = self._codes.of(series).reshape(2, self._width, len(near))
         # Without a code the tolerance is NaN, and nothing equals it.
         with np.errstate(invalid="ignore"):
-            is_code = (np.abs(rows.value[near] - codes) <= np.abs(codes) * _TOLERANCE).any(axis=0)
-        flag[near[is_code]], reasons[near[is_code]] = FAIL, SENTINEL.mask
+            equal = np.abs(rows.value[near] - codes) <= np.abs(codes) * _TOLERANCE
+        hit = np.flatnonzero(equal.any(axis=0))
+        if len(hit):
+            of_any = owner[:, hit] == ANY_DEVICE
+            of_mine = owner[:, hit] == self._devices.of(series[hit])
+            found = near[hit[(equal[:, hit] & (of_any | of_mine)).any(axis=0)]]
+            flag[found], reasons[found] = FAIL, SENTINEL.mask
         return Verdict(flag, reasons)
 
     def _near_a_code(self, value: FloatArray) -> Int64Array:

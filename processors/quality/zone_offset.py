@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
@@ -14,6 +15,7 @@ from lamppost.component import Rows, Scope, Settings, Verdict, register, restore
 from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
+from lamppost.stations import Station
 from lamppost.times import DAY_NS, HOUR_NS
 from processors._per_series import QuantityName
 
@@ -27,7 +29,7 @@ ZONE_OFFSET: Final = Reason(
     18,
     "zone_offset",
     "The device's clock seems whole hours wrong: its day runs ahead of or behind the city's.",
-    "cross-correlation with the other stations; local time sent as UTC is common",
+    "cross-correlation with the stations around; local time sent as UTC is common",
 )
 
 _DAYS: Final = 7
@@ -36,6 +38,7 @@ _RING: Final = 240  # hours kept of each series: the week compared, the largest 
 _LAGS: Final = np.arange(-12, 13)
 _NEVER: Final = -(2**40)
 _LARGEST: Final = 1e30
+_M_PER_DEGREE: Final = 111_195.0
 
 
 class ZoneOffsetSettings(Settings):
@@ -57,6 +60,11 @@ class ZoneOffsetSettings(Settings):
         lt=1,
         description="What the best offset may leave unexplained, as a share of what none leaves.",
     )
+    district_m: float = Field(
+        default=20_000.0,
+        gt=0,
+        description="Side of the squares whose stations are compared with each other, metres.",
+    )
     min_hours: int = Field(
         default=96, ge=24, le=_HOURS, description="Hours of the last week both must have."
     )
@@ -66,9 +74,10 @@ class ZoneOffsetSettings(Settings):
 class ZoneOffset:
     """Flags readings of devices whose clock is whole hours wrong.
 
-    Once a day, the hourly means of each series' last week are correlated with the median of all
-    series of the quantity at lags of -12 to 12 hours. The clock is taken to be wrong when the best
-    lag is at least the quantity's hours away from 0, its correlation ``r`` reaches
+    Once a day, the hourly means of each series' last week are correlated with the median of those
+    in the same square of ``district_m`` at lags of -12 to 12 hours; for hours that fewer than
+    ``min_series`` have there, with the median of the whole city. The clock is taken to be wrong
+    when the best lag is at least the quantity's hours away from 0, its correlation ``r`` reaches
     ``min_correlation``, ``1 - r^2 <= max_unexplained (1 - r0^2)``, and the day before said the
     same; readings are suspect from then on, until a day says otherwise. The day's comparison uses
     what had arrived when the first reading of the new day did.
@@ -85,10 +94,11 @@ class ZoneOffset:
     Settings: ClassVar[type[ZoneOffsetSettings]] = ZoneOffsetSettings
 
     def __init__(
-        self, settings: ZoneOffsetSettings, series: SeriesTable, _stations: object = None
+        self, settings: ZoneOffsetSettings, series: SeriesTable, stations: Mapping[str, Station]
     ) -> None:
-        """Prepare an empty week for each series judged; where stations stand does not matter."""
+        """Prepare an empty week for each series judged."""
         self._settings = settings
+        self._stations = stations
         self._quantities = sorted(settings.quantities)
         self._place = {name: place for place, name in enumerate(self._quantities)}
         self._chosen = Chosen(series, self._quantities)
@@ -189,7 +199,7 @@ class ZoneOffset:
         state["hour"][number], state["total"][number], state["count"][number] = hour, 0.0, 0
 
     def _compare(self, quantity: int, day: int) -> None:
-        """Find the offset of each series of a quantity against their median."""
+        """Find the offset of each series of a quantity against those around it."""
         mine = np.flatnonzero(self._quantity == quantity)
         widest = int(np.abs(_LAGS).max())
         hours = np.arange(24 * day - _HOURS - widest, 24 * day + widest)
@@ -197,13 +207,14 @@ class ZoneOffset:
         # An hour a series has not reached, or left more than a ring ago, is not in its ring.
         reached = self._state["hour"][mine][:, None]
         week[(hours >= reached) | (hours <= reached - _RING)] = np.nan
-        enough = (~np.isnan(week)).sum(axis=0) >= self._settings.min_series
-        city = np.full(len(hours), np.nan)
-        city[enough] = np.nanmedian(week[:, enough], axis=0)
-        own = week[:, widest : widest + _HOURS]
-        correlations = np.stack(
-            [self._correlation(own, city[widest + lag : widest + lag + _HOURS]) for lag in _LAGS]
-        )
+        correlations = np.full((len(_LAGS), len(mine)), -1.0)
+        city = self._median(week)
+        for district in self._districts(mine):
+            around = self._median(week[district])
+            around = np.where(np.isnan(around), city, around)
+            own = week[district, widest : widest + _HOURS]
+            for row, lag in enumerate(_LAGS + widest):
+                correlations[row, district] = self._correlation(own, around[lag : lag + _HOURS])
         best = np.argmax(correlations, axis=0)
         place = np.arange(len(mine))
         r_best, r_none = correlations[best, place], correlations[widest, place]
@@ -216,6 +227,30 @@ class ZoneOffset:
         seen = np.where(wrong, _LAGS[best], 0).astype(np.int8)
         self._state["offset"][mine] = np.where(seen == self._state["seen"][mine], seen, 0)
         self._state["seen"][mine] = seen
+
+    def _median(self, week: FloatArray) -> FloatArray:
+        """Return the median of each hour, NaN where too few series have it."""
+        enough = (~np.isnan(week)).sum(axis=0) >= self._settings.min_series
+        found = np.full(week.shape[1], np.nan)
+        found[enough] = np.nanmedian(week[:, enough], axis=0)
+        return found
+
+    def _districts(self, number: Int64Array) -> list[Int64Array]:
+        """Return which of some series stand in one square; those without a place are one, too."""
+        keys = self._chosen.keys(0)
+        squares: dict[tuple[int, int] | None, list[int]] = {}
+        for place, one in enumerate(number.tolist()):
+            station = self._stations.get(keys[one].sensor)
+            square = None if station is None else self._square(station)
+            squares.setdefault(square, []).append(place)
+        return [np.array(places) for places in squares.values()]
+
+    def _square(self, station: Station) -> tuple[int, int]:
+        """Return the square a station stands in: rows from the equator, columns from Greenwich."""
+        row = math.floor(station.latitude * _M_PER_DEGREE / self._settings.district_m)
+        latitude = math.radians((row + 0.5) * self._settings.district_m / _M_PER_DEGREE)
+        east_m = station.longitude * _M_PER_DEGREE * math.cos(latitude)
+        return row, math.floor(east_m / self._settings.district_m)
 
     def _correlation(self, own: FloatArray, city: FloatArray) -> FloatArray:
         """Return Pearson's correlation of each row with the city, -1 where too little is known."""

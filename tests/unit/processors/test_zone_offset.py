@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from lamppost.component import Check, Rows
 from lamppost.grouping import Groups
 from lamppost.series import SeriesKey, SeriesTable
+from lamppost.stations import Station
 from lamppost.times import DAY_NS, HOUR_NS
 from processors.quality.zone_offset import ZONE_OFFSET
 from tests.processor_cases import START_NS, build
@@ -26,13 +29,21 @@ def city(seed: int, stations: int) -> np.ndarray:
     return np.maximum(gain * common + random.normal(0, 1.5, (stations, len(HOURS))), 0)
 
 
-def flagged(values: np.ndarray, offsets_h: dict[int, int], smallest: int = 1) -> set[int]:
+def flagged(
+    values: np.ndarray,
+    offsets_h: dict[int, int],
+    smallest: int = 1,
+    latitude: Sequence[float] = (),
+) -> set[int]:
     """Return which stations are flagged in the end when some stamp their readings hours off."""
     stations = len(values)
     keys = [SeriesKey(f"aq-{number}", "pm2_5") for number in range(stations)]
-    check: Check = build(
-        "check", "zone_offset", {"quantities": {"pm2_5": smallest}}, SeriesTable(keys)
-    )
+    places = {
+        f"aq-{number}": Station(sensor=f"aq-{number}", latitude=north, longitude=8.4)
+        for number, north in enumerate(latitude)
+    }
+    settings = {"quantities": {"pm2_5": smallest}}
+    check: Check = build("check", "zone_offset", settings, SeriesTable(keys), places)
     found: set[int] = set()
     for day in range(12):
         hours = np.repeat(HOURS[24 * day : 24 * day + 24], stations)
@@ -73,3 +84,22 @@ def test_without_a_city_to_compare_with_nothing_is_flagged() -> None:
 def test_small_offsets_are_left_to_quantities_that_can_tell() -> None:
     """A wall in the sun is two hours early; temperature asks for three."""
     assert flagged(city(1, 8), {3: -2}, smallest=3) == set()
+
+
+def test_stations_are_compared_with_those_of_their_district() -> None:
+    """A valley whose day is three hours behind the city's is right; one clock in it is wrong."""
+    town, valley = city(3, 9), np.roll(city(4, 8), 3, axis=1)
+    values = np.concatenate([town, valley])
+    apart = [49.0 + number / 1_000 for number in range(9)] + [
+        49.6 + number / 1_000 for number in range(8)
+    ]
+
+    assert flagged(values, {12: 5}, latitude=apart) == {12}
+    assert flagged(values, {}, latitude=apart) == set()
+
+
+def test_a_lonely_station_is_compared_with_the_whole_city() -> None:
+    """Fewer than min_series around it have no median that means something."""
+    places = [49.0 + number / 1_000 for number in range(8)] + [50.0]
+
+    assert flagged(city(5, 9), {8: -4}, latitude=places) == {8}

@@ -64,5 +64,5 @@ def test_the_registry_is_a_geojson_feature_collection(fleet: Fleet) -> None:
         "coordinates": [station.longitude, station.latitude],
     }
     assert set(feature["properties"]) == {
-        "name", "kind", "period_s", "owner", "licence", "area",
+        "name", "kind", "device", "period_s", "owner", "licence", "area",
     }  # fmt: skip
