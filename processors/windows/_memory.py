@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,17 @@ _SNAPSHOTS_KEEP: Final = 8
 _BLOCK_ROWS: Final = 500_000
 
 Reduce = Callable[[int, RowArray], RowArray]
+
+
+class Change(NamedTuple):
+    """Rows of windows that late readings belong to, without them and with them."""
+
+    before: RowArray
+    after: RowArray
+
+    def reduced(self, level: int, reduce: Reduce) -> Change:
+        """Return the states of a level, made of the rows below."""
+        return Change(reduce(level, self.before), reduce(level, self.after))
 
 
 class Memory:

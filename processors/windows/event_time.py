@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from ._cadence import Cadence
 from ._clock import NEVER, SeriesClocks
 from ._former_snapshot import converted, is_former
 from ._kinds import Kind, Kinds
-from ._memory import Memory, Reduce, windows_of
+from ._memory import Change, Memory, windows_of
 from ._pending import Pending
 from ._publication import Rule, aggregates
 from ._roll_ups import RollUps, Source
@@ -218,7 +218,7 @@ class EventTimeWindows:
 
     def _remember(
         self, rows: RowArray, fresh: RowArray, late: npt.NDArray[np.bool_], former: IntArray
-    ) -> _Change | None:
+    ) -> Change | None:
         """Put readings of closed windows into memory; return what late ones change there."""
         readings = self._memory.readings
         if not late.any():
@@ -227,7 +227,7 @@ class EventTimeWindows:
         series, start, end = self._reopened(picked(rows, late), former)
         before = readings.between(series, start, end)
         readings.insert(ordered(rows, inherit=statistics.INHERITED))
-        return _Change(before, readings.between(series, start, end))
+        return Change(before, readings.between(series, start, end))
 
     def _reopened(
         self, late: RowArray, former: IntArray
@@ -244,7 +244,7 @@ class EventTimeWindows:
         return spans["series"], spans["time"], spans["time"] + spans["length"]
 
     def _close_all(
-        self, rows: RowArray, change: _Change | None, former: IntArray, clock: IntArray
+        self, rows: RowArray, change: Change | None, former: IntArray, clock: IntArray
     ) -> list[AggregateBatch]:
         """Close and revise the windows of every level, the longer from the shorter."""
         batches = []
@@ -284,15 +284,15 @@ class EventTimeWindows:
             rows, alone = self._singles.take(rows, clock)
         return ordered(rows), late, alone
 
-    def _change_of(self, level: int, late: RowArray) -> _Change | None:
+    def _change_of(self, level: int, late: RowArray) -> Change | None:
         """Return closed windows of a level built from kept ones, which late states belong to."""
         if not len(late):
             return None
         series, start = windows_of(late, self._lengths[level])
         rows = self._memory.sources(level, series, start)
-        return _Change(rows[:0], self._reduce(level, rows))
+        return Change(rows[:0], self._reduce(level, rows))
 
-    def _revise(self, level: int, change: _Change, former: IntArray) -> RowArray:
+    def _revise(self, level: int, change: Change, former: IntArray) -> RowArray:
         """Return the closed windows that say something else now, with their next revision."""
         states = change.after
         states = picked(states, self._ends(level, states) <= former[states["series"]])
@@ -343,8 +343,7 @@ class EventTimeWindows:
         return statistics.of_states(rows, self._lengths[level], self._kinds)
 
     def _made_of_readings(self, level: int, rows: RowArray) -> RowArray:
-        length = self._lengths[level]
-        return statistics.of_readings(rows, length, self._included, self._kinds)
+        return statistics.of_readings(rows, self._lengths[level], self._included, self._kinds)
 
     def _aggregates(self, level: int, states: RowArray) -> AggregateBatch:
         length, shortest = self._lengths[level], self._settings.quantiles_from_ns
@@ -499,14 +498,3 @@ class EventTimeWindows:
         self._singles.clear()
         for level, found in enumerate(self._pending):
             found.restore(snapshot[f"pending_{level}"], len(self._clocks["newest"]))
-
-
-class _Change(NamedTuple):
-    """Rows of windows that late readings belong to, without them and with them."""
-
-    before: RowArray
-    after: RowArray
-
-    def reduced(self, level: int, reduce: Reduce) -> _Change:
-        """Return the states of a level, made of the rows below."""
-        return _Change(reduce(level, self.before), reduce(level, self.after))
