@@ -340,8 +340,7 @@ class EventTimeWindows:
         return statistics.of_states(rows, self._lengths[level], self._kinds)
 
     def _made_of_readings(self, level: int, rows: RowArray) -> RowArray:
-        length = self._lengths[level]
-        return statistics.of_readings(rows, length, self._included, self._kinds)
+        return statistics.of_readings(rows, self._lengths[level], self._included, self._kinds)
 
     def _aggregates(self, level: int, states: RowArray) -> AggregateBatch:
         length, shortest = self._lengths[level], self._settings.quantiles_from_ns
