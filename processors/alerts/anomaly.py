@@ -74,6 +74,12 @@ class Anomaly:
     A reading counts when its score and its distance from the expected value are both large enough.
     The condition begins with ``at_least`` of the ``of_last`` newest readings that arrived in order,
     and ends when none of them counts any more.
+
+    Source: Lamppost's own, so that one odd reading is no alert and one usual reading does not end
+    it; limits are the policy's.
+
+    Known failures: a detector that has not warmed up says nothing, so nothing is unusual on the
+    first day; what is unusual everywhere, as smoke over a city, is an alert for every station.
     """
 
     name: ClassVar[str] = "anomaly"

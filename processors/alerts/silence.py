@@ -76,6 +76,11 @@ class Silence:
     up in a message, so an unregistered sensor is watched only if the policy says so, only after it
     has reported steadily for hours, and is forgotten when it does not come back. The time in which
     we ourselves were away is not held against the devices.
+
+    Source: Lamppost's own; the shortest silence is the policy's choice.
+
+    Known failures: a device that repeats its last message forever is not silent (the check of flat
+    lines sees that one); a broker that is cut off looks like all its devices falling silent.
     """
 
     name: ClassVar[str] = "silence"

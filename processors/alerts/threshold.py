@@ -129,6 +129,12 @@ class Threshold:
     With ``clear_below`` (or ``clear_above``) it goes on holding until that value is reached, so
     that a value swinging around the limit is one alert. Windows with too little coverage are not
     judged, and a correction counts only for the newest window of its series.
+
+    Source: limits of laws and guidelines, with their citation in the policy; how it is held and let
+    go is Lamppost's own.
+
+    Known failures: two stations on both sides of a limit tell two stories about the same air; where
+    a series is corrected, the raw and the corrected one are judged each for itself.
     """
 
     name: ClassVar[str] = "threshold"

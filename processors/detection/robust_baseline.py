@@ -173,6 +173,12 @@ class RobustBaseline:
 
     ``score = (x - expected) / sd``, signed; the band is ``expected - band * sd`` and
     ``expected + band * sd``.
+
+    Source: exponentially weighted mean and deviation with Huber's limited influence (Huber 1981,
+    Robust Statistics), an hourly profile beside them; Lamppost's own combination.
+
+    Known failures: what comes every day at another hour, holidays and weekends surprise it; a slow
+    drift is learnt, not reported; after ``relearn_s`` a change that stays is the new normal.
     """
 
     name: ClassVar[str] = "robust_baseline"

@@ -52,6 +52,13 @@ class EventTimeWindows:
     is wrong about the time harms only itself. A reading for a closed window re-opens that window
     and those it is part of; each goes out again with the next revision. Longer windows are merged
     from the shorter ones, so hours from minutes equal hours from readings.
+
+    Source: event time, watermarks and late panes as in Beam and Flink, whose published transcripts
+    are among the tests; Chan's merging of variances; DDSketch (Masson et al. 2019) for quantiles;
+    coverage rules of 2008/50/EC, Annexes VII and XI.
+
+    Known failures: a device whose clock is wrong fills the wrong windows (see the alert on clocks);
+    a series with a single reading has no cadence yet and is taken to have the default one.
     """
 
     name: ClassVar[str] = "event_time"

@@ -26,7 +26,8 @@ from lamppost_app.settings import Settings
 discover_all()
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("lamppost", "lamppost_app", "ingest", "processors", "sinks")
-KINDS = ("format", "check", "detector", "aggregator", "index", "alert", "sink")
+KINDS = ("format", "check", "derivation", "detector", "aggregator", "index", "alert", "sink")
+JUDGING = ("check", "derivation", "detector", "aggregator", "index", "alert")
 COMMANDS = typer.main.get_command(app)
 
 
@@ -183,6 +184,17 @@ def test_every_component_says_what_it_does(kind: str) -> None:
     assert registered(kind)
     for component in registered(kind).values():
         assert re.fullmatch(r"[A-Z].*\.", component.summary), component.name
+
+
+@pytest.mark.parametrize("kind", JUDGING)
+def test_every_component_says_where_it_comes_from_and_how_it_fails(kind: str) -> None:
+    """Each page has a source, of the component or of its reasons, and its known failures."""
+    for component in registered(kind).values():
+        said = inspect.getdoc(component.cls) or ""
+        cited = all(reason.citation for reason in getattr(component.cls, "reasons", ()))
+
+        assert "\nKnown failures: " in said, component.name
+        assert "\nSource" in said or (kind == "check" and cited), component.name
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "policy").glob("*.yaml")), ids=lambda p: p.name)
