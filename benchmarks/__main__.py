@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from lamppost_app.roles import calm_collector
+from lamppost_app.roles import calm_process
 
 from . import (
     backfill,
     checks,
+    compliance,
     corrections,
     decoding,
     duplicates,
@@ -42,6 +43,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "store": store.measure,
     "corrections": corrections.measure,
     "backfill": backfill.measure,
+    "compliance": compliance.measure,
 }
 
 
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     machine = describe()
     # The roles run with these settings, so what they do is measured with them.
-    calm_collector()
+    calm_process()
     rows: list[Row] = []
     for name in given.measurement or MEASUREMENTS:
         began = time.monotonic()

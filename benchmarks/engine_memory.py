@@ -18,7 +18,7 @@ from lamppost.batch import ReadingBatch
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import HOUR_NS, SECOND_NS
 from lamppost_app.pipeline import Pipeline
-from lamppost_app.roles import calm_collector
+from lamppost_app.roles import calm_process
 from lamppost_app.run_files import RunFiles
 
 from .frames import default_policy
@@ -64,7 +64,7 @@ def _row(what: str, value: float, unit: str, budget: float | None) -> Row:
 
 def _simulate(hours: int, folder: Path) -> None:
     """Run the city and print memory (MB), files (MB) and readings for each second of CPU."""
-    calm_collector()
+    calm_process()
     series = SeriesTable(
         SeriesKey(f"sensor-{number // 2:05d}", ("pm2_5", "no2")[number % 2])
         for number in range(_SERIES)

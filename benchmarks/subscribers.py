@@ -17,7 +17,7 @@ import uvloop
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from lamppost_app.intake import run_intake
-from lamppost_app.roles import calm_collector
+from lamppost_app.roles import calm_process
 from lamppost_app.settings import DataSettings, MqttSettings, Settings
 
 
@@ -62,7 +62,7 @@ def _lamppost(port: int, client_id: str, _count: int, folder: Path) -> None:
         data=DataSettings(dir=folder),
         mqtt=MqttSettings(port=port, client_id=client_id, self_check="off"),
     )
-    calm_collector()
+    calm_process()
 
     async def until_told() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,8 +57,8 @@ def archives(
                 others.append(error)
     if others and not found:
         raise others[0]
-    for other in others:
-        tell(f"passed over: {other}")
+    for problem, count in Counter(other.problem for other in others).items():
+        tell(f"passed over: {problem} (files: {count})")
     kept, elsewhere = chosen(found, wishes, tell)
     read = [_looked_into(archive) for archive in kept]
     refuse_without_windows(read, wishes.resolution, elsewhere)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from .alerts import Signal
-from .batch import AMENDED, JudgedBatch
+from .batch import SENT, JudgedBatch
 from .frames import arrow_batch
 from .log import READINGS, Entry
 from .policy import AlertRule
@@ -51,11 +51,11 @@ def hour_of(at: int) -> int:
 
 
 def accepted_rows(entry: Entry) -> npt.NDArray[np.int32]:
-    """Return the series code of every row of an entry, -1 where it only amends a verdict."""
+    """Return the series code of every row of an entry, -1 where no device sent the number."""
     if entry.kind != READINGS:
         return np.empty(0, np.int32)
     batch = JudgedBatch.from_arrow(arrow_batch(entry.body))
-    return np.where(batch.revision != AMENDED, batch.series, np.int32(-1))
+    return np.where(np.isin(batch.revision, SENT), batch.series, np.int32(-1))
 
 
 def count_rows(counter: Counter[Place], at: int, series: npt.NDArray[np.int32]) -> None:

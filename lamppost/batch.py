@@ -32,6 +32,7 @@ _LEFT_OUT: Final[Any] = np.float64("nan")
 _NAN_BITS: Final = np.array([NAN]).view(np.int64)[0]
 _TYPED: Final[dict[type, tuple[tuple[str, np.dtype[Any]], ...]]] = {}
 _EMPTY: Final[dict[type, Any]] = {}
+_SCHEMAS: Final[dict[type, pa.Schema]] = {}
 _NOTHING: Final[list[FloatArray]] = [np.empty(0)]
 
 
@@ -111,12 +112,14 @@ class Columns:
     @classmethod
     def schema(cls) -> pa.Schema:
         """Return the published Arrow schema."""
-        return pa.schema(
-            [
-                pa.field(name, _ARROW_TYPES[dtype], nullable=False)
-                for name, dtype in cls.dtypes().items()
-            ]
-        )
+        if cls not in _SCHEMAS:
+            _SCHEMAS[cls] = pa.schema(
+                [
+                    pa.field(name, _ARROW_TYPES[dtype], nullable=False)
+                    for name, dtype in cls.dtypes().items()
+                ]
+            )
+        return _SCHEMAS[cls]
 
     @classmethod
     def may_lack(cls) -> dict[str, float]:
@@ -131,13 +134,16 @@ class Columns:
         """Return the rows as an Arrow record batch, without the columns that say nothing."""
         schema = self.schema()
         may_lack = self.may_lack()
-        arrays, kept = [], []
-        for name in self.dtypes():
+        arrays, lacking = [], []
+        for place, (name, _) in enumerate(self.typed()):
             column = getattr(self, name)
-            if not (may_lack.get(name) is NAN and _is_nothing(column)):
+            if may_lack.get(name) is NAN and _is_nothing(column):
+                lacking.append(place)
+            else:
                 arrays.append(pa.array(column))
-                kept.append(schema.field(name))
-        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(kept))
+        for place in reversed(lacking):
+            schema = schema.remove(place)
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     @classmethod
     def from_arrow(cls, batch: pa.RecordBatch) -> Self:
@@ -192,7 +198,12 @@ class ReadingBatch(Columns):
 
 AMENDED: Final = 1
 CORRECTED: Final = 2
-"""Revisions of a judged reading; those beside AMENDED are numbers a device sent."""
+DERIVED: Final = 3
+REDERIVED: Final = 4
+"""Revisions of a judged reading, see :class:`JudgedBatch`."""
+
+SENT: Final = (0, CORRECTED)
+"""Revisions that are numbers a device sent; all others say something else about such numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +217,11 @@ class JudgedBatch(Columns):
         band_low: lower edge of the usual band.
         band_high: upper edge of the usual band.
         revision: 0 for the first verdict, 1 for a later one on the same number, 2 for a number the
-            device has sent in place of another.
+            device has sent in place of another; 3 for a number derived from readings, 4 where what
+            it was derived from has changed since.
+        uncertainty: standard uncertainty (k = 1) of the value, canonical unit, NaN where none is
+            stated; may be left out when a batch is made, and is left out of the published form
+            where no row has one.
     """
 
     series: Int32Array
@@ -220,6 +235,7 @@ class JudgedBatch(Columns):
     band_low: FloatArray
     band_high: FloatArray
     revision: Int32Array
+    uncertainty: FloatArray = _LEFT_OUT
 
     @classmethod
     def dtypes(cls) -> dict[str, str]:
@@ -231,7 +247,13 @@ class JudgedBatch(Columns):
             "band_low": "float64",
             "band_high": "float64",
             "revision": "int32",
+            "uncertainty": "float64",
         }
+
+    @classmethod
+    def may_lack(cls) -> dict[str, float]:
+        """Return which columns a published batch may lack."""
+        return {"uncertainty": NAN}
 
     @classmethod
     def unscored(cls, readings: ReadingBatch, revision: int = 0) -> JudgedBatch:
@@ -372,9 +394,9 @@ class IndexBatch(Columns):
 
     Attributes:
         series: series code of the pollutant.
-        index: number of the index in the registry's order of names (see :data:`INDEX_NAMES`).
+        index: number of the index; the rules name it.
         end: last instant of the averaging period (exclusive), ns UTC.
-        revision: as in :class:`AggregateBatch`.
+        revision: 0 when first published; each correction is higher and replaces the former.
         concentration: averaged and truncated concentration, canonical unit.
         value: index value; NaN where coverage does not allow one.
         category: 1 (best) upwards; 0 where there is no value.

@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from .decoded import Decoded
     from .frames import Deliveries
     from .grouping import BoolArray, Groups
+    from .indices import Scale
     from .log import Entry
     from .series import SeriesKey
     from .state import Snapshot
 
-Kind = Literal["format", "check", "detector", "aggregator", "index", "alert", "sink"]
+Kind = Literal["format", "check", "derivation", "detector", "aggregator", "index", "alert", "sink"]
 Scope = Literal["series", "sensor", "city"]
 """How far a check looks: at one series, at all series of a sensor, or at all stations."""
 
@@ -51,7 +52,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def windows_needed(self) -> Mapping[str, int]:
-        """Return the window lengths an alert rule relies on, ns, by the setting that asks."""
+        """Return the windows an alert rule relies on, by the setting that asks.
+
+        A fixed length in ns, or minus the calendar of a day, month or year.
+        """
         return {}
 
     def indices_needed(self) -> Mapping[str, str]:
@@ -298,20 +302,40 @@ class Hours(Protocol):
         ...
 
 
+class HeldHours(Protocol):
+    """Holds hours of series, and what those were that it has just corrected."""
+
+    @property
+    def hours(self) -> Hours:
+        """The hours as they are."""
+        ...
+
+    @property
+    def former_hours(self) -> Hours:
+        """Of the hours that changed when time last advanced, what they were before."""
+        ...
+
+
 @runtime_checkable
 class LooksBack(Protocol):
     """An index that needs hours further back than it remembers."""
 
-    def look_back(self, hours: Hours) -> None:
+    def look_back(self, held: HeldHours) -> None:
         """Take what to ask for them."""
         ...
 
 
 class Index(Stateful, Protocol):
-    """Turns hourly aggregates into a health index."""
+    """Turns hourly aggregates into a health index.
+
+    Attributes:
+        number: stands for it in published rows; never given to another.
+        scale: what it is called, where its table is from, and its categories.
+    """
 
     name: ClassVar[str]
     number: ClassVar[int]
+    scale: ClassVar[Scale]
 
     def update(self, aggregates: AggregateBatch) -> IndexBatch:
         """Return the index values that new or revised aggregates lead to."""
@@ -436,7 +460,7 @@ def find(kind: Kind, name: str, where: str) -> Component:
 
 
 def all_reasons() -> tuple[Reason, ...]:
-    """Return the reasons of the kernel and of every registered check, by bit."""
+    """Return the reasons of the kernel and of every registered component, by bit."""
     return tuple(_REASONS[bit] for bit in sorted(_REASONS))
 
 

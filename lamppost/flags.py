@@ -99,6 +99,9 @@ CORRECTION: Final = Reason(
     4, "correction", "It replaces an earlier value the device sent for the same instant."
 )
 NO_CHECK: Final = Reason(5, "no_check", "No quality check of the policy applies to it.")
+INPUT_UNUSABLE: Final = Reason(
+    6, "input_unusable", "A reading it is derived from is missing, failed or too far away in time."
+)
 
 KERNEL_REASONS: Final = (
     MISSING_VALUE,
@@ -107,4 +110,5 @@ KERNEL_REASONS: Final = (
     OUT_OF_ORDER,
     CORRECTION,
     NO_CHECK,
+    INPUT_UNUSABLE,
 )

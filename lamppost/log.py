@@ -40,6 +40,7 @@ QUARANTINE: Final = "quarantine"
 QUARANTINE_STATES: Final = "quarantine_states"
 LEDGER: Final = "ledger"
 CLOCKS: Final = "clocks"
+FITS: Final = "fits"
 RULES: Final = "rules"
 OUTBOX_KINDS: Final = (
     SERIES,
@@ -53,6 +54,7 @@ OUTBOX_KINDS: Final = (
     QUARANTINE_STATES,
     LEDGER,
     CLOCKS,
+    FITS,
 )
 
 

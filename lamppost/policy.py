@@ -17,7 +17,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .alerts import Severity
+from .compliance import Compliance
 from .errors import ConfigError
+from .units import Conditions
 from .validation import first_problem
 from .zones import zone_names
 
@@ -76,6 +78,18 @@ class TimeRule(_Part):
         raise ValueError(message)
 
 
+class UnitRule(_Part):
+    """What devices' units become.
+
+    Attributes:
+        gas_conditions: at which temperature parts of a volume (ppb, ppm) become a mass; ``eu_20c``
+            is 20 °C, ``us_25c`` 25 °C, both at 101.325 kPa. It changes what is measured from then
+            on, and nothing that was published before.
+    """
+
+    gas_conditions: Conditions = "eu_20c"
+
+
 class GrowthRule(_Part):
     """How many new names devices may bring; what is beyond goes to quarantine.
 
@@ -132,20 +146,30 @@ class Policy(_Part):
     Attributes:
         routes: first match wins.
         time: when device time is believed, and the city's time zone.
+        units: what devices' units become.
         growth: how many new names devices may bring.
         quality, detection, windows, indices: settings by component name; what is not named is off.
+        advice: what people are told to do, by index and language: a text for each category.
+        corrections, derivations: settings of derivations by name; those that correct what a sensor
+            shows, and all others.
         alerts: rules by id.
+        compliance: the limits of laws and guidelines that every year is held against.
         publication: for open data.
     """
 
     routes: tuple[Route, ...] = ()
     time: TimeRule = TimeRule()
+    units: UnitRule = UnitRule()
     growth: GrowthRule = GrowthRule()
     quality: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    corrections: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    derivations: dict[str, dict[str, Any]] = Field(default_factory=dict)
     detection: dict[str, dict[str, Any]] = Field(default_factory=dict)
     windows: dict[str, dict[str, Any]] = Field(default_factory=dict)
     indices: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    advice: dict[str, dict[str, tuple[str, ...]]] = Field(default_factory=dict)
     alerts: dict[str, AlertRule] = Field(default_factory=dict)
+    compliance: Compliance = Compliance()
     publication: Publication = Publication()
 
     def canonical(self) -> str:

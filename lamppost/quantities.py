@@ -89,6 +89,14 @@ _ALL: Final[tuple[Quantity, ...]] = (
     Quantity("occupancy", "%", "traffic", "Occupancy"),
     Quantity("headway", "s", "traffic", "Headway"),
     Quantity("travel_time", "s", "traffic", "Travel time"),
+    # Vehicles on a kilometre of one lane. Windows: every statistic of a plain quantity.
+    Quantity("density", "veh/km", "traffic", "Traffic density of a lane"),
+    Quantity("vehicle_length", "m", "traffic", "Vehicle length"),
+    # 1 to 6 for A to F: smallest, largest and quantiles mean something, a mean is no level.
+    Quantity("level_of_service", "1", "traffic", "Level of service (1 for A to 6 for F)"),
+    Quantity("travel_time_index", "1", "traffic", "Travel-time index"),
+    # Vehicle-hours lost: the sum over a window is what was lost in it.
+    Quantity("delay", "veh.h", "traffic", "Vehicle-hours of delay", additive=True),
     Quantity("parking_occupied", "1", "level", "Parking occupied"),
     Quantity("raw", "", "raw", "Number of unknown meaning"),
 )

@@ -6,7 +6,7 @@ An unknown unit is never guessed: it has no conversion, and the reading goes to 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from .quantities import QUANTITIES
 
@@ -43,7 +43,12 @@ _SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "[kn_i]": ("kn", "kt", "KNT"),
     "deg": ("°", "degrees", "DD"),
     "veh/h": ("vehicles/hour", "veh/hour", "1/h"),
+    "veh/km": ("vehicles/km",),
+    "veh/[mi_i]": ("veh/mi", "vehicles/mile"),
+    "veh.h": ("veh h", "vehicle-hours"),
     "s": ("sec", "SEC"),
+    "m": ("MTR",),
+    "[ft_i]": ("ft", "feet", "FOT"),
     "mm": ("MMT",),
 }
 
@@ -53,9 +58,18 @@ _UCUM: Final[dict[str, str]] = {
     for spelling in (unit, *spellings)
 }
 
-# Molar volume 24.0551 l/mol: 293.15 K and 101.325 kPa, the EU's reference conditions (2008/50/EC,
-# Annex VI). One ppb of a gas is its molar mass over that volume, in ug/m3.
-_MOLAR_VOLUME_EU: Final = 24.0551
+Conditions = Literal["eu_20c", "us_25c"]
+"""At which temperature a volume of gas is taken, at 101.325 kPa; named wherever it matters."""
+
+# l/mol at 101.325 kPa. 293.15 K are the EU's reference conditions (2008/50/EC, Annex VI), 298.15 K
+# those of the US. One ppb of a gas is its molar mass over that volume, in ug/m3.
+_MOLAR_VOLUME: Final[dict[Conditions, float]] = {"eu_20c": 24.0551, "us_25c": 24.4654}
+CONDITIONS: Final[dict[Conditions, str]] = {
+    "eu_20c": "20 °C and 101.325 kPa (EU)",
+    "us_25c": "25 °C and 101.325 kPa (US)",
+}
+"""The conditions as people write them."""
+
 _MOLAR_MASS: Final = {"no2": 46.0055, "o3": 47.9982, "so2": 64.0638, "co": 28.0101, "no": 30.0061}
 # NOx is expressed as NO2 mass by law.
 _MOLAR_MASS_REPORTED: Final = {**_MOLAR_MASS, "nox": 46.0055, "benzene": 78.1118}
@@ -75,6 +89,8 @@ _LINEAR: Final[dict[tuple[str, str], Conversion]] = {
     ("[mi_i]/h", "km/h"): Conversion(1.609344),
     ("[kn_i]", "km/h"): Conversion(1.852),
     ("m/s", "km/h"): Conversion(3.6),
+    ("veh/[mi_i]", "veh/km"): Conversion(1 / 1.609344),
+    ("[ft_i]", "m"): Conversion(0.3048),
     ("ppb", "ppm"): Conversion(0.001),
 }
 
@@ -88,19 +104,23 @@ def canonical_unit(spelling: str) -> str | None:
     return _UCUM.get(spelling.strip().casefold())
 
 
-def conversion(quantity: str, spelling: str | None) -> Conversion | None:
+def conversion(
+    quantity: str, spelling: str | None, conditions: Conditions = "eu_20c"
+) -> Conversion | None:
     """Return the way from a device's unit to the quantity's canonical unit.
 
     Args:
         quantity: canonical quantity name.
         spelling: the unit as sent; None means the canonical unit.
+        conditions: at which a volume of gas becomes a mass.
 
     Returns:
         The conversion, or None when the unit is unknown or does not measure that quantity.
-        Volume to mass of a gas is at the EU's 20 °C and 101.325 kPa.
 
     >>> round(conversion("no2", "ppb").scale, 4)
     1.9125
+    >>> round(conversion("no2", "ppb", "us_25c").scale, 4)
+    1.8804
     """
     target = QUANTITIES[quantity].unit
     if spelling is None or quantity == "raw":
@@ -112,5 +132,5 @@ def conversion(quantity: str, spelling: str | None) -> Conversion | None:
         return IDENTITY
     mass = _MOLAR_MASS_REPORTED.get(quantity)
     if mass is not None and unit in {"ppb", "ppm"}:
-        return Conversion(mass / _MOLAR_VOLUME_EU * (1000.0 if unit == "ppm" else 1.0))
+        return Conversion(mass / _MOLAR_VOLUME[conditions] * (1000.0 if unit == "ppm" else 1.0))
     return _LINEAR.get((unit, target))

@@ -18,6 +18,7 @@ COMMANDS: Final = (
     "check",
     "reload",
     "decode",
+    "index",
     "quarantine",
     "ledger",
     "replay",

@@ -55,14 +55,18 @@ def read_clocks(outbox: SqliteLog, limit_s: float) -> Clocks:
         if sensor not in states or abs(skew) > abs(states[sensor].skew_ns):
             states[sensor] = state_of(skew, spread, until)
     limit = round(limit_s * SECOND_NS)
-    common = _common([state.skew_ns for state in states.values()], limit)
     wrong = {
         sensor: state
         for sensor, state in sorted(states.items(), key=lambda item: -abs(item[1].skew_ns))
         if _is_wrong(state, limit, round(periods_s.get(sensor, 0.0) * _PERIODS * SECOND_NS))
-        and not (common and abs(state.skew_ns - common) <= limit)
     }
-    return Clocks(states, wrong, common)
+    common = int(np.median([state.skew_ns for state in states.values()])) if states else 0
+    others = {
+        sensor: state for sensor, state in wrong.items() if abs(state.skew_ns - common) > limit
+    }
+    if len(states) >= _TOGETHER and 2 * (len(wrong) - len(others)) >= len(states):
+        return Clocks(states, others, common)
+    return Clocks(states, wrong, 0)
 
 
 def _names(outbox: SqliteLog) -> tuple[dict[int, str], dict[str, float]]:
@@ -99,12 +103,3 @@ def _is_wrong(state: ClockState, limit: int, periods: int) -> bool:
     if state.kind in {"right", "delayed"}:
         return False
     return -state.skew_ns > limit or state.skew_ns > max(limit, periods)
-
-
-def _common(skews: list[int], limit: int) -> int:
-    """Return what most of many sensors are off by, if that is beyond the limit."""
-    if len(skews) < _TOGETHER:
-        return 0
-    common = int(np.median(skews))
-    alike = sum(abs(skew - common) <= limit for skew in skews)
-    return common if abs(common) > limit and 2 * alike >= len(skews) else 0

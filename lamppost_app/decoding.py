@@ -72,6 +72,7 @@ class Decoder:
             self._routes.append((topic_pattern(IMPORT_ROUTE), IMPORT_FORMAT))
         self._formats = formats
         self._admission = admission
+        self._gas_conditions = policy.units.gas_conditions
         admission.rule = policy.growth
         self._not_before = round(policy.time.not_before.timestamp()) * SECOND_NS
         self._max_ahead = round(policy.time.max_ahead_s * SECOND_NS)
@@ -157,7 +158,7 @@ class Decoder:
             self._refusals[number] = ("unknown_quantity", detail, meaning.sensor)
             self._unsettled.discard(number)
             return
-        way = conversion(meaning.quantity, meaning.unit)
+        way = conversion(meaning.quantity, meaning.unit, self._gas_conditions)
         if way is None:
             detail = f"{meaning.unit!r} does not measure {meaning.quantity}"
             self._refusals[number] = ("unknown_unit", detail, meaning.sensor)

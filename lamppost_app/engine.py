@@ -20,6 +20,7 @@ from lamppost.batch import Columns
 from lamppost.commands import COMMAND_TYPES
 from lamppost.component import all_reasons, registered
 from lamppost.errors import ConfigError
+from lamppost.fits import Fit
 from lamppost.flooding import EXCESSES, FLOODING_RULE_ID, read_throttled
 from lamppost.frames import Deliveries, arrow_bytes
 from lamppost.log import Entry, Record
@@ -37,7 +38,7 @@ from lamppost.quarantine import (
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import nested, part
-from lamppost.stations import Station
+from lamppost.stations import Registry, Station
 from lamppost.times import format_instant
 from processors.windows import METHOD
 
@@ -64,7 +65,7 @@ class Engine:
         self._shelf = shelf or MemoryShelf()
         self._series = SeriesTable()
         self._published_series = 0
-        self._stations: dict[str, Station] = {}
+        self._stations = Registry()
         self._admission = Admission(self._series, self._stations)
         self._ledger = Ledger()
         self._floods = FloodWatch()
@@ -138,6 +139,7 @@ class Engine:
         self._book_readings(doors, decoded, judged)
         self._book_refusals(doors, decoded.refused, too_old)
         return [
+            *self._fits(judged.fits),
             *self._columns(log.READINGS, judged.readings),
             *self._alert_events(judged.alerts),
             *self._quarantine(deliveries, [*decoded.refused, *too_old]),
@@ -247,8 +249,9 @@ class Engine:
 
     def _registration(self, entry: Entry) -> list[Record]:
         given = [Station.model_validate(fields) for fields in json.loads(entry.body)]
-        self._stations.update({station.sensor: station for station in given})
+        self._stations.register(given)
         self._admission.register()
+        self._pipeline.stations_changed()
         return [self._json(log.STATIONS, [station.model_dump() for station in given])]
 
     def _pipeline_of(self, policy: Policy) -> Pipeline:
@@ -273,7 +276,11 @@ class Engine:
                 }
                 for reason in all_reasons()
             ],
+            "methods": self._pipeline.methods(),
             "indices": {str(item.cls.number): name for name, item in registered("index").items()},
+            "scales": {
+                name: item.cls.scale.published() for name, item in registered("index").items()
+            },
             "quantities": {
                 name: {"unit": quantity.unit, "label": quantity.label, "kind": quantity.kind}
                 for name, quantity in QUANTITIES.items()
@@ -329,6 +336,9 @@ class Engine:
             return []
         arrow = batch.to_arrow().replace_schema_metadata({"policy": self._version})
         return [Record(kind, self._now, arrow_bytes(arrow))]
+
+    def _fits(self, fits: list[Fit]) -> list[Record]:
+        return [self._json(log.FITS, [fit.model_dump() for fit in fits])] if fits else []
 
     def _alert_events(self, events: list[AlertEvent]) -> list[Record]:
         if not events:
@@ -415,7 +425,8 @@ class Engine:
         self._tally = Tally(self._series)
         self._published_series = facts["published_series"]
         stations = [Station.model_validate(fields) for fields in facts["stations"]]
-        self._stations = {station.sensor: station for station in stations}
+        self._stations = Registry()
+        self._stations.register(stations)
         self._admission = Admission(self._series, self._stations)
         if "admission" in facts:
             self._admission.restore(facts["admission"])

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.batch import AggregateBatch, IndexBatch, ReadingBatch
+from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
 from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import DAY_NS, HOUR_NS
@@ -32,10 +32,15 @@ class ImportedPast:
         self._series = series
         self._state = SeriesState(until=_NEVER)
 
-    def note(self, readings: ReadingBatch) -> None:
+    def note(self, readings: ReadingBatch | JudgedBatch) -> None:
         """Take in imported readings."""
         self._state.grow(len(self._series))
         np.maximum.at(self._state["until"], readings.series, readings.time)
+
+    def holds(self, readings: JudgedBatch) -> npt.NDArray[np.bool_]:
+        """Return which readings are no newer than all that was imported of their series."""
+        held: npt.NDArray[np.bool_] = readings.time <= self._until(readings.series)
+        return held
 
     def newer_windows(self, aggregates: AggregateBatch) -> AggregateBatch:
         """Return the windows that begin after all that was imported of their series."""

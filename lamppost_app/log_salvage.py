@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -100,26 +101,56 @@ def _decided(
 
     What cannot be read with any of them is not put into the database: the log ends before it.
     """
-    chosen = {fix.frame: fix.options[0] for fix in found.fixes}
-    cost = NOTHING
     until = time.monotonic() + _TRIALS_S
-    for fix in found.fixes:
-        if fix.exact:
-            continue
-        trial = Trial(path, log, found, last)
-        del chosen[fix.frame]
-        costs = []
-        for option in _likely_first(path, log, fix):
-            costs.append((trial.cost(header, list(chosen.values()), option, until), option))
-            if costs[-1][0] == NOTHING or time.monotonic() > until:
-                break
-        cost, best = min(costs, key=lambda one: one[0])
-        if cost == UNKNOWN:
-            fixes = [one for one in found.fixes if one.frame < fix.frame]
-            options = [header, *(chosen[one.frame] for one in fixes)]
-            return Findings(fixes, fix.frame, left=True), options, cost
-        chosen[fix.frame] = best
-    return found, [header, *chosen.values()], cost
+    while True:
+        unsure = {fix.frame: _likely_first(path, log, fix) for fix in _inexact(found)}
+        sure = [header, *(fix.options[0] for fix in found.fixes if fix.exact)]
+        chosen, cost = _chosen(Trial(path, log, found, last), sure, unsure, until)
+        if cost != UNKNOWN or not unsure:
+            return found, [*sure, *chosen.values()], cost
+        cut = max(unsure)
+        fixes = [fix for fix in found.fixes if fix.frame < cut]
+        found = Findings(fixes, cut, left=True)
+
+
+def _inexact(found: Findings) -> list[Fix]:
+    return [fix for fix in found.fixes if not fix.exact]
+
+
+def _chosen(
+    trial: Trial, sure: list[Option], unsure: Mapping[int, list[Option]], until: float
+) -> tuple[dict[int, Option], Cost]:
+    """Choose an option for each frame, and say what a log would cost with them.
+
+    Each is chosen for itself while the others are as is likely. Where nothing can be read like
+    that, because two of them are unlikely, all of them are tried with each other.
+    """
+    chosen = {frame: options[0] for frame, options in unsure.items()}
+    cost = trial.cost([*sure, *chosen.values()], until)
+    for frame, options in unsure.items():
+        if cost == NOTHING:
+            break
+        ways = ({**chosen, frame: option} for option in options)
+        chosen, cost = _cheapest(trial, sure, ways, until)
+    if cost != UNKNOWN or len(unsure) < 2:
+        return chosen, cost
+    each = itertools.product(*unsure.values())
+    return _cheapest(trial, sure, (dict(zip(unsure, one, strict=True)) for one in each), until)
+
+
+def _cheapest(
+    trial: Trial, sure: list[Option], ways: Iterable[dict[int, Option]], until: float
+) -> tuple[dict[int, Option], Cost]:
+    """Return the first of the ways that cost least; they are tried until one costs nothing."""
+    best: dict[int, Option] | None = None
+    least = UNKNOWN
+    for way in ways:
+        cost = trial.cost([*sure, *way.values()], until)
+        if best is None or cost < least:
+            best, least = way, cost
+        if cost == NOTHING or time.monotonic() > until:
+            break
+    return best or {}, least
 
 
 def _likely_first(path: Path, log: WriteAheadLog, fix: Fix) -> list[Option]:

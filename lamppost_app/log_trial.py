@@ -63,19 +63,14 @@ class Trial:
         self._log = log
         self._found = found
         self._last = last
-        self._written: Option = ()
+        self._written: Sequence[Option] = ()
 
-    def cost(self, header: Option, others: Sequence[Option], option: Option, until: float) -> Cost:
-        """Return what a log would cost with one frame put right in a way, and others as given."""
+    def cost(self, options: Sequence[Option], until: float) -> Cost:
+        """Return what a log would cost with the header and each frame put right in some way."""
         try:
             if not self._trial.exists():
                 link_or_copy(self._path, self._trial)
-            if option and self._written:
-                self._exchange(option)
-            else:
-                content = repaired(self._log, self._found, [header, *others, option])
-                self._wal.write_bytes(content.data)
-            self._written = option
+            self._write(options)
             with contextlib.closing(_read_only(self._trial)) as database:
                 database.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
                 return self._looked_at(database)
@@ -84,14 +79,25 @@ class Trial:
         finally:
             beside(self._trial, "-shm").unlink(missing_ok=True)
 
-    def _exchange(self, option: Option) -> None:
-        """Write other bytes into the same frame: with each of its options it has one checksum."""
-        with self._wal.open("r+b") as file:
-            for offset, new in self._written:
-                was = self._log.content[offset : offset + len(new)].tobytes()
-                os.pwrite(file.fileno(), was, offset)
-            for offset, new in option:
-                os.pwrite(file.fileno(), new, offset)
+    def _write(self, options: Sequence[Option]) -> None:
+        """Write the log; where a frame got other bytes before, only those are exchanged.
+
+        With each option that changes it, a frame has one checksum.
+        """
+        if list(map(bool, options)) != list(map(bool, self._written)):
+            self._wal.write_bytes(repaired(self._log, self._found, options).data)
+        else:
+            with self._wal.open("r+b") as file:
+                for former, option in zip(self._written, options, strict=True):
+                    if former != option:
+                        self._exchange(file.fileno(), former, option)
+        self._written = options
+
+    def _exchange(self, file: int, former: Option, option: Option) -> None:
+        for offset, new in former:
+            os.pwrite(file, self._log.content[offset : offset + len(new)].tobytes(), offset)
+        for offset, new in option:
+            os.pwrite(file, new, offset)
 
     def _looked_at(self, database: sqlite3.Connection) -> Cost:
         lost = self._lost(database)

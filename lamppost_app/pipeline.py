@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The processors of one policy, in order: arrival, quality, detection, windows, indices, alerts."""
+"""The processors of one policy, in order, from arrival to alerts."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -31,20 +32,23 @@ from lamppost.component import (
     find,
     registered,
 )
+from lamppost.derived import Derivation
 from lamppost.errors import ConfigError
+from lamppost.fits import Fit
 from lamppost.flags import CORRECTION
 from lamppost.grouping import BoolArray
 from lamppost.imports import IMPORT_FORMAT
+from lamppost.periods import resolution_name
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
 from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
 from lamppost.system_rules import SYSTEM_RULES
-from lamppost.times import format_length
 from lamppost.zones import CityCalendar
 from processors.alerts.book import AlertBook
 from processors.arrival import Arrival, Arrived
+from processors.derivation import DerivationStage, Derived
 from processors.detection.stage import DetectionStage
 from processors.quality.stage import QualityStage
 from processors.skew import SkewEstimate
@@ -60,13 +64,15 @@ class Judged:
 
     Attributes:
         arrived: which readings went on, and why others did not.
-        readings: judged readings, amendments of earlier ones last.
+        readings: judged readings, then what is derived from them, changes of earlier ones last.
         alerts: what happened to alerts.
+        fits: lines found between sensors and references.
     """
 
     arrived: Arrived
     readings: JudgedBatch
     alerts: list[AlertEvent]
+    fits: list[Fit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,39 @@ def _corrections_last(judged: JudgedBatch) -> JudgedBatch:
     if not corrected.any():
         return judged
     return replace(judged, revision=np.where(corrected, CORRECTED, judged.revision))
+
+
+def check_advice(policy: Policy) -> None:
+    """Refuse advice that is not about every category of an index.
+
+    Raises:
+        ConfigError: naming the key path.
+    """
+    for name, languages in policy.advice.items():
+        scale = find("index", name, f"advice.{name}").cls.scale
+        for language, texts in languages.items():
+            where = f"advice.{name}.{language}"
+            if not re.fullmatch("[a-z]{2}", language):
+                raise ConfigError("a language has two letters, as in en", where=where)
+            if len(texts) != len(scale.categories):
+                names = ", ".join(category.name for category in scale.categories)
+                problem = (
+                    f"has {len(texts)} texts, and the index {len(scale.categories)} categories"
+                )
+                raise ConfigError(problem, where=where, hint=f"one for each of: {names}")
+
+
+def _derivations_last(judged: JudgedBatch, derived: Derived) -> JudgedBatch:
+    """Give derived readings what was known of them in the end, beside the evidence they have."""
+    count = len(derived.last)
+    if not count:
+        return judged
+    # The series stay the same array: what was sorted by it need not be sorted again.
+    known = {
+        name: np.append(getattr(judged, name)[:-count], getattr(derived.last, name))
+        for name in ("value", "flag", "reasons", "revision", "uncertainty")
+    }
+    return replace(judged, **known)
 
 
 # Names that policies of an earlier version use; they may still stand in an inbox.
@@ -130,13 +169,15 @@ class Pipeline:
         self._arrival = Arrival(series, self._aggregator)
         self._stations = stations
         self._quality = QualityStage(self._build("check", policy.quality, "quality"), series)
+        self._derivation = DerivationStage(self._all_derivations(stations), series)
         self._detection = DetectionStage(
             self._build("detector", policy.detection, "detection"), series
         )
         self._indices = self._build("index", policy.indices, "indices")
+        check_advice(policy)
         for index in self._indices:
             if isinstance(index, LooksBack):
-                index.look_back(self._aggregator.hours)
+                index.look_back(self._aggregator)
         self._rules: dict[str, Alert] = {
             rule_id: self._rule(rule_id, stations) for rule_id in policy.alerts
         }
@@ -163,22 +204,44 @@ class Pipeline:
         arrived = self._arrival.sort_out(readings, imported)
         self._hear_clocks(arrived, readings.time if claimed is None else claimed, imported)
         judgement = self._quality.judge(arrived.readings, arrived.in_order)
-        compared = arrived.in_order
-        if imported is not None and imported.any():
-            compared = compared & ~is_long_past(arrived.readings.time, imported[arrived.kept], now)
+        derived = self._derivation.derive(judgement)
+        old = self._note_past(arrived, derived, imported)
+        judgement = derived.beside(judgement)
+        compared = np.append(arrived.in_order, derived.in_order)
+        if old is not None:
+            compared &= ~is_long_past(judgement.readings.time, old, now)
+        revised = self._detection.repeat(derived.revised, derived.newest)
         judged, amended = self._detection.score(judgement, compared)
-        judged = _corrections_last(judged)
-        both = JudgedBatch.concat([judged, amended]) if len(amended) else judged
+        judged = _derivations_last(_corrections_last(judged), derived)
+        changed = [part for part in (amended, revised) if len(part)]
+        both = JudgedBatch.concat([judged, *changed]) if changed else judged
         # One after the other: only the batch itself is sorted already.
-        self._aggregator.add(judged)
-        self._aggregator.add(amended)
+        for told in (judged, *changed):
+            self._aggregator.add(told)
         news = both
-        if imported is not None and imported.any():
-            old = imported[arrived.kept]
-            self._past.note(arrived.readings.take(old))
-            news = both.take(~np.append(old, np.zeros(len(amended), np.bool_)))
+        if old is not None:
+            verdicts = np.zeros(len(amended), np.bool_)
+            known = self._past.holds(revised)
+            news = both.take(~np.concatenate([old, verdicts, known]))
         alerts = self._alert(now, news, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
-        return Judged(arrived, both, alerts)
+        return Judged(arrived, both, alerts, self._derivation.fits())
+
+    def _note_past(
+        self, arrived: Arrived, derived: Derived, imported: BoolArray | None
+    ) -> BoolArray | None:
+        """Say which rows of a batch and of what is derived from it are history; None where none."""
+        if imported is None or not imported.any():
+            return None
+        old = imported[arrived.kept]
+        self._past.note(arrived.readings.take(old))
+        # Derived readings name no input; a sensor whose past is imported has its derived past too.
+        sensors = set(self._sensors(arrived.readings.take(old)))
+        past = np.array([name in sensors for name in self._sensors(derived.first)], np.bool_)
+        self._past.note(derived.first.take(past))
+        return np.append(old, past)
+
+    def _sensors(self, readings: ReadingBatch | JudgedBatch) -> list[str]:
+        return [self._series[code].sensor for code in readings.series.tolist()]
 
     def _hear_clocks(
         self, arrived: Arrived, claimed: Int64Array, imported: BoolArray | None
@@ -198,6 +261,14 @@ class Pipeline:
         news = self._past.newer_windows(aggregates), self._past.newer_indices(indices)
         alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True, clocks=clocks.renewed)
         return Advanced(aggregates, indices, clocks.said, alerts)
+
+    def methods(self) -> dict[str, dict[str, object]]:
+        """Return what is said of the methods of derived series, by the name in their qualifiers."""
+        return self._derivation.methods()
+
+    def stations_changed(self) -> None:
+        """Take note that stations were registered; the mapping given at the start holds them."""
+        self._derivation.stations_changed()
 
     def acknowledge(self, command: AcknowledgeCommand, now: int) -> AlertEvent | None:
         """Take an operator's acknowledgement; None when there is no such open alert."""
@@ -253,6 +324,26 @@ class Pipeline:
             for name, raw in named.items()
         ]
 
+    def _all_derivations(self, stations: Mapping[str, Station]) -> list[Derivation]:
+        sections = {
+            "corrections": self._policy.corrections,
+            "derivations": self._policy.derivations,
+        }
+        for name in self._policy.corrections.keys() & self._policy.derivations.keys():
+            raise ConfigError("also stands under corrections", where=f"derivations.{name}")
+        return [
+            self._derive_by(name, raw, f"{section}.{name}", stations)
+            for section, named in sections.items()
+            for name, raw in named.items()
+        ]
+
+    def _derive_by(
+        self, name: str, raw: Mapping[str, Any], where: str, stations: Mapping[str, Station]
+    ) -> Derivation:
+        component = find("derivation", name, where)
+        made: Derivation = component.cls(component.parse(raw, where), self._series, stations)
+        return made
+
     def _make(self, component: Component, raw: Mapping[str, Any], where: str) -> Stateful:
         settings: Settings = component.parse(raw, where)
         city = getattr(component.cls, "scope", "series") == "city"
@@ -275,8 +366,8 @@ class Pipeline:
         """Refuse a rule about windows or indices that this policy does not make."""
         for key, length in settings.windows_needed().items():
             if length not in self._aggregator.lengths:
-                known = ", ".join(map(format_length, self._aggregator.lengths))
-                problem = f"there is no window of {format_length(length)}"
+                known = ", ".join(map(resolution_name, self._aggregator.lengths))
+                problem = f"there is no window of {resolution_name(length)}"
                 hint = f"known: {known} (windows.event_time)"
                 raise ConfigError(problem, where=f"{where}.{key}", hint=hint)
         for key, name in settings.indices_needed().items():
@@ -304,6 +395,10 @@ class Pipeline:
             "imported": (self._past, ""),
             "skew": (self._skew, ""),
             "quality": (self._quality, repr(policy.quality)),
+            "derivation": (
+                self._derivation,
+                repr((policy.corrections, policy.derivations)),
+            ),
             "detection": (self._detection, repr(policy.detection)),
             "windows": (self._aggregator, repr((policy.windows, policy.time.zone))),
             **indices,
@@ -336,13 +431,19 @@ class Pipeline:
         theirs = former._parts()
         kept = set()
         for name, (stateful, settings) in self._parts().items():
-            if name in theirs and theirs[name][1] == settings:
+            # Hourly means and revisions of an index stay what they are under other settings.
+            if name in theirs and (theirs[name][1] == settings or name.startswith("indices.")):
                 stateful.restore(theirs[name][0].snapshot())
                 kept.add(name)
         if "windows" not in kept:
             self._aggregator.adopt(former._aggregator)
         for name, ours, before in (
             ("quality", self._policy.quality, former._policy.quality),
+            (
+                "derivation",
+                self._policy.corrections | self._policy.derivations,
+                former._policy.corrections | former._policy.derivations,
+            ),
             ("detection", self._policy.detection, former._policy.detection),
         ):
             changed = tuple(f"{part}/" for part in ours if ours[part] != before.get(part))

@@ -81,10 +81,15 @@ def _influxdb(settings: Settings) -> Sink:
 
 
 def _open_data(settings: Settings) -> Sink:
+    from sinks.open_data.handed_over import FOLDER
     from sinks.open_data.sink import OpenDataSettings, OpenDataSink
 
-    windows = settings.open_data.windows
-    return OpenDataSink(OpenDataSettings(dir=settings.open_data_path, windows=windows))
+    own = OpenDataSettings(
+        dir=settings.open_data_path,
+        windows=settings.open_data.windows,
+        handed_over=settings.data.dir / FOLDER,
+    )
+    return OpenDataSink(own)
 
 
 def _mqtt_out(settings: Settings) -> Sink:

@@ -24,11 +24,14 @@ FOLDER: Final = "components"
 _SECTIONS: Final[dict[Kind, tuple[str, str]]] = {
     "format": ("Formats", "routes"),
     "check": ("Checks", "quality"),
+    "derivation": ("Derivations", "derivations"),
     "detector": ("Detectors", "detection"),
     "aggregator": ("Aggregators", "windows"),
     "index": ("Indices", "indices"),
     "alert": ("Alert rules", "alerts"),
 }
+_CORRECTIONS: Final = "processors.correction."
+"""Derivations of this package stand in a section of the policy of their own."""
 _LABELS: Final = {
     "Source:": "Source",
     "Sources:": "Source",
@@ -64,12 +67,19 @@ switches on.
             (f"[`{found.name}`]({kind}/{found.name}.md)", sentence(found.summary))
             for found in registered(kind).values()
         )
-        parts.append(f"## {heading} (`{section}`)\n\n{table(('name', 'what it does'), rows)}")
+        named = "corrections` and `derivations" if kind == "derivation" else section
+        parts.append(f"## {heading} (`{named}`)\n\n{table(('name', 'what it does'), rows)}")
     return "\n".join(parts)
 
 
+def _section(component: Component) -> str:
+    """Return the section of the policy a component is named in."""
+    is_correction = component.cls.__module__.startswith(_CORRECTIONS)
+    return "corrections" if is_correction else _SECTIONS[component.kind][1]
+
+
 def _page(component: Component, root: Path) -> str:
-    heading, section = _SECTIONS[component.kind]
+    heading, section = _SECTIONS[component.kind][0], _section(component)
     said = _said(component)
     parts = [
         f"# `{component.name}`\n",
@@ -124,7 +134,7 @@ def _settings(schema: Mapping[str, Any]) -> Iterator[str]:
 
 def _switched_on(component: Component, policy: Path) -> Iterator[str]:
     """Yield what the default policy says of a component, with its comments."""
-    _, section = _SECTIONS[component.kind]
+    section = _section(component)
     named = re.compile(rf"use: {component.name}\n" if component.kind == "alert" else "(?!)")
     for path in sorted(policy.glob("*.yaml")):
         entries = [

@@ -19,7 +19,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from ingest.formats import native_json
-from lamppost import eea, policy
+from lamppost import compliance, eea, policy
 from lamppost.alerts import AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
 from lamppost.clock_skew import ClockBatch
@@ -33,7 +33,7 @@ from sinks import line_protocol
 from sinks.open_data.fields import TABLES
 from sinks.open_data.schema import Table
 
-from . import component_pages
+from . import component_pages, index_tables
 from .markdown import attributes, default_of, model_table, sentence, table, values_of
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -84,11 +84,35 @@ def policy_reference() -> str:
         "time": policy.TimeRule,
         "growth": policy.GrowthRule,
         "alerts.<id>": policy.AlertRule,
+        "compliance": compliance.Compliance,
+        "compliance.sets.<name>": compliance.RuleSet,
+        "compliance.sets.<name>.rules.<name>": compliance.ComplianceRule,
+        "….capture": compliance.CaptureRule,
+        "….accumulate": compliance.Accumulation,
         "publication": policy.Publication,
     }
     for where, model in models.items():
         first = inspect.cleandoc(model.__doc__ or "").split("\n\n")[0]
         parts.append(f"### `{where}`\n\n{first}\n\n{model_table(model.model_json_schema(), model)}")
+    return "\n".join(parts)
+
+
+def limits_reference() -> str:
+    """Return the limits of the default policy, by law or guideline."""
+    parts = []
+    for name, chosen in policy.load_policy(DOCS.parent / "policy").compliance.sets.items():
+        rows = (
+            (
+                f"`{rule_name}`",
+                sentence(compliance.explained(rule)),
+                sentence("; ".join(filter(None, (rule.source, rule.capture.source)))),
+                sentence(rule.remark),
+            )
+            for rule_name, rule in chosen.rules.items()
+        )
+        heads = ("rule", "asks for", "source; of the capture", "remark")
+        remark = f"{chosen.remark}\n\n" if chosen.remark else ""
+        parts.append(f"### {chosen.title} (`{name}`)\n\n{remark}{table(heads, rows)}")
     return "\n".join(parts)
 
 
@@ -219,6 +243,9 @@ def faults_reference() -> str:
 GENERATED: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_reference,
     "policy": policy_reference,
+    "limits": limits_reference,
+    "index-list": index_tables.overview,
+    "index-tables": index_tables.tables,
     "flags": flags_reference,
     "eea": eea_reference,
     "reasons": reasons_reference,

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .noise import Floats, Instants
+from .roads import Along
+
+_SHORTAGE_KM = 3.0
 
 
 class EventKind(StrEnum):
@@ -35,6 +39,7 @@ class Event:
         peak: ug/m3 of PM2.5 in a plume, or the blocked share of a road, 0 to 1.
         ramp_ns: time it takes to rise, and to fade.
         note: what happened, for people.
+        place: position in the fleet of the station it happens at, -1 where it is at none.
     """
 
     kind: EventKind
@@ -46,6 +51,7 @@ class Event:
     peak: float
     ramp_ns: int
     note: str
+    place: int = -1
 
     def reach(self, east_m: Floats, north_m: Floats) -> Floats:
         """Return how far the event acts at some places, 0 to 1."""
@@ -56,11 +62,21 @@ class Event:
 
     def strength(self, east_m: Floats, north_m: Floats, time_ns: Instants) -> Floats:
         """Return the strength of the event at some places and instants."""
+        strength: Floats = self.course(time_ns) * self.reach(east_m, north_m)
+        return strength
+
+    def course(self, time_ns: Instants) -> Floats:
+        """Return the strength of the event at its centre."""
         rising = (time_ns - self.start_ns) / self.ramp_ns
         fading = (self.end_ns - time_ns) / self.ramp_ns
-        course = np.clip(np.minimum(rising, fading), 0.0, 1.0)
-        strength: Floats = self.peak * course * self.reach(east_m, north_m)
-        return strength
+        course: Floats = self.peak * np.clip(np.minimum(rising, fading), 0.0, 1.0)
+        return course
+
+    def shortage(self, along: Along) -> Floats:
+        """Return how much each station lacks the traffic that an accident holds up, 0 to 1."""
+        if self.kind != EventKind.TRAFFIC_INCIDENT or self.place < 0:
+            return np.zeros(len(along.corridor))
+        return np.nan_to_num(np.exp(-along.downstream_km(self.place) / _SHORTAGE_KM))
 
 
 def total_strength(
@@ -72,3 +88,21 @@ def total_strength(
         if event.kind == kind:
             total = total + event.strength(*place_m, time_ns)
     return total
+
+
+def road_strengths(
+    events: tuple[Event, ...],
+    along: Along,
+    places: NDArray[np.int64],
+    place_m: tuple[Floats, Floats],
+    time_ns: Instants,
+) -> tuple[Floats, Floats]:
+    """Return how much accidents block the road, and how much they keep traffic away from it."""
+    blockage, shortage = np.zeros(len(time_ns)), np.zeros(len(time_ns))
+    for event in events:
+        if event.kind == EventKind.TRAFFIC_INCIDENT:
+            lacking = event.shortage(along)[places]
+            behind = lacking > 0
+            blockage += np.where(behind, 0.0, event.strength(*place_m, time_ns))
+            shortage += lacking * event.course(time_ns)
+    return np.minimum(blockage, 1.0), np.minimum(shortage, 1.0)

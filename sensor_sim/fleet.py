@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .noise import Floats, key_of
+from .noise import Floats, key_of, keys_of
+from .roads import NO_ROAD, Road, free_speed_of, lanes_of
 from .streets import ARTERIALS, CITY, DISTRICTS, STREETS
 
 AIR_QUALITY = "air_quality"
@@ -40,6 +41,7 @@ class Station:
     period_s: float
     owner: str
     licence: str
+    road: Road = NO_ROAD
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,21 @@ def _feature(station: Station) -> dict[str, Any]:
             "owner": station.owner,
             "licence": station.licence,
             "area": station.area,
+            **_road(station.road),
         },
+    }
+
+
+def _road(road: Road) -> dict[str, Any]:
+    if road is NO_ROAD:
+        return {}
+    return {
+        "detector": "double_loop",
+        "road_class": "street_2",
+        "corridor": road.corridor,
+        "position_km": road.position_km,
+        "lanes": road.lanes,
+        "free_flow_speed_km_h": road.free_flow_speed_km_h,
     }
 
 
@@ -124,18 +140,34 @@ def _traffic_stations(seed: int, count: int, period_s: float, taken: set[str]) -
     draw = np.random.default_rng(key_of(seed, "traffic stations"))
     stations = []
     for index in range(count):
-        road = index % len(ARTERIALS)
+        arterial = index % len(ARTERIALS)
+        sensor = f"tr-{index + 1:03d}"
+        name = _address(ARTERIALS[arterial], draw, taken)
+        place_m = _on_arterial(arterial, index // len(ARTERIALS), count, draw)
         stations.append(
             _station(
-                sensor=f"tr-{index + 1:03d}",
-                name=_address(ARTERIALS[road], draw, taken),
+                sensor=sensor,
+                name=name,
                 kind=TRAFFIC,
-                place_m=_on_arterial(road, index // len(ARTERIALS), count, draw),
+                place_m=place_m,
                 period_s=period_s,
                 rights=(ROADS_OWNER, "CC-BY-4.0"),
+                road=_road_at(seed, sensor, arterial, place_m),
             )
         )
     return stations
+
+
+def _road_at(seed: int, sensor: str, arterial: int, place_m: tuple[float, float]) -> Road:
+    """Return the road under a detector; traffic runs east on the even arterials, else north."""
+    along_m = place_m[0] if arterial % 2 == 0 else place_m[1]
+    keys = keys_of(seed, [sensor])
+    return Road(
+        corridor=ARTERIALS[arterial],
+        position_km=round((along_m + CITY_SIZE_M / 2) / 1000, 3),
+        lanes=int(lanes_of(keys)[0]),
+        free_flow_speed_km_h=round(float(free_speed_of(keys)[0]), 1),
+    )
 
 
 def _station(
@@ -146,6 +178,7 @@ def _station(
     place_m: tuple[float, float],
     period_s: float,
     rights: tuple[str, str],
+    road: Road = NO_ROAD,
 ) -> Station:
     east, north = place_m
     return Station(
@@ -158,6 +191,7 @@ def _station(
         period_s=period_s,
         owner=rights[0],
         licence=rights[1],
+        road=road,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from .air import air_at
 from .calendar_time import SECOND_NS
-from .events import Event, EventKind, total_strength
+from .events import Event, EventKind, road_strengths, total_strength
 from .instruments import INSTRUMENTS, printed
 from .noise import Floats, Instants, derive, normal, smooth
 from .sites import (
@@ -25,6 +25,7 @@ AIR_QUANTITIES = CITY_QUANTITIES + WIND_QUANTITIES
 
 _MASS_QUANTITIES = frozenset({"pm2_5", "pm10", "no2", "o3"})
 _HALF_HOUR_S = 1_800.0
+_KEPT_AWAY = 0.6
 
 
 def observe(sites: Sites, events: tuple[Event, ...], places: Places, time_ns: Instants) -> Columns:
@@ -85,15 +86,16 @@ def observe_traffic(
     key, lanes = sites.key[places], sites.lanes[places]
     east, north = sites.position_m
     where = (east[places], north[places])
-    blockage = total_strength(events, EventKind.TRAFFIC_INCIDENT, where, time_ns)
+    blockage, shortage = road_strengths(events, sites.roads, places, where, time_ns)
     wave = 1.0 + 0.08 * smooth(derive(key, "wave"), time_ns, _HALF_HOUR_S)
     demand = sites.capacity[places] * sites.load[places] * demand_share(time_ns) * wave
+    demand = demand * (1.0 - _KEPT_AWAY * shortage)
     road = road_state(
         np.maximum(demand, 0.0),
         lanes=lanes,
         capacity=sites.capacity[places],
         free_speed=sites.free_speed[places],
-        blockage=np.minimum(blockage, 1.0),
+        blockage=blockage,
     )
     period_s = sites.period_ns[places] / SECOND_NS
     count = _whole_vehicles(road.flow * period_s / 3600.0, normal(derive(key, "count"), time_ns))

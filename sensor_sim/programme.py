@@ -19,6 +19,7 @@ from .events import Event, EventKind
 from .faults import FaultKind, FaultLabel, Programme
 from .fleet import AIR_QUALITY, TRAFFIC, Fleet, Station
 from .noise import Floats, key_of
+from .roads import Along
 
 FAULTY_SHARE = 0.044
 FAULT_NS = 6 * HOUR_NS
@@ -29,6 +30,8 @@ PLUME_NS = 3 * HOUR_NS
 INCIDENT_EVERY_NS = 3 * HOUR_NS
 INCIDENT_LEAD_NS = 10 * MINUTE_NS
 INCIDENT_NS = 55 * MINUTE_NS
+PAIR_INCIDENT_DELAY_NS = 10 * MINUTE_NS
+PAIR_INCIDENT_NS = 40 * MINUTE_NS
 
 _FELT = 0.5
 
@@ -117,6 +120,11 @@ class RotatingProgramme:
             events += [self._plume(turn) for turn in plumes]
         if self._roads:
             events += [self._incident(turn) for turn in crashes]
+        if self._pairs:
+            later = _turns(
+                start_ns, end_ns, self.start_at_ns + PAIR_INCIDENT_DELAY_NS, INCIDENT_EVERY_NS
+            )
+            events += [self._pair_incident(turn) for turn in later]
         return tuple(event for event in events if event.end_ns > start_ns)
 
     @cached_property
@@ -127,6 +135,17 @@ class RotatingProgramme:
     @cached_property
     def _roads(self) -> tuple[Station, ...]:
         return _shuffled(self.fleet.of_kind(TRAFFIC), key_of(self.seed, "incidents"))
+
+    @cached_property
+    def _pairs(self) -> tuple[Station, ...]:
+        """Stations with another one downstream, and traffic enough for both to tell."""
+        along = Along.of([station.road for station in self.fleet.stations])
+        ends = [
+            station
+            for place, station in enumerate(self.fleet.stations)
+            if station.kind == TRAFFIC and np.isfinite(along.downstream_km(place)).any()
+        ]
+        return _shuffled(ends, key_of(self.seed, "pairs"))
 
     @cached_property
     def _plume_places(self) -> tuple[tuple[str, float, float], ...]:
@@ -185,6 +204,26 @@ class RotatingProgramme:
             peak=0.9,
             ramp_ns=2 * MINUTE_NS,
             note=f"an accident with a queue at {station.name}",
+            place=place,
+        )
+
+    def _pair_incident(self, turn: int) -> Event:
+        """Return an accident that blocks the road between two stations at once."""
+        station = self._pairs[turn % len(self._pairs)]
+        place = self.fleet.stations.index(station)
+        east, north = self.fleet.position_m()
+        start_ns = self.start_at_ns + PAIR_INCIDENT_DELAY_NS + turn * INCIDENT_EVERY_NS
+        return Event(
+            kind=EventKind.TRAFFIC_INCIDENT,
+            east_m=float(east[place]),
+            north_m=float(north[place]),
+            radius_m=300.0,
+            start_ns=start_ns,
+            end_ns=start_ns + PAIR_INCIDENT_NS,
+            peak=0.9,
+            ramp_ns=MINUTE_NS,
+            note=f"an accident just behind {station.name}",
+            place=place,
         )
 
 
@@ -207,7 +246,9 @@ def event_labels(event: Event, fleet: Fleet) -> list[FaultLabel]:
     """Return one label for each station that clearly feels an event."""
     smoke = event.kind == EventKind.SMOKE_PLUME
     kind, quantity = (AIR_QUALITY, "pm2_5") if smoke else (TRAFFIC, "speed")
-    reach = event.reach(*fleet.position_m()).tolist()
+    along = Along.of([station.road for station in fleet.stations])
+    # Traffic that an accident holds up is missing behind it, but what comes through is not slow.
+    reach = np.where(event.shortage(along) > 0, 0.0, event.reach(*fleet.position_m())).tolist()
     return [
         FaultLabel(station.sensor, quantity, event.kind, event.start_ns, event.end_ns, event.note)
         for station, felt in zip(fleet.stations, reach, strict=True)

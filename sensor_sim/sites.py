@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .calendar_time import SECOND_NS
 from .fleet import CITY_OWNER, TRAFFIC, Fleet, Station
 from .noise import Floats, Instants, Keys, derive, keys_of, normal, uniform
+from .roads import Along, free_speed_of, lanes_of
 
 Places = NDArray[np.int64]
 Columns = dict[str, Floats]
@@ -96,7 +97,12 @@ class Sites:
     @cached_property
     def lanes(self) -> Floats:
         """Lanes under the detector."""
-        return 1.0 + np.floor(3.0 * self.share("lanes"))
+        return lanes_of(self.key)
+
+    @cached_property
+    def roads(self) -> Along:
+        """Where each station stands along its road."""
+        return Along.of([station.road for station in self.fleet.stations])
 
     @cached_property
     def capacity(self) -> Floats:
@@ -106,7 +112,7 @@ class Sites:
     @cached_property
     def free_speed(self) -> Floats:
         """Speed on the empty road in km/h."""
-        return 45.0 + 10.0 * self.lanes * self.share("free speed")
+        return free_speed_of(self.key)
 
     @cached_property
     def load(self) -> Floats:

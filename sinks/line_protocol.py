@@ -32,6 +32,7 @@ READING_FIELDS: Final = (
     "expected",
     "band_low",
     "band_high",
+    "uncertainty",
 )
 AGGREGATE_FIELDS: Final = (
     "count",

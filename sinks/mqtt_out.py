@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Outbox to MQTT: the newest aggregates and every alert event, as JSON."""
+"""Outbox to MQTT: the newest aggregates and health indices and every alert event, as JSON."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from lamppost.batch import STATISTICS, AggregateBatch
+from lamppost.batch import STATISTICS, AggregateBatch, IndexBatch
 from lamppost.component import register
 from lamppost.flags import FLAG_NAMES
 from lamppost.frames import arrow_batch
-from lamppost.log import AGGREGATES, ALERTS, RULES, SERIES, STATIONS, Entry
+from lamppost.log import AGGREGATES, ALERTS, INDICES, RULES, SERIES, STATIONS, Entry
 from lamppost.periods import resolution_name, resolutions
 from lamppost.times import format_instant
 
+from .index_messages import Hour, StationHours, index_fields
 from .instant_texts import local_text
 from .mqtt_client import BrokerSettings, Publisher
 from .series_names import NamedSink, policy_of, unit_of
@@ -46,16 +48,16 @@ class MqttOutSettings(BrokerSettings):
 
 @register("sink")
 class MqttOutSink(NamedSink):
-    """Publishes the newest aggregate of each series and window, and every alert event, at QoS 1.
+    """Publishes the newest aggregates, the newest health indices and every alert event, at QoS 1.
 
-    Topics: ``<prefix>/aggregates/<station>/<quantity>/<window>`` and
-    ``<prefix>/alerts/<severity>/<station>``. A correction of a window that is no longer the newest
-    is not published; a message can arrive twice and says by itself what it is about. A number that
-    is unknown, or does not apply, is left out.
+    Topics: ``<prefix>/aggregates/<station>/<quantity>/<window>``,
+    ``<prefix>/indices/<station>/<index>`` and ``<prefix>/alerts/<severity>/<station>``. A
+    correction of a window that is no longer the newest is not published; a message can arrive twice
+    and says by itself what it is about. A number that is unknown, or does not apply, is left out.
     """
 
     name: ClassVar[str] = "mqtt_out"
-    wants: ClassVar[tuple[str, ...]] = (SERIES, STATIONS, RULES, AGGREGATES, ALERTS)
+    wants: ClassVar[tuple[str, ...]] = (SERIES, STATIONS, RULES, AGGREGATES, INDICES, ALERTS)
     Settings: ClassVar[type[MqttOutSettings]] = MqttOutSettings
 
     def __init__(self, settings: MqttOutSettings) -> None:
@@ -64,6 +66,7 @@ class MqttOutSink(NamedSink):
         self._prefix = settings.prefix
         self._publisher = Publisher(settings)
         self._newest: dict[tuple[int, int], tuple[int, int]] = {}
+        self._hours = StationHours()
 
     def write(self, entries: Sequence[Entry], cursor: int) -> None:  # noqa: ARG002 - kept by the runner
         """Publish what entries say.
@@ -72,11 +75,21 @@ class MqttOutSink(NamedSink):
             NotConnected: the broker is away; publish all of it again later.
             PartialWrite: the broker refused some messages, by their position in this call.
         """
-        newest = dict(self._newest)
-        messages = [message for entry in entries for message in self._messages(entry, newest)]
+        newest, hours = dict(self._newest), self._hours
+        messages: list[tuple[str, bytes]] = []
+        for entry in entries:
+            self.names.learn(entry)
+            if entry.kind == INDICES:
+                columns = arrow_batch(entry.body)
+                later = hours.after(IndexBatch.from_arrow(columns), self.names)
+                policy = policy_of(columns, self.names)
+                messages += (self._index(*told, policy) for told in later.told(hours))
+                hours = later
+            else:
+                messages += self._messages(entry, newest)
         if messages:
             self._publisher.publish_all(messages, _QOS)
-        self._newest = newest
+        self._newest, self._hours = newest, hours
 
     def close(self) -> None:
         """Say goodbye to the broker."""
@@ -85,7 +98,6 @@ class MqttOutSink(NamedSink):
     def _messages(
         self, entry: Entry, newest: dict[tuple[int, int], tuple[int, int]]
     ) -> Iterator[tuple[str, bytes]]:
-        self.names.learn(entry)
         if entry.kind == AGGREGATES:
             yield from self._aggregates(entry.body, newest)
         elif entry.kind == ALERTS:
@@ -119,7 +131,7 @@ class MqttOutSink(NamedSink):
             "window": window,
             "window_start": format_instant(start),
             "window_end": format_instant(start + length),
-            **(self._local(start, length) if calendar else {}),
+            **(_local(start, length, self.names.zone()) if calendar else {}),
             **_numbers(batch, row),
             **{name: int(getattr(batch, name)[row]) for name in _COUNTS},
             "quality": FLAG_NAMES.get(int(batch.flag[row]), "missing"),
@@ -128,10 +140,9 @@ class MqttOutSink(NamedSink):
         }
         return self._topic("aggregates", key.sensor, key.quantity, window), _json(fields)
 
-    def _local(self, start: int, length: int) -> dict[str, str]:
-        """Return the instants of a calendar's window as the city's clocks show them."""
-        texts = local_text(np.array([start, start + length]), self.names.zone()).to_pylist()
-        return dict(zip(("window_start_local", "window_end_local"), map(str, texts), strict=True))
+    def _index(self, key: tuple[str, int], hour: Hour, policy: str) -> tuple[str, bytes]:
+        fields = index_fields(key, hour, self.names, policy)
+        return self._topic("indices", key[0], fields["index"]), _json(fields)
 
     def _alert(self, event: dict[str, Any]) -> tuple[str, bytes]:
         spelled = {
@@ -154,6 +165,13 @@ def _newest_rows(batch: AggregateBatch) -> npt.NDArray[np.int64]:
     last = np.ones(len(order), bool)
     last[:-1] = (series[1:] != series[:-1]) | (resolution[1:] != resolution[:-1])
     return np.sort(order[last]).astype(np.int64)
+
+
+@lru_cache(maxsize=64)
+def _local(start: int, length: int, zone: str) -> dict[str, str]:
+    """Return the instants of a window as the city's clocks show them; most series share it."""
+    begin, end = map(str, local_text(np.array([start, start + length]), zone).to_pylist())
+    return {"window_start_local": begin, "window_end_local": end}
 
 
 def _numbers(batch: AggregateBatch, row: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from lamppost.batch import STATISTICS
 
-LAYOUT_VERSION: Final = 5
+LAYOUT_VERSION: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +163,7 @@ READINGS: Final = Table(
         "band_low": "DOUBLE",
         "band_high": "DOUBLE",
         "revision": "INTEGER",
+        "uncertainty": "DOUBLE",
         "policy": "VARCHAR",
         "entry": "BIGINT",
     },
@@ -315,6 +316,32 @@ CLOCKS: Final = Table(
     order=("entry",),
 )
 
+FITS: Final = Table(
+    "fits",
+    {
+        "sensor": "VARCHAR",
+        "quantity": "VARCHAR",
+        "qualifiers": "VARCHAR",
+        "reference": "VARCHAR",
+        "method": "VARCHAR",
+        "first_hour": "BIGINT",
+        "end": "BIGINT",
+        "start": "BIGINT",
+        "until": "BIGINT",
+        "n": "INTEGER",
+        "slope": "DOUBLE",
+        "offset": "DOUBLE",
+        "r2": "DOUBLE",
+        "rmse": "DOUBLE",
+        "largest": "DOUBLE",
+        "lag_h": "INTEGER",
+        "outcome": "VARCHAR",
+        "entry": "BIGINT",
+    },
+    key=("sensor", "quantity", "qualifiers", "reference", "start"),
+    order=("entry",),
+)
+
 RULES: Final = Table(
     "rules",
     {"policy": "VARCHAR", "at": "BIGINT", "document": "VARCHAR", "entry": "BIGINT"},
@@ -350,6 +377,7 @@ TABLES: Final = (
     QUARANTINE_STATES,
     LEDGER,
     CLOCKS,
+    FITS,
     RULES,
 )
 

@@ -16,6 +16,11 @@ _QUARANTINE_STATES: Final = """CREATE TABLE quarantine_states ("message" BIGINT,
 _CLOCKS: Final = """CREATE TABLE clocks ("series" INTEGER, "skew" BIGINT, "spread" BIGINT,
     "readings" INTEGER, "until" BIGINT, "entry" BIGINT)"""
 
+_FITS: Final = """CREATE TABLE fits ("sensor" VARCHAR, "quantity" VARCHAR, "qualifiers" VARCHAR,
+    "reference" VARCHAR, "method" VARCHAR, "first_hour" BIGINT, "end" BIGINT, "start" BIGINT,
+    "until" BIGINT, "n" INTEGER, "slope" DOUBLE, "offset" DOUBLE, "r2" DOUBLE, "rmse" DOUBLE,
+    "largest" DOUBLE, "lag_h" INTEGER, "outcome" VARCHAR, "entry" BIGINT)"""
+
 _HOUR_NS: Final = 3_600_000_000_000
 _WEEK_NS: Final = 168 * _HOUR_NS
 _STATISTICS: Final = (
@@ -60,4 +65,9 @@ MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
             SET resolution = CASE calendar WHEN 0 THEN length ELSE -calendar::BIGINT END""",
     ),
     4: (_CLOCKS,),
+    5: (
+        "ALTER TABLE readings ADD COLUMN uncertainty DOUBLE",
+        "ALTER TABLE latest_readings ADD COLUMN uncertainty DOUBLE",
+        _FITS,
+    ),
 }

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from lamppost import log
 from lamppost.balance import Tally, hour_of
-from lamppost.batch import AMENDED, AggregateBatch
+from lamppost.batch import SENT, AggregateBatch
 from lamppost.frames import arrow_batch
 from lamppost.log import Entry
 from lamppost.periods import resolutions
@@ -47,6 +47,7 @@ _TARGETS: Final[dict[str, tuple[Table, ...]]] = {
     log.QUARANTINE_STATES: (layout.QUARANTINE_STATES,),
     log.LEDGER: (layout.LEDGER,),
     log.CLOCKS: (layout.CLOCKS,),
+    log.FITS: (layout.FITS,),
 }
 
 _ARROW_KINDS: Final = {
@@ -68,8 +69,8 @@ _COUNT_HELD: Final = f"""
 SELECT hours.hour, staged.series, count(*) FROM staged JOIN hours ON hours.entry = staged.entry
 JOIN readings AS held ON held.series = staged.series AND held.time = staged.time
     AND (held.revision, held.entry) >= (staged.revision, staged.entry)
-WHERE staged.revision <> {AMENDED} AND held.time BETWEEN ? AND ? GROUP BY ALL
-"""  # noqa: S608 - a fixed number
+WHERE staged.revision IN {SENT} AND held.time BETWEEN ? AND ? GROUP BY ALL
+"""  # noqa: S608 - fixed numbers
 
 
 _SUPERSEDED: Final = {

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.batch import CORRECTED, AggregateBatch, Columns, IndexBatch, JudgedBatch
+from lamppost.batch import CORRECTED, REDERIVED, AggregateBatch, Columns, IndexBatch, JudgedBatch
 from lamppost.frames import arrow_batch
 from lamppost.log import AGGREGATES, INDICES, READINGS, Entry
 from lamppost.periods import resolution_name, resolutions
@@ -22,7 +22,7 @@ from .line_protocol import stored, stored_tags
 from .series_names import SeriesNames
 
 # Evidence a verdict may bring, or statistics that apply to some windows of some quantities only.
-_EVIDENCE: Final = ("score", "expected", "band_low", "band_high")
+_EVIDENCE: Final = ("score", "expected", "band_low", "band_high", "uncertainty")
 _CERTAIN: Final = {
     READINGS: ("value",),
     AGGREGATES: ("mean", "min", "max", "sd", "total"),
@@ -152,7 +152,7 @@ def _keyed(entry: Entry) -> _Keyed | None:
     if entry.kind == READINGS:
         readings = JudgedBatch.from_arrow(arrow_batch(entry.body))
         # An amended verdict is about the same number; it leaves the evidence as it was.
-        revised = readings.revision >= CORRECTED
+        revised = np.isin(readings.revision, (CORRECTED, REDERIVED))
         kind = np.zeros(len(readings), np.int64)
         return _Keyed(readings, readings.series, kind, readings.time, revised, _EVIDENCE)
     if entry.kind == AGGREGATES:

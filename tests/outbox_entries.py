@@ -10,8 +10,19 @@ from typing import Any
 import numpy as np
 
 from lamppost.batch import AggregateBatch, Columns, IndexBatch, JudgedBatch
+from lamppost.clock_skew import ClockBatch
 from lamppost.frames import arrow_bytes
-from lamppost.log import AGGREGATES, ALERTS, INDICES, READINGS, RULES, SERIES, STATIONS, Entry
+from lamppost.log import (
+    AGGREGATES,
+    ALERTS,
+    CLOCKS,
+    INDICES,
+    READINGS,
+    RULES,
+    SERIES,
+    STATIONS,
+    Entry,
+)
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import HOUR_NS
 
@@ -103,6 +114,12 @@ def indices_entry(seq: int, **columns: Any) -> Entry:
         "beyond": 0,
     }
     return Entry(seq, INDICES, START_NS, _body(IndexBatch, ordinary, columns))
+
+
+def clocks_entry(seq: int, **columns: Any) -> Entry:
+    """Say how far clocks are off."""
+    ordinary = {"series": 0, "skew": 0, "spread": 0, "readings": 5, "until": START_NS}
+    return Entry(seq, CLOCKS, START_NS, _body(ClockBatch, ordinary, columns))
 
 
 def alerts_entry(seq: int, **fields: Any) -> Entry:

@@ -20,7 +20,19 @@ from lamppost.stations import Station
 
 POLICY = load_policy(Path(__file__).parent.parent / "policy")
 STATIONS = {
-    "aq-1": Station(sensor="aq-1", kind="air_quality", latitude=48, longitude=8, period_s=60),
+    "aq-1": Station(
+        sensor="aq-1",
+        kind="air_quality",
+        latitude=48,
+        longitude=8,
+        period_s=60,
+        detector="single_loop",
+        lanes=2,
+        road_class="freeway",
+        free_flow_speed_km_h=100,
+        detector_length_m=1.8,
+        downstream="aq-9",
+    ),
     "aq-9": Station(sensor="aq-9", kind="air_quality", latitude=48, longitude=8),
 }
 # Settings under which a check has something to say about the streams of tests/strategies.py, for
@@ -66,6 +78,7 @@ _LIVELY: dict[str, dict[str, Any]] = {
 }
 _SECTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "check": {**POLICY.quality, **_LIVELY},
+    "derivation": POLICY.corrections | POLICY.derivations,
     "detector": POLICY.detection,
     "aggregator": POLICY.windows,
     "index": POLICY.indices,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch, ReadingBatch
 from lamppost.clock_skew import ClockBatch
+from lamppost.flags import CORRECTION, MISSING
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
 
@@ -32,6 +33,26 @@ KEYS = (
     SeriesKey("tr-1", "speed"),
     SeriesKey("tr-1", "vehicle_count"),
 )
+KEYS_OF_DERIVATIONS = (
+    SeriesKey("aq-9", "pm2_5"),
+    *(
+        SeriesKey("aq-1", quantity, qualifiers)
+        for quantity, qualifiers in (
+            ("pm2_5_cf1", "channel=a"),
+            ("pm2_5_cf1", "channel=b"),
+            ("pm2_5_cf1", ""),
+            ("pm2_5", ""),
+            ("humidity", ""),
+            ("temperature", ""),
+            ("flow", "lane=1"),
+            ("occupancy", "lane=1"),
+            ("vehicle_count", "lane=1"),
+            ("speed", "lane=1"),
+            ("vehicle_length", "lane=1"),
+        )
+    ),
+)
+"""What derivations of the house and of plugins are made from; add what a new one needs."""
 FLAGS = (1, 2, 3, 4, 9)
 
 _SEEDS = st.integers(0, 2**32 - 1)
@@ -48,16 +69,18 @@ class Stream:
         readings: the readings, with arbitrary flags.
         cuts: positions at which the stream is cut into batches.
         stop: a position at which a component is stopped and restored.
+        keys: the series that may occur.
     """
 
     readings: ReadingBatch
     cuts: tuple[int, ...]
     stop: int
+    keys: tuple[SeriesKey, ...] = KEYS
 
     @property
     def series(self) -> SeriesTable:
         """A new table of all series that may occur."""
-        return SeriesTable(KEYS)
+        return SeriesTable(self.keys)
 
     def whole(self) -> list[ReadingBatch]:
         """Return the stream as one batch."""
@@ -183,26 +206,26 @@ def judged(draw: st.DrawFn) -> JudgedBatch:
 
 
 @st.composite
-def aggregates(draw: st.DrawFn, max_size: int = 80) -> AggregateBatch:
+def aggregates(draw: st.DrawFn, max_size: int = 80, most: int = 4) -> AggregateBatch:
     """Draw windows of a few series in order, with late corrections of the last hours."""
     random = np.random.default_rng(draw(_SEEDS))
     size = draw(st.integers(0, max_size))
     levels = random.choice([0.0, 30.0, 80.0, 300.0, 600.0, np.nan], 1 + size // 4)
     columns = (
-        random.integers(0, draw(st.integers(1, 4)), size),
+        random.integers(0, draw(st.integers(1, most)), size),
         random.choice([1, 1, 1, 1, 2, 30, 0, -1, -3, -6], size),
         np.repeat(levels, 8)[:size] + random.normal(0, 3, size),
         random.choice([1.0, 1.0, 1.0, 0.75, 0.5, 0.0], size),
         random.choice([HOUR_NS, HOUR_NS, 15 * MINUTE_NS], size),
     )
     rows = list(zip(*(column.tolist() for column in columns), strict=True))
-    newest: dict[tuple[int, int], int] = {}
+    newest: dict[int, int] = {}
     revisions: dict[tuple[int, int, int], int] = {}
     starts, revision = [], []
     for code, step, _, _, length in rows:
-        known = newest.get((code, length), START_NS // length)
-        window = known + step
-        newest[code, length] = max(known, window)
+        known = newest.get(code, START_NS)
+        window = known // length + step
+        newest[code] = max(known, window * length)
         revisions[code, length, window] = revisions.get((code, length, window), -1) + 1
         starts.append(window * length)
         revision.append(revisions[code, length, window])
@@ -253,6 +276,34 @@ def indices(draw: st.DrawFn) -> IndexBatch:
         coverage=np.ones(len(rows)),
         beyond=zeros,
     )
+
+
+@st.composite
+def derivation_streams(draw: st.DrawFn) -> Stream:
+    """Draw a stream of what derivations need together: late, out of order, repeated, corrected."""
+    random = np.random.default_rng(draw(_SEEDS))
+    size = draw(st.integers(0, 60))
+    codes = random.integers(0, len(KEYS_OF_DERIVATIONS), size)
+    # Some hours after one another, some days, or messages close together.
+    longest = random.choice([120, 4_000, 90_000])
+    step_s = random.choice([0, 0, 0, 1, 60, 60, 120, 900, longest], size)
+    time = (
+        START_NS + (np.cumsum(step_s) - random.choice([0, 0, 0, 60, 400, 4000], size)) * SECOND_NS
+    )
+    # Sent again for the same instant, with another number, is a correction.
+    known = set()
+    reasons = np.zeros(size, np.uint32)
+    for row, key in enumerate(zip(codes.tolist(), time.tolist(), strict=True)):
+        reasons[row] = CORRECTION.mask if key in known else 0
+        known.add(key)
+    value = random.choice([0.0, 12.0, 30.0, 55.5, 99.9, 230.0, 700.0, np.nan, np.inf, -3.0], size)
+    flag = random.choice([1, 1, 1, 1, 1, 2, 3, 4], size).astype(np.uint8)
+    flag[np.isnan(value)] = MISSING
+    reasons[flag != 1] |= 1
+    position = st.integers(0, size)
+    readings = ReadingBatch(codes.astype(np.int32), time, time + SECOND_NS, value, flag, reasons)
+    cuts = tuple(draw(st.lists(position, max_size=4)))
+    return Stream(readings, cuts, draw(position), KEYS_OF_DERIVATIONS)
 
 
 @st.composite

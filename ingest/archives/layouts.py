@@ -122,13 +122,13 @@ class NotReadings(ConfigError):
 
 _OF_OURS: Final = (
     (
-        {"index", "concentration", "category", "beyond"},
-        "these are health indices, which are worked out from readings and cannot be imported",
+        {"index", "category", "beyond"},
+        "health indices cannot be imported: they are worked out",
         "import the aggregates or readings they came from",
     ),
     (
         {"latitude", "longitude", "period_s", "owner"},
-        "this is a list of stations, not of readings",
+        "a list of stations holds no readings",
         "the setting stations names a GeoJSON file of them",
     ),
 )

@@ -37,12 +37,12 @@ def chosen(
     once = [one for one in found if one.path not in doubled or not one.layout.window_end]
     if len(once) < len(found):
         twice = len(found) - len(once)
-        tell(f"{twice} CSV files passed over: Parquet files beside them hold the same rows")
+        tell(f"passed over: CSV beside Parquet that holds the same rows (files: {twice})")
     other = {one.window for one in aggregates} - {"", wanted}
     kept = [one for one in once if one.window not in other or not one.layout.window_end]
     if len(kept) < len(once):
         names = ", ".join(sorted(other))
-        tell(f"{len(once) - len(kept)} files of other windows passed over: {names}")
+        tell(f"passed over: other windows, {names} (files: {len(once) - len(kept)})")
     _refuse_nameless(kept, wanted)
     return kept, other
 

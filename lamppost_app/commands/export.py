@@ -12,6 +12,7 @@ import typer
 from lamppost_app.cursors import Cursors
 from lamppost_app.delivery import SinkRunner
 from lamppost_app.sqlite_log import SqliteLog
+from sinks.open_data.handed_over import FOLDER
 from sinks.open_data.sink import OpenDataSettings, OpenDataSink
 
 from .options import ConfigOption, settings_with_outbox
@@ -28,7 +29,9 @@ def export(
 ) -> None:
     """Write everything the outbox holds as CSV and Parquet with a datapackage.json."""
     settings = settings_with_outbox(config)
-    sink = OpenDataSink(OpenDataSettings(dir=out, windows=settings.open_data.windows))
+    left = settings.data.dir / FOLDER
+    own = OpenDataSettings(dir=out, windows=settings.open_data.windows, handed_over=left)
+    sink = OpenDataSink(own)
     outbox = SqliteLog(settings.outbox_path)
     runner = SinkRunner(sink, outbox, Cursors(out / ".cursors.db"), threading.Event())
     runner.drain()

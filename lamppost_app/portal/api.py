@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from lamppost.flags import FLAG_NAMES
 from lamppost.periods import resolution_name
-from lamppost.times import HOUR_NS, MINUTE_NS
+from lamppost.times import MINUTE_NS
 from sinks.instant_texts import local_text
 from sinks.store_reader import Row
 
@@ -32,7 +32,6 @@ from .api_limits import period, window_of
 from .api_models import (
     AggregateItem,
     AlertItem,
-    IndexItem,
     LatestItem,
     Page,
     SeriesItem,
@@ -42,7 +41,6 @@ from .api_openapi import ANSWERS
 from .api_queries import (
     AggregateQuery,
     AlertQuery,
-    IndexQuery,
     SeriesQuery,
     StationQuery,
 )
@@ -106,6 +104,7 @@ def get_latest(request: Request, query: Annotated[SeriesQuery, Query()]) -> Resp
             "received_at": instants(whole_numbers(page, "received")),
             "flag": mapped(column(page, "flag"), FLAG_NAMES.__getitem__),
             "reasons": mapped(column(page, "reasons"), _reasons_of(rules)),
+            "method": mapped(column(page, "qualifiers"), rules.method_version),
         }
         return Found(from_columns(LatestItem, page, given), following)
 
@@ -132,34 +131,6 @@ def get_aggregates(request: Request, query: Annotated[AggregateQuery, Query()]) 
         page, following = asked.page(raw, codes(raw, "start", "series"))
         name = resolution_name(window[1], window[0])
         return Found(windows_table(page, rules, context.rulebook, name), following)
-
-    return asked.answer(read)
-
-
-@router.get("/indices", response_model=Page[IndexItem], tags=["aggregates"])
-def get_indices(request: Request, query: Annotated[IndexQuery, Query()]) -> Response:
-    """Return health indices by the end of their averaging period; by default the last day."""
-    context = context_of(request)
-    between = period(query.first, query.until, context.clock.now_ns(), HOUR_NS)
-    asked = Asked(request, query, (BEFORE_ALL, -1, -1), between)
-
-    def read(key: Key, rules: Rulebook) -> Found:
-        raw = queries_api.index_page(
-            context.reader,
-            query.chosen,
-            between=between,
-            after=(int(key[0]), int(key[1]), int(key[2])),
-            limit=asked.page_rows,
-        )
-        page, following = asked.page(raw, codes(raw, "end", "series", "index"))
-        end = whole_numbers(page, "end")
-        given = {
-            "unit": _units(page, rules),
-            "index": mapped(column(page, "index"), lambda n: rules.indices.get(n, str(n))),
-            "end": instants(end),
-            "end_local": local_text(end, zone_of(rules)),
-        }
-        return Found(from_columns(IndexItem, page, given), following)
 
     return asked.answer(read)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from http import HTTPStatus
@@ -80,6 +81,7 @@ class Asked:
         start: key before the first row; pages begin behind theirs.
         period: the half-open period it is about, where it is about one.
         state: changes when what is answered does, though the store and the question do not.
+        only_state: whether what is answered changes with ``state`` alone, whatever is stored.
     """
 
     request: Request
@@ -87,6 +89,7 @@ class Asked:
     start: Key
     period: Period | None = None
     state: str = ""
+    only_state: bool = False
 
     def answer(self, read: Callable[[Key, Rulebook], Found]) -> Response:
         """Return the page, or 304 when the client has it.
@@ -102,15 +105,9 @@ class Asked:
         etag = self._etag(self._context.store.cursor())
         if _matches(self.request.headers.get("if-none-match", ""), etag):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=_freshness(etag))
-        try:
-            with self._context.reader.snapshot(self._timeout_s) as position:
-                rules = self._context.rulebook()
-                found = read(key, rules)
-        except QueryTimedOut as error:
-            raise ApiProblem("query-timed-out", str(error), headers=_LATER) from error
-        except (duckdb.ConnectionException, duckdb.IOException, duckdb.OutOfMemoryException) as e:
-            detail = "the store is busy or being closed; ask again"
-            raise ApiProblem("unavailable", detail, headers=_LATER) from e
+        with store_problems(), self._context.reader.snapshot(self._timeout_s) as position:
+            rules = self._context.rulebook()
+            found = read(key, rules)
         return self._response(found, rules, self._etag(position))
 
     @cached_property
@@ -174,7 +171,8 @@ class Asked:
 
     def _etag(self, position: int) -> str:
         """Return a strong tag: the same bytes are answered as long as none of this changes."""
-        store = f"{_VERSION} {_identity(self._context.settings.store_path)} {position}"
+        stored = "" if self.only_state else position
+        store = f"{_VERSION} {_identity(self._context.settings.store_path)} {stored}"
         page = f"{self.query.limit} {self.query.after} {self.form.value} {self._limits}"
         return f'"{_digest(f"{store} {self.state} {self._question} {page}")}"'
 
@@ -233,6 +231,7 @@ class Asked:
             "licence": rules.publication.licence_url,
             "publisher": rules.publication.publisher,
             "time_zone": zone_of(rules),
+            "gas_conditions": rules.gas_conditions,
             "policy": rules.policy,
             "limits": self._limits.model_dump(),
         }
@@ -249,11 +248,28 @@ class Asked:
             "policy": rules.policy,
             "method": rules.method,
             "time_zone": zone_of(rules),
+            "gas_conditions": rules.gas_conditions,
             "source": f"{self.request.url.path}?{self.request.url.query}".rstrip("?"),
         }
 
 
 _LATER: Final = {"Retry-After": _RETRY_AFTER_S}
+
+
+@contextlib.contextmanager
+def store_problems() -> Iterator[None]:
+    """Tell what goes wrong with the store as problems.
+
+    Raises:
+        ApiProblem: it did.
+    """
+    try:
+        yield
+    except QueryTimedOut as error:
+        raise ApiProblem("query-timed-out", str(error), headers=_LATER) from error
+    except (duckdb.ConnectionException, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        detail = "the store is busy or being closed; ask again"
+        raise ApiProblem("unavailable", detail, headers=_LATER) from error
 
 
 def zone_of(rules: Rulebook) -> str:

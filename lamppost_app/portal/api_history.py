@@ -17,11 +17,13 @@ from . import queries_api
 from .api import codes, windows_table
 from .api_answers import Asked, Found, Key
 from .api_columns import kind_of, schema_of
+from .api_fits import FitItem
 from .api_limits import window_of
 from .api_models import (
     AggregateItem,
     AlertItem,
     BalanceItem,
+    ComplianceItem,
     IndexItem,
     Kind,
     LatestItem,
@@ -44,9 +46,11 @@ TABLES: Final[dict[str, type[BaseModel]]] = {
     "stations": StationItem,
     "series": SeriesItem,
     "latest": LatestItem,
+    "fits": FitItem,
     "aggregates": AggregateItem,
     "aggregates/history": RevisionItem,
     "indices": IndexItem,
+    "compliance": ComplianceItem,
     "alerts": AlertItem,
     "ledger": LedgerItem,
     "ledger/sinks": BalanceItem,

@@ -53,6 +53,7 @@ class Page(BaseModel, Generic[Item]):
     licence: str = Field(description="Address of the licence of the data.")
     publisher: str = Field(description="Who publishes the data.")
     time_zone: str = Field(description="IANA name of the zone of the local times.")
+    gas_conditions: str = Field(description="Temperature and pressure of µg/m³ made from ppb.")
     policy: str = Field(description="Version of the rules in force.")
     limits: Limits
 
@@ -113,7 +114,11 @@ class LatestItem(_SeriesItem):
     expected: float | None = _number("What was expected.")
     band_low: float | None = _number("Lower edge of the usual band.")
     band_high: float | None = _number("Upper edge of the usual band.")
-    revision: int = Field(description="0 first verdict, 1 later verdict, 2 corrected by device.")
+    revision: int = Field(
+        description="0 first verdict, 1 later verdict, 2 corrected by device, 3 derived, 4 again."
+    )
+    uncertainty: float | None = _number("Standard uncertainty (k = 1); null: none is stated.")
+    method: str | None = Field(description="Version of the method a derived value was made by.")
     policy: str = Field(description="Version of the policy that judged it.")
 
 
@@ -166,13 +171,76 @@ class IndexItem(_SeriesItem):
     index: str = Field(description="Name of the index.")
     end: Instant = Field(description="End of the averaging period, UTC.")
     end_local: LocalInstant = Field(description="The same in the city's time zone.")
-    revision: int = Field(description="0 when first published; each correction adds one.")
+    revision: int = Field(description="0 when first published; each correction is higher.")
     concentration: float | None = _number("Averaged and truncated concentration.")
     value: float | None = Field(description="Value of the index; null where coverage is too low.")
     category: int = Field(description="1 (best) upwards; 0 without a value.")
+    category_name: str | None = Field(description="As the authors of the index call it.")
     coverage: float = Field(description="Valid hours over all hours of the period, 0 to 1.")
     beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
     policy: str = Field(description="Version of the rules it was made under.")
+
+
+class ComplianceItem(BaseModel):
+    """The year of a station held against one limit of a law or guideline."""
+
+    station: str = Field(description="Identity of the sensor.")
+    name: str = Field(description="Printed name of the station.")
+    area: str = Field(description="Part of the city.")
+    quantity: str = Field(description="What was measured, canonical name.")
+    qualifiers: str = Field(description="channel, lane, direction ... as key=value;key=value")
+    year: int = Field(description="Calendar year.")
+    rule_set: str = Field(description="Law or guideline, by its name in the policy.")
+    rule: str = Field(description="Rule, by its name in the policy.")
+    purpose: str = Field(
+        description="limit value, target value, long-term objective, guideline or statistic."
+    )
+    in_force: bool = Field(description="Whether it applies to that year.")
+    averaging: str = Field(description="1h, day, max_daily_8h, year, peak_season, aot40 ...")
+    limit: float | None = Field(description="What may not be exceeded; null: only reported.")
+    unit: str = Field(description="UCUM code of the unit of limit, value and highest.")
+    permitted: int | None = Field(description="How often in a year it may be exceeded.")
+    exceedances: int | None = Field(description="How often it was exceeded, so far.")
+    exceeded_on: list[str] = Field(description="On which days: 2026-01-17, or 2026-01-17 (3).")
+    remaining: int | None = Field(description="How many more the year may have.")
+    value: float | None = Field(
+        description="What is compared: mean or sum; where exceedances are counted, their number;"
+        " over several years the mean of both."
+    )
+    highest: float | None = Field(description="Highest of the values that are counted.")
+    years: int = Field(description="Years that entered.")
+    interim: int | None = Field(description="How many of the interim targets are met.")
+    capture: float | None = Field(description="Part that was measured, so far; 0 to 1.")
+    capture_required: float = Field(description="Part that must be.")
+    valid: bool = Field(description="Whether enough was measured.")
+    status: str = Field(description="met, at_risk, exceeded, not_enough_data or reported.")
+    projected: str | None = Field(
+        description="Day of this year on which the permitted number is passed at the rate so far;"
+        " null: not this year, or too little to go by."
+    )
+    final: bool = Field(description="Whether the year is over.")
+    as_of: str = Field(description="Last day that entered.")
+    sentence: str = Field(description="The same in words.")
+    policy: str = Field(description="Version of the rules.")
+
+
+class StationIndexItem(BaseModel):
+    """A health index of a whole station: its worst pollutant counts."""
+
+    station: str = Field(description="Identity of the sensor.")
+    area: str = Field(description="Part of the city.")
+    index: str = Field(description="Name of the index.")
+    end: Instant = Field(description="End of the hour and of the averaging periods, UTC.")
+    end_local: LocalInstant = Field(description="The same in the city's time zone.")
+    value: float | None = Field(description="The highest of the pollutants; null without any.")
+    category: int = Field(description="1 (best) upwards; 0 without a value.")
+    category_name: str | None = Field(description="As the authors of the index call it.")
+    responsible: list[str] = Field(description="Pollutants that have that value.")
+    pollutants: list[str] = Field(description="Pollutants that have a value.")
+    measured: list[str] = Field(description="Pollutants of the index that are measured here.")
+    beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
+    revision: int = Field(description="Highest revision among its pollutants.")
+    policy: str = Field(description="Version of the rules the newest of them was made under.")
 
 
 class AlertItem(BaseModel):

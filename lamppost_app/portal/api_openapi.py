@@ -130,7 +130,7 @@ _WINDOW: Final = {
     "method": "1",
     "policy": "0123456789ab",
 }
-_LATEST: Final = {
+_LATEST: Final[dict[str, Any]] = {
     **_SERIES,
     "time": "2026-11-21T20:59:00Z",
     "time_local": "2026-11-21T21:59:00+01:00",
@@ -143,6 +143,8 @@ _LATEST: Final = {
     "band_low": 6.0,
     "band_high": 18.0,
     "revision": 0,
+    "uncertainty": None,
+    "method": None,
     "policy": "0123456789ab",
 }
 _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
@@ -180,6 +182,7 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
             "licence": "https://creativecommons.org/licenses/by/4.0/",
             "publisher": "Lampenfeld city administration",
             "time_zone": "Europe/Berlin",
+            "gas_conditions": "20 °C and 101.325 kPa (EU)",
             "policy": "0123456789ab",
             "limits": {
                 "rows": MAX_ROWS,

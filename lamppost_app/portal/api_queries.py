@@ -74,14 +74,34 @@ class IndexQuery(SeriesQuery, _Ranged):
     """Which index values, by the end of their averaging period; by default the last day."""
 
     limit: int = Field(default=1000, ge=1, le=MAX_ROWS, description="Rows of a page.")
+    index: str = Field(
+        default="", max_length=64, description="Name of the index.", examples=["us_aqi"]
+    )
+
+
+class StationIndexQuery(Paged, _Ranged):
+    """Which stations' indices, by the end of their hour; by default the last day."""
+
+    limit: int = Field(default=1000, ge=1, le=MAX_ROWS, description="Rows of a page.")
+    station: str = Field(default="", max_length=128, description="Sensor identity.")
+    area: str = Field(default="", max_length=128, description="Part of the city.")
+    index: str = Field(
+        default="", max_length=64, description="Name of the index.", examples=["us_aqi"]
+    )
+
+    @property
+    def chosen(self) -> DataFilter:
+        """The stations, as the store is asked for them."""
+        return DataFilter(self.station, "", self.area)
 
 
 _WINDOW: Final = "1min, 15min, 1h, 8h, 24h in UTC; day, month, year in the city's time zone."
 
 
-class AggregateQuery(IndexQuery):
+class AggregateQuery(SeriesQuery, _Ranged):
     """Which windows, by their start; by default the last day, or the last 31 longer windows."""
 
+    limit: int = Field(default=1000, ge=1, le=MAX_ROWS, description="Rows of a page.")
     window: str = Field(default="1h", max_length=16, description=_WINDOW, examples=["1h", "day"])
 
 
@@ -101,6 +121,20 @@ class HistoryQuery(Paged):
         max_length=64,
         description="First instant of the window, RFC 3339.",
         examples=["2026-11-21T21:00:00Z"],
+    )
+
+
+class ComplianceQuery(SeriesQuery):
+    """Which stations, rules and year; by default all rules and the year under way."""
+
+    limit: int = Field(default=1000, ge=1, le=MAX_ROWS, description="Rows of a page.")
+    year: int | None = Field(default=None, ge=1970, le=2200, description="Calendar year.")
+    rule_set: str = Field(
+        default="", max_length=64, description="Law or guideline.", examples=["eu_2008_50"]
+    )
+    rule: str = Field(default="", max_length=64, description="Rule.", examples=["pm10_day"])
+    status: Literal["", "met", "at_risk", "exceeded", "not_enough_data", "reported"] = Field(
+        default="", description="How they stand."
     )
 
 

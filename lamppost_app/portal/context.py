@@ -15,6 +15,7 @@ from lamppost_app.settings import Settings
 from sinks.store import Store
 from sinks.store_reader import StoreReader
 
+from .compliance_book import ComplianceBook, YearTable
 from .connections import Doorkeeper
 from .live import LiveFeed
 from .rulebook import Rulebook, RulebookShelf
@@ -49,6 +50,7 @@ class PortalContext:
     store_damages: Callable[[], Sequence[str]] = tuple
     shelf: RulebookShelf = field(default_factory=RulebookShelf)
     live: LiveFeed = field(default_factory=LiveFeed)
+    compliance: ComplianceBook = field(default_factory=ComplianceBook)
 
     @property
     def reader(self) -> StoreReader:
@@ -58,6 +60,13 @@ class PortalContext:
     def rulebook(self, policy: str | None = None) -> Rulebook:
         """Return the words of a policy: the one in force, or the one of a version."""
         return self.shelf.rulebook(self.reader, policy)
+
+    def compliance_of(self, year: int | None = None) -> YearTable:
+        """Return a year of every station held against the rules in force; the one under way."""
+        rules, now = self.rulebook(), self.clock.now_ns()
+        return self.compliance.table(
+            self.reader, (rules.policy, rules.compliance), rules.zone, year, now
+        )
 
 
 def context_of(request: Request) -> PortalContext:

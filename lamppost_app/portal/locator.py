@@ -36,9 +36,11 @@ class Marker:
         latitude, longitude: where it is.
         shape: by state.
         colour_class: 1 (lowest) to 6, 0 without a value.
-        value: newest reading of the quantity shown.
+        value: newest reading of the quantity shown, or value of the index.
         time: of that reading, ns UTC.
         x, y: on the locator map.
+        colour: of the category of an index, empty where a quantity is shown.
+        category: of the index, in words.
     """
 
     sensor: str
@@ -52,6 +54,8 @@ class Marker:
     time: int | None
     x: float = 0.0
     y: float = 0.0
+    colour: str = ""
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,8 @@ def markers(
             colour_class=colour_class(reading.get("value"), limits),
             value=reading.get("value"),
             time=reading.get("time"),
+            colour=reading.get("colour", ""),
+            category=reading.get("category", ""),
         )
         for station in stations
         if station["latitude"] is not None

@@ -14,7 +14,15 @@ from lamppost.quarantine import CODES, excerpt
 from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant, is_instant, parse_instant
 from sinks.store_reader import Row
 
-from . import charts, locator, queries_alerts, queries_quarantine, queries_stations
+from . import (
+    charts,
+    locator,
+    queries_alerts,
+    queries_indices,
+    queries_quarantine,
+    queries_stations,
+)
+from .api_fits import fits_of_sensor
 from .context import PortalContext, context_of
 from .formatting import printed_age, printed_number
 from .pages_console import flag_words, page_number
@@ -30,6 +38,7 @@ _RAW_UP_TO: Final = DAY_NS
 _TABLE_ROWS: Final = 60
 _HELD_ROWS: Final = 20
 _PAGE: Final = 200
+_INDEX: Final = "index:"
 
 
 @router.get("/stations", response_class=HTMLResponse)
@@ -51,7 +60,6 @@ def map_markers(request: Request) -> JSONResponse:
     """Return the markers for the map in the browser."""
     context = context_of(request)
     shown = _map(request, _station_list(request)["stations"])
-    unit = context.rulebook().printed_unit(shown["quantity"])
     now = context.clock.now_ns()
     markers = [
         {
@@ -62,12 +70,19 @@ def map_markers(request: Request) -> JSONResponse:
             "longitude": marker.longitude,
             "shape": marker.shape,
             "class": marker.colour_class,
-            "value": f"{printed_number(marker.value)} {unit}".strip(),
+            "colour": marker.colour,
+            "value": _words(marker, shown["unit"]),
             "age": printed_age(marker.time, now),
         }
         for marker in sorted(shown["markers"], key=lambda marker: marker.shape != "hollow")
     ]
     return JSONResponse(markers, headers={"Cache-Control": "no-store"})
+
+
+def _words(marker: locator.Marker, unit: str) -> str:
+    if marker.category:
+        return f"{marker.value:g} {marker.category}"
+    return f"{printed_number(marker.value)} {unit}".strip()
 
 
 @router.get("/stations/{sensor:path}", response_class=HTMLResponse)
@@ -101,10 +116,11 @@ def station(request: Request, sensor: str) -> HTMLResponse:
         clocks=clock_views(
             queries_stations.clocks_of_sensor(context.reader, sensor), latest, context.rulebook()
         ),
+        fits=fits_of_sensor(context.reader, sensor),
         plots=[_plot(context, row, view, alerts) for row in shown],
         view=view,
         ranges=list(RANGES),
-        index=_index(context, sensor),
+        indices=_indices(context, sensor, view.end),
         held=[_held(row) for row in held],
         earlier=format_instant(view.start),
         later=None if view.end >= now else format_instant(min(now, view.end + view.length)),
@@ -174,14 +190,32 @@ def _plot(context: PortalContext, row: Row, view: View, alerts: list[Row]) -> di
     }
 
 
-def _index(context: PortalContext, sensor: str) -> dict[str, Any] | None:
-    """Return the health index of a station: the highest of its pollutants' values."""
-    rows = queries_stations.index_values(context.reader, sensor)
-    if not rows:
-        return None
-    name = context.rulebook().indices.get(rows[0]["index"], "us_aqi")
-    same = [row for row in rows if row["index"] == rows[0]["index"]]
-    return {"name": name, "rows": same, "responsible": same[0]}
+def _indices(context: PortalContext, sensor: str, at: int) -> list[dict[str, Any]]:
+    """Return what each index says of a station at an instant, and of its pollutants.
+
+    In the order of the policy; what was published under another one comes last.
+    """
+    rules = context.rulebook()
+    whole = queries_indices.station_values(context.reader, sensor, at)
+    rows = queries_indices.index_values(context.reader, sensor, at)
+    ordered = [number for number, _ in rules.switched_on() if number in whole]
+    return [
+        {
+            "name": rules.indices.get(number, str(number)),
+            "whole": whole[number],
+            "category": rules.category(number, whole[number]["category"]),
+            "rows": [row for row in rows if row["index"] == number],
+        }
+        for number in [*ordered, *sorted(set(whole) - set(ordered))]
+    ]
+
+
+def _headline(context: PortalContext, now: int) -> dict[str, Any]:
+    """Return the first index of the policy, and what it says of each station now."""
+    rules = context.rulebook()
+    number, name = next(iter(rules.switched_on()), (0, ""))
+    values = queries_indices.current_values(context.reader, number, now) if name else {}
+    return {"number": number, "name": name, "values": values}
 
 
 def _station_list(request: Request) -> dict[str, Any]:
@@ -189,8 +223,14 @@ def _station_list(request: Request) -> dict[str, Any]:
     query = request.query_params
     chosen = {name: query.get(name, "") for name in ("search", "area", "kind")}
     areas, kinds = queries_stations.areas_and_kinds(context.reader)
-    found = queries_stations.stations(context.reader, context.clock.now_ns(), **chosen)
-    return {"stations": found, "chosen": chosen, "choices": {"area": areas, "kind": kinds}}
+    now = context.clock.now_ns()
+    found = queries_stations.stations(context.reader, now, **chosen)
+    return {
+        "headline": _headline(context, now),
+        "stations": found,
+        "chosen": chosen,
+        "choices": {"area": areas, "kind": kinds},
+    }
 
 
 def _paged(request: Request, listed: dict[str, Any]) -> dict[str, Any]:
@@ -203,18 +243,45 @@ def _paged(request: Request, listed: dict[str, Any]) -> dict[str, Any]:
 
 def _map(request: Request, listed: list[Row]) -> dict[str, Any]:
     context = context_of(request)
+    rules = context.rulebook()
     quantities = queries_stations.quantities(context.reader)
+    choices = {name: rules.label(name) for name in quantities}
+    choices |= {f"{_INDEX}{name}": rules.index_title(name) for _, name in rules.switched_on()}
     wanted = request.query_params.get("quantity", "")
     default = "pm2_5" if "pm2_5" in quantities else next(iter(quantities), "")
-    quantity = wanted if wanted in quantities else default
-    latest = queries_stations.latest_of_quantity(context.reader, quantity)
+    shown = wanted if wanted in choices else default
+    index = shown.removeprefix(_INDEX) if shown.startswith(_INDEX) else ""
+    latest = (
+        _index_values(context, index)
+        if index
+        else queries_stations.latest_of_quantity(context.reader, shown)
+    )
     values = [row["value"] for row in latest.values() if row["value"] is not None]
-    limits = locator.class_limits(values)
+    limits = [] if index else locator.class_limits(values)
     markers = locator.markers(listed, latest, limits)
     return {
-        "quantity": quantity,
-        "quantities": quantities,
+        "quantity": shown,
+        "choices_shown": choices,
+        "unit": "" if index else rules.printed_unit(shown),
+        "scale": rules.scales.get(index),
         "limits": limits,
         "markers": markers,
         "locator": locator.locate(markers),
     }
+
+
+def _index_values(context: PortalContext, name: str) -> dict[str, Row]:
+    """Return what an index says of each station now, in the shape of readings."""
+    rules = context.rulebook()
+    number = {known: number for number, known in rules.switched_on()}[name]
+    found = queries_indices.current_values(context.reader, number, context.clock.now_ns())
+    rows: dict[str, Row] = {}
+    for sensor, whole in found.items():
+        category = rules.category(number, whole["category"])
+        responsible = ", ".join(map(rules.label, filter(None, whole["responsible"].split(";"))))
+        words = ", ".join(filter(None, [category.name if category else "", responsible]))
+        colour = category.colour if category else ""
+        rows[sensor] = {
+            "value": whole["value"], "time": whole["end"], "colour": colour, "category": words,
+        }  # fmt: skip
+    return rows

@@ -113,32 +113,6 @@ def _of_few(reader: StoreReader, chosen: DataFilter) -> str:
     return f" AND series IN ({codes or 'NULL'})"
 
 
-def index_page(
-    reader: StoreReader,
-    chosen: DataFilter,
-    *,
-    between: tuple[int, int],
-    after: tuple[int, int, int],
-    limit: int,
-) -> pa.Table:
-    """Return index values whose averaging ends in a half-open period, by end, series and index."""
-    return reader.table(
-        f"SELECT {NAMES}, indices.* EXCLUDE (entry)"  # noqa: S608 - fixed text
-        f' FROM indices {JOINS} WHERE {CHOSEN} AND "end" >= $first AND "end" < $last'
-        ' AND ("end", series, "index") > ($end, $series, $index)'
-        ' ORDER BY "end", series, "index" LIMIT $limit',
-        {
-            **chosen.values,
-            "first": max(between[0], after[0]),
-            "last": between[1],
-            "end": after[0],
-            "series": after[1],
-            "index": after[2],
-            "limit": limit,
-        },
-    )
-
-
 def revisions(
     reader: StoreReader,
     series: tuple[str, str, str],

@@ -146,15 +146,6 @@ def series_of(reader: StoreReader, sensor: str, quantity: str, qualifiers: str) 
     return found["series"] if found else None
 
 
-def index_values(reader: StoreReader, sensor: str) -> list[Row]:
-    """Return the newest index values of a station, the highest first."""
-    return reader.rows(
-        "SELECT quantity, latest_indices.* FROM latest_indices JOIN series USING (series)"
-        ' WHERE sensor = ? ORDER BY "index", value DESC NULLS LAST',
-        [sensor],
-    )
-
-
 def states(reader: StoreReader, now: int) -> dict[str, int]:
     """Return how many stations are in each state."""
     rows = reader.rows(

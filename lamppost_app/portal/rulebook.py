@@ -6,18 +6,28 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from pydantic import ValidationError
+
+from lamppost.compliance import Compliance
 from lamppost.component import all_reasons
+from lamppost.derived import METHOD_QUALIFIERS
 from lamppost.flags import Reason
+from lamppost.indices import Category, Scale
 from lamppost.policy import Publication
 from lamppost.quantities import QUANTITIES
+from lamppost.series import qualifiers_mapping
 from lamppost.system_rules import SYSTEM_RULES
+from lamppost.units import CONDITIONS
+from lamppost.zones import zone_names
 from sinks.store_reader import StoreReader
 
 _PRINTED_UNITS = {
     "ug/m3": "µg/m³",
     "mg/m3": "mg/m³",
+    "(ug/m3).h": "µg/m³·h",
     "Cel": "°C",
     "deg": "°",
     "1": "",
@@ -35,8 +45,10 @@ class Rulebook:
         content: the policy itself.
         reasons: by bit.
         indices: name by number.
+        scales: what each index is called, its table and its categories, by name.
         quantities: unit, label and kind by name.
         method: version of the method of the statistics, "" where it is not told.
+        methods: what is said of the methods of derived series, by name.
     """
 
     policy: str = ""
@@ -44,13 +56,29 @@ class Rulebook:
     content: dict[str, Any] = field(default_factory=dict)
     reasons: dict[int, Reason] = field(default_factory=dict)
     indices: dict[int, str] = field(default_factory=dict)
+    scales: dict[str, Scale] = field(default_factory=dict)
     quantities: dict[str, dict[str, str]] = field(default_factory=dict)
     method: str = ""
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def publication(self) -> Publication:
         """What open-data consumers must know."""
         return Publication.model_validate(self.content.get("publication", {}))
+
+    @cached_property
+    def compliance(self) -> Compliance:
+        """The limits a year is held against; none where another version has told them."""
+        try:
+            return Compliance.model_validate(self.content.get("compliance", {}))
+        except ValidationError:
+            return Compliance()
+
+    @property
+    def zone(self) -> str:
+        """The city's time zone, UTC where the policy names none that is known."""
+        named = str(self.content.get("time", {}).get("zone") or "UTC")
+        return named if named in zone_names() else "UTC"
 
     def rule(self, rule_id: str) -> dict[str, Any] | None:
         """Return an alert rule, of the policy or of Lamppost itself."""
@@ -65,6 +93,22 @@ class Rulebook:
             return []
         return [reason for bit, reason in sorted(self.reasons.items()) if mask >> bit & 1]
 
+    @property
+    def gas_conditions(self) -> str:
+        """Temperature and pressure at which parts of a volume of gas became a mass."""
+        return CONDITIONS[self.content.get("units", {}).get("gas_conditions", "eu_20c")]
+
+    def method_of(self, qualifiers: str) -> dict[str, Any] | None:
+        """Return what is said of the method a series was derived by; None for what was measured."""
+        known = qualifiers_mapping(qualifiers)
+        name = next((known[kind] for kind in METHOD_QUALIFIERS if kind in known), None)
+        return None if name is None else {"name": name, **self.methods.get(name, {})}
+
+    def method_version(self, qualifiers: str) -> str | None:
+        """Return the version of the method a series was derived by; None for what was measured."""
+        method = self.method_of(qualifiers)
+        return None if method is None else str(method.get("version", method["name"]))
+
     def label(self, quantity: str) -> str:
         """Return the printed name of a quantity."""
         known = self.quantities.get(quantity)
@@ -74,6 +118,34 @@ class Rulebook:
         """Return the canonical unit of a quantity."""
         known = self.quantities.get(quantity)
         return known["unit"] if known else ""
+
+    def switched_on(self) -> list[tuple[int, str]]:
+        """Return number and name of the indices the policy makes, in its order."""
+        numbers = {name: number for number, name in self.indices.items()}
+        named = self.content.get("indices", {})
+        return [(numbers[name], name) for name in named if name in numbers]
+
+    def averaged_over(self, name: str, quantity: str) -> str:
+        """Return over which periods an index averages a pollutant, as people read it."""
+        scale = self.scales.get(name)
+        return ", ".join(scale.averaging.get(quantity, ())) if scale else ""
+
+    def index_title(self, name: str) -> str:
+        """Return the printed name of an index."""
+        return self.scales[name].title if name in self.scales else name.replace("_", " ")
+
+    def category(self, index: int, category: int) -> Category | None:
+        """Return a category of an index by number; None where there is no value or no such one."""
+        scale = self.scales.get(self.indices.get(index, ""))
+        if scale is None or not 1 <= category <= len(scale.categories):
+            return None
+        return scale.categories[category - 1]
+
+    def advice(self, name: str, category: int, language: str = "en") -> str:
+        """Return what people are told to do, in a language or else the first there is."""
+        languages: dict[str, list[str]] = self.content.get("advice", {}).get(name, {})
+        texts = languages.get(language) or next(iter(languages.values()), [])
+        return texts[category - 1] if 1 <= category <= len(texts) else ""
 
     def printed_unit(self, quantity: str) -> str:
         """Return the unit of a quantity as people write it."""
@@ -112,6 +184,11 @@ class RulebookShelf:
         return known
 
 
+def _scale(published: dict[str, Any]) -> Scale:
+    categories = tuple(Category(**category) for category in published["categories"])
+    return Scale(**{**published, "categories": categories})
+
+
 def _load(reader: StoreReader, policy: str) -> Rulebook:
     found = reader.row('SELECT "at", document FROM rules WHERE policy = ?', [policy])
     document: dict[str, Any] = json.loads(found["document"]) if found else {}
@@ -131,6 +208,8 @@ def _load(reader: StoreReader, policy: str) -> Rulebook:
         content=document.get("content", {}),
         reasons=reasons or {reason.bit: reason for reason in all_reasons()},
         indices={int(number): name for number, name in document.get("indices", {}).items()},
+        scales={name: _scale(published) for name, published in document.get("scales", {}).items()},
         quantities={**own, **document.get("quantities", {})},
         method=str(document.get("method", "")),
+        methods=document.get("methods", {}),
     )

@@ -22,6 +22,7 @@ from lamppost_app.sqlite_log import ENGINE, SqliteLog
 from sinks.store import Store, StoreSettings
 
 from .app import create_app
+from .compliance_release import ComplianceRelease
 from .connections import HEAD_BYTES, KEEP_ALIVE_S, Doorkeeper
 from .context import PortalContext
 from .keeper import StoreKeeper
@@ -98,8 +99,11 @@ def run_portal(settings: Settings) -> None:
         engine_position=lambda: outbox.position(ENGINE),
         store_damages=lambda: keeper.damages,
     )
-    feed.start()
-    keeping.start()
+    releasing = threading.Thread(
+        target=ComplianceRelease(context, stop).run, name="compliance", daemon=True
+    )
+    for thread in (feed, keeping, releasing):
+        thread.start()
 
     def failure() -> StorageFailed | None:
         return feeding.failure or inbox.failed or outbox.failed or cursors.failed
@@ -109,8 +113,9 @@ def run_portal(settings: Settings) -> None:
             runner.run(_serve(context, lambda: failure() is not None))
     finally:
         stop.set()
-        feed.join()
-        keeping.join()
+        context.compliance.stop()
+        for thread in (feed, keeping, releasing):
+            thread.join()
         failed = failure()
         for opened in () if failed else (store, inbox, outbox, cursors):
             opened.close()

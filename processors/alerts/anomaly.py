@@ -142,10 +142,16 @@ class Anomaly:
     def _unusual(self, judged: JudgedBatch, rows: npt.NDArray[np.int64]) -> BoolArray:
         """Return which of some rows count as unusual."""
         score = judged.score[rows]
-        side = {"both": np.abs(score), "above": score, "below": -score}[self._settings.direction]
-        far = np.abs(judged.value[rows] - judged.expected[rows])
-        least = self._least.of(judged.series[rows])[0]
-        unusual: BoolArray = (side >= self._settings.score) & (far >= least)
+        if self._settings.direction == "both":
+            score = np.abs(score)
+        unusual = (
+            score <= -self._settings.score
+            if self._settings.direction == "below"
+            else score >= self._settings.score
+        )
+        hot = np.flatnonzero(unusual)
+        far = np.abs(judged.value[rows[hot]] - judged.expected[rows[hot]])
+        unusual[hot] = far >= self._least.of(judged.series[rows[hot]])[0]
         return unusual
 
     def _counts(self, groups: Groups, unusual: BoolArray) -> npt.NDArray[np.int64]:

@@ -13,6 +13,7 @@ from lamppost.alerts import Signal
 from lamppost.batch import Int64Array
 from lamppost.clock_skew import ClockBatch, ClockState, is_steady, is_unset, state_of
 from lamppost.component import Observed, Settings, register
+from lamppost.grouping import BoolArray
 from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
@@ -63,7 +64,7 @@ class ClockSkew:
     each ten minutes and the median over the last five of them in which the series was heard. It
     begins beyond ``off_s`` and ends at ``clear_s``, about half an hour after the clock was set. A
     clock that is ahead is certain, for no reading arrives before it was sent. One that seems to be
-    behind counts only while the minima agree (within 2 s, or 5 % of the skew): a delay varies. When
+    behind counts only if the minima agree (within 2 s, or 5 % of the skew): a delay varies. When
     most sensors are off by the same, one alert without a sensor says so instead: then it is the
     clock of this machine.
 
@@ -90,7 +91,7 @@ class ClockSkew:
         self._stations = stations
         self._off = round(settings.off_s * SECOND_NS)
         self._clear = round(settings.clear_s * SECOND_NS)
-        self._ours = False
+        self._ours = self._watching = False
         self._state = SeriesState(
             skew=np.int64(0), spread=np.int64(0), known_at=_NEVER, holds=np.bool_(False)
         )
@@ -100,7 +101,7 @@ class ClockSkew:
 
     def evaluate(self, observed: Observed) -> list[Signal]:
         """Look at clocks when something new is known of them."""
-        if not observed.ticked:
+        if not observed.ticked or not (len(observed.clocks) or self._watching):
             return []
         self._meet()
         now, before = observed.now, self._holding()
@@ -113,6 +114,7 @@ class ClockSkew:
             self._ours = False
             said = [self._our_signal(0, 0, now)]
         held = self._holding()
+        self._watching = self._ours or bool(held)
         heard = set(self._row_of_series[observed.clocks.series].tolist())
         said += [
             self._signal(row, now, active=True) for row in sorted(held & (heard | held - before))
@@ -127,6 +129,7 @@ class ClockSkew:
         """Take over what is known of each series' clock."""
         self._state.restore(snapshot)
         self._ours = bool(snapshot["ours"])
+        self._watching = self._ours or bool(self._state["holds"].any())
 
     def _meet(self) -> None:
         """Number the sensors of series seen for the first time."""
@@ -152,12 +155,13 @@ class ClockSkew:
         state["skew"][clocks.series], state["spread"][clocks.series] = clocks.skew, clocks.spread
         state["known_at"][clocks.series] = now
         codes = np.union1d(current, clocks.series)
-        skew = state["skew"][codes]
-        steady = is_steady(skew, state["spread"][codes]) | is_unset(skew, state["known_at"][codes])
-        counts = steady | (skew < 0)
-        on = counts & ((skew < -self._off) | (skew > self._behind(codes)))
-        off = ~counts | (np.abs(skew) <= self._clear)
-        common, signals = self._look_at_ours(codes, skew, now)
+        skew, spread = state["skew"][codes], state["spread"][codes]
+        certain = (skew < 0) | is_unset(skew, state["known_at"][codes])
+        on = certain | is_steady(skew, spread)
+        on &= (skew < -self._off) | (skew > self._behind(codes))
+        # Twice as much may it vary until it ends, so that one at the limit is one alert.
+        off = ~(certain | is_steady(skew, spread // 2)) | (np.abs(skew) <= self._clear)
+        common, signals = self._look_at_ours(codes, skew, ~off if self._ours else on, now)
         if self._ours:
             shared = np.abs(skew - common) <= self._off
             on &= ~shared
@@ -177,16 +181,15 @@ class ClockSkew:
         return max(round(period_s * self._settings.periods * SECOND_NS), self._off)
 
     def _look_at_ours(
-        self, codes: Int64Array, skew: Int64Array, now: int
+        self, codes: Int64Array, skew: Int64Array, wrong: BoolArray, now: int
     ) -> tuple[int, list[Signal]]:
         """Tell whether it is our own clock: return what most are off by, and what is to be said."""
         common = int(np.median(skew))
-        shared = np.abs(skew - common) <= self._clear
+        shared = wrong & (np.abs(skew - common) <= self._clear)
         sensors = len(np.unique(self._row_of_series[codes]))
-        limit = self._clear if self._ours else self._off
         before = self._ours
         most = 2 * int(np.count_nonzero(shared)) >= len(codes)
-        self._ours = most and sensors >= self._settings.together and abs(common) > limit
+        self._ours = most and sensors >= self._settings.together
         if not self._ours and not before:
             return common, []
         return common, [self._our_signal(common, sensors, now)]
@@ -250,7 +253,7 @@ def _wrong(name: str, state: ClockState) -> str:
         return f"the clock of {name} is not set, it says {state.date}; {by_receipt}"
     if state.kind == "ahead":
         said = f"the clock of {name} is {state.amount} ahead{state.because}"
-        return f"{said}; what lies in the future is filed under the time of its receipt"
+        return f"{said}; readings too far in the future are filed under the time of their receipt"
     if state.because:
         said = f"the clock of {name} is {state.amount} behind{state.because}"
         return f"{said}; its readings are filed {state.amount} too early"

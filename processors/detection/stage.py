@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -58,6 +59,19 @@ class DetectionStage:
         for name in _EVIDENCE:
             self._last[name][groups.codes] = evidence[name][groups.lasts]
         return _published(readings, places, evidence), amended
+
+    def repeat(self, readings: JudgedBatch, known: npt.NDArray[np.bool_]) -> JudgedBatch:
+        """Return revised readings with the evidence they had.
+
+        Args:
+            readings: readings of earlier batches; call this before their successors are scored.
+            known: which of them are the last scored of their series; evidence of others is gone.
+        """
+        self._last.grow(len(self._series))
+        had = {
+            name: np.where(known, self._last[name][readings.series], np.nan) for name in _EVIDENCE
+        }
+        return replace(readings, **had)
 
     def snapshot(self) -> Snapshot:
         """Return the state of the stage and of every detector, as ``detector/array``."""

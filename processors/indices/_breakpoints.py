@@ -3,80 +3,134 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from lamppost.batch import FlagArray, FloatArray
+from lamppost.batch import FloatArray, Int64Array
+from lamppost.quantities import QUANTITIES
+from lamppost.units import conversion
 
-# A mean of decimal numbers can fall short of its true value by the last binary digit.
-_NUDGE = 1e-6
+from ._rating import NUDGE, Values
 
-
-class Values(NamedTuple):
-    """An index and what it was computed from.
-
-    Attributes:
-        concentration: truncated as the index demands.
-        value: whole number; NaN where there is no concentration.
-        category: 1 (best) upwards; 0 where there is no concentration.
-        beyond: 1 where the value lies above the table.
-    """
-
-    concentration: FloatArray
-    value: FloatArray
-    category: FlagArray
-    beyond: FlagArray
-
-    def where(self, kept: npt.NDArray[np.bool_], other: Values) -> Values:
-        """Return these values, those of ``other`` where they are not kept."""
-        return Values(
-            np.where(kept, self.concentration, other.concentration),
-            np.where(kept, self.value, other.value),
-            np.where(kept, self.category, other.category),
-            np.where(kept, self.beyond, other.beyond),
-        )
+_PLACES: Final = 12
+# Far above every table; a larger number would not fit into the whole numbers the index is made of.
+_MOST_STEPS: Final = 1e9
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Breakpoints of one pollutant.
+@dataclass(frozen=True)
+class Breakpoints:
+    """The table of one pollutant: linear between breakpoints, truncated to steps first.
 
     Attributes:
-        per_unit: steps of the truncated concentration in one canonical unit (10 for 0.1).
-        low: lowest concentration of each category, in steps.
-        high: highest concentration of each category, in steps.
-        index_low: index at ``low``.
-        index_high: index at ``high``.
+        quantity: canonical name of the pollutant.
+        unit: in which the table is written.
+        step: to which a concentration is truncated, in that unit.
+        bands: lowest and highest concentration of each band, as the table prints them.
+        index: lowest and highest index of each band.
+        category: of the first band.
+        capped: the index stays at the top of the table; otherwise its last band goes on.
     """
 
-    per_unit: int
-    low: tuple[int, ...]
-    high: tuple[int, ...]
-    index_low: tuple[int, ...]
-    index_high: tuple[int, ...]
+    quantity: str
+    unit: str
+    step: str
+    bands: tuple[tuple[str, str], ...]
+    index: tuple[tuple[int, int], ...]
+    category: int = 1
+    capped: bool = False
+    _low: Int64Array = field(init=False, repr=False)
+    _high: Int64Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Write the bands in steps."""
+        object.__setattr__(self, "_low", self._steps(0))
+        object.__setattr__(self, "_high", self._steps(1))
+
+    def _steps(self, side: int) -> Int64Array:
+        edges = [int(Decimal(band[side]) / Decimal(self.step)) for band in self.bands]
+        return np.array(edges, np.int64)
+
+    @property
+    def per_unit(self) -> float:
+        """Canonical units in one unit of the table.
+
+        Canonical concentrations of gases are at the EU's 20 °C; a mixing ratio has no temperature,
+        so the way back from them is the way a device's own ppb came in, to the last digit.
+        """
+        way = conversion(self.quantity, self.unit)
+        if way is None:
+            message = f"{self.unit} does not measure {self.quantity}"
+            raise ValueError(message)
+        return way.scale
 
     def values(self, concentration: FloatArray) -> Values:
         """Return the index of concentrations: truncated, interpolated, rounded half up.
 
-        Above the table the last segment goes on; a negative concentration counts as 0.
+        Less than nothing counts as nothing; below the table there is no value.
         """
+        steps = self._truncated(concentration)
         missing = ~np.isfinite(concentration)
-        present = np.where(missing, 0.0, np.maximum(concentration, 0.0))
-        steps = np.floor(present * self.per_unit + _NUDGE).astype(np.int64)
-        category = np.searchsorted(self.high[:-1], steps, side="left")
-        low, high = np.take(self.low, category), np.take(self.high, category)
+        out = missing | (steps < self._low[0])
+        band = np.searchsorted(self._high[:-1], steps, side="left")
+        top = self._high[-1]
+        low, run = self._low[band], (self._high - self._low)[band]
         index_low, index_high = (
-            np.take(self.index_low, category),
-            np.take(self.index_high, category),
+            np.array(edges, np.int64)[band] for edges in zip(*self.index, strict=True)
         )
-        rise, run = index_high - index_low, high - low
-        value = index_low + (2 * rise * (steps - low) + run) // (2 * run)
+        within = np.minimum(steps, top) if self.capped else steps
+        value = index_low + (2 * (index_high - index_low) * (within - low) + run) // (2 * run)
+        back = steps * float(self.step) * self.per_unit
         return Values(
-            np.where(missing, np.nan, steps / self.per_unit),
-            np.where(missing, np.nan, value),
-            np.where(missing, 0, category + 1).astype(np.uint8),
-            (steps > self.high[-1]).astype(np.uint8),
+            np.where(missing, np.nan, self._printable(steps) if self.per_unit == 1 else back),
+            np.where(out, np.nan, value),
+            np.where(out, 0, band + self.category).astype(np.uint8),
+            (~out & (steps > top)).astype(np.uint8),
         )
+
+    def _truncated(self, concentration: FloatArray) -> Int64Array:
+        """Return whole steps; the nudge makes up for what binary digits lack of decimal ones."""
+        per_step = round(1 / float(self.step), _PLACES)
+        # A device's 1e308 times the steps of a unit would be infinite.
+        bounded = np.clip(np.nan_to_num(concentration), 0.0, _MOST_STEPS)
+        steps = np.floor(bounded / self.per_unit * per_step + NUDGE)
+        return np.minimum(steps, _MOST_STEPS).astype(np.int64)
+
+    def _printable(self, steps: Int64Array) -> FloatArray:
+        """Return steps in units, as the nearest float of the decimal number."""
+        printed: FloatArray = steps / round(1 / float(self.step), _PLACES)
+        return printed
+
+    def explain(self, concentration: float) -> list[str]:
+        """Return how the value of one concentration comes about."""
+        at = np.array([concentration])
+        steps = int(self._truncated(at)[0])
+        inside = concentration / self.per_unit
+        lines = []
+        if self.per_unit != 1:
+            canonical = QUANTITIES[self.quantity].unit
+            lines.append(
+                f"{concentration:.6g} {canonical} / {self.per_unit:.6g} = {inside:.6g} {self.unit}"
+                f" ({canonical} at 20 °C and 101.325 kPa)"
+            )
+        truncated = Decimal(steps) * Decimal(self.step)
+        lines.append(f"truncated to {self.step}: {truncated} {self.unit}")
+        if steps < self._low[0]:
+            return [*lines, f"below {self.bands[0][0]} {self.unit} this table has no value"]
+        number = int(np.searchsorted(self._high[:-1], steps, side="left"))
+        (low, high), (index_low, index_high) = self.bands[number], self.index[number]
+        lines.append(f"band {low} to {high} {self.unit}: index {index_low} to {index_high}")
+        if steps > self._high[-1] and self.capped:
+            return [*lines, f"above this table, which ends at {index_high}"]
+        if steps > self._high[-1]:
+            lines.append("above the table, whose last band goes on")
+        exact = index_low + (index_high - index_low) * (truncated - Decimal(low)) / (
+            Decimal(high) - Decimal(low)
+        )
+        lines.append(
+            f"({index_high} - {index_low}) / ({high} - {low}) * ({truncated} - {low}) + {index_low}"
+            f" = {exact:.4f}, rounded half up to {self.values(at).value[0]:.0f}"
+        )
+        return lines

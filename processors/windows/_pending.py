@@ -109,14 +109,14 @@ class Pending:
         if self._size + more <= len(self._rows):
             return
         kept = np.flatnonzero(self._codes[: self._size] != _GONE)
-        columns = (whole(self._rows), self._codes, self._ends)
+        columns: tuple[npt.NDArray[Any], ...] = (whole(self._rows), self._codes, self._ends)
         needed, room = len(kept) + more, len(self._rows)
         # Room for half as much again to four times as much: moved seldom, given back after a flood.
         if not 3 * needed <= 2 * room <= 8 * needed:
             room = max(2 * needed, 64)
             self._rows = np.empty(room, self._rows.dtype)
             self._codes, self._ends = np.empty(room, np.int32), np.empty(room, np.int64)
-        moved = (whole(self._rows), self._codes, self._ends)
+        moved: tuple[npt.NDArray[Any], ...] = (whole(self._rows), self._codes, self._ends)
         # Piece by piece, towards the front: there is never a second copy of all.
         for start in range(0, len(kept), _PIECE):
             places = kept[start : start + _PIECE]

@@ -90,7 +90,7 @@ def inside(windows: RowArray, between: Between) -> tuple[RowArray, IntArray]:
     apart = np.ones(len(windows), np.bool_)
     apart[1:] = (series[1:] != series[:-1]) | (start[1:] >= end[:-1])
     first = np.flatnonzero(apart)
-    last = np.append(first[1:], len(windows)) - 1
+    last = np.append(first[1:], len(windows))[: len(first)] - 1
     rows = between(series[first], start[first], end[last])
     low, high = Places.of(rows).ranges(rows, series, start, end)
     window = np.repeat(np.arange(len(windows)), high - low)

@@ -39,22 +39,41 @@ def ordered(rows: RowArray, *, inherit: Sequence[str] = ()) -> RowArray:
         rows: those given later are newer.
         inherit: columns of which the largest of all versions stays.
     """
-    rows = rows.take(series_order(rows["series"]))
-    series, time = rows["series"], rows["time"]
+    order = series_order(rows["series"])
+    series, time = rows["series"][order], rows["time"][order]
+    step = _steps(series, time)
+    if not len(step):
+        return rows.take(order)
+    if step.min() < 0:
+        order = _by_time(order, series, time, series[1:][step < 0])
+        time = rows["time"][order]
+        step = _steps(series, time)
+    if step.min() > 0:
+        return rows.take(order)
+    last = np.append(step != 0, True)
+    newest: RowArray = rows.take(order[last])
+    starts = np.flatnonzero(np.append(True, step != 0)) if inherit else order
+    for name in inherit:
+        newest[name] = np.maximum.reduceat(rows[name][order], starts)
+    return newest
+
+
+def _steps(series: npt.NDArray[Any], time: IntArray) -> IntArray:
+    """Return by how much the time of each row lies after that of the row before, 1 of another."""
     step = time[1:] - time[:-1]
     step[series[1:] != series[:-1]] = 1
-    if len(step) and step.min() < 0:
-        rows = rows.take(np.lexsort((time, series)))
-        series, time = rows["series"], rows["time"]
-        step = np.where(series[1:] != series[:-1], 1, time[1:] - time[:-1])
-    if not len(step) or step.min() > 0:
-        return rows
-    same = step == 0
-    newest = picked(rows, np.append(~same, True))
-    starts = np.flatnonzero(np.append(True, ~same)) if inherit else same
-    for name in inherit:
-        newest[name] = np.maximum.reduceat(rows[name], starts)
-    return newest
+    return step
+
+
+def _by_time(
+    order: IntArray, series: npt.NDArray[Any], time: IntArray, late: npt.NDArray[Any]
+) -> IntArray:
+    """Return an order by series as one by series and time, where some series have late rows."""
+    unsorted = np.flatnonzero(np.isin(series, late))
+    settled = order.copy()
+    by_time = unsorted[np.argsort(time[unsorted], kind="stable")]
+    settled[unsorted] = order[by_time[series_order(series[by_time])]]
+    return settled
 
 
 def spread_ranges(starts: IntArray, ends: IntArray) -> IntArray:

@@ -30,7 +30,8 @@ RowArray = npt.NDArray[Any]
 # that orders all readings. The bound holds for magnitudes between 1e-142 and 1e142.
 _ZERO_KEY: Final = 16_384
 _LARGEST: Final = 16_383
-_SPAN: Final = 65_536
+_SPAN_BITS: Final = 16
+_SPAN: Final = 1 << _SPAN_BITS
 _HALF: Final = 32_768
 
 ROW: Final = np.dtype([("series", "i4"), ("time", "i8"), ("code", "i2"), ("count", "i4")])
@@ -97,10 +98,10 @@ def of_readings(series: npt.NDArray[Any], start: Int64Array, value: FloatArray) 
     frames = Frames.of(key)
     numbers = frames.numbers
     rows = np.empty(len(numbers), ROW)
-    first = begins[numbers // _SPAN]
+    first = begins[numbers >> _SPAN_BITS]
     rows["series"], rows["time"] = series[first], start[first]
-    rows["code"] = numbers % _SPAN - _HALF
-    rows["count"] = np.diff(frames.begins, append=len(key))
+    rows["code"] = (numbers & (_SPAN - 1)) - _HALF
+    rows["count"] = frames.sizes
     return rows
 
 
@@ -123,7 +124,8 @@ def _windows(series: npt.NDArray[Any], start: Int64Array) -> tuple[Int64Array, I
     """Return the number of each row's window, and the first row of each window."""
     new = np.ones(len(series), np.bool_)
     new[1:] = (series[1:] != series[:-1]) | (start[1:] != start[:-1])
-    return np.cumsum(new) - 1, np.flatnonzero(new)
+    windows = Frames.beginning(new)
+    return windows.group, windows.begins
 
 
 def quantiles(

@@ -34,6 +34,7 @@ from ._publication import Rule, aggregates
 from ._roll_ups import RollUps, Source
 from ._rows import IntArray, RowArray, blocks, joined, ordered, picked, whole
 from ._settings import EventTimeSettings
+from ._singles import Singles
 from ._sketches import Sketches, quantile_columns
 from ._table import NO_ROWS
 
@@ -83,6 +84,7 @@ class EventTimeWindows:
             Pending(statistics.STATE if level else statistics.RAW, partial(self._ends, level))
             for level in range(len(self._lengths))
         ]
+        self._singles = Singles(partial(self._ends, 1), partial(self._reduce, 0))
         bound = round(settings.memory_mb * 1_000_000)
         self._rule = Rule(settings.min_coverage, settings.valid_hours)
         self._kinds = Kinds(
@@ -101,15 +103,18 @@ class EventTimeWindows:
         sources = {name: self._source(level) for name, level in level_of.items()}
         self._roll_ups = RollUps(periods, sources, shelf, self._kinds)
         self._gone: dict[str, RowArray] = {}
+        self._former_hours = np.empty(0, statistics.STATE)
         self._attach()
         self._looked_at = 0
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """The fixed lengths of the windows there are, from short to long, ns."""
+        """The resolutions of the windows there are: fixed lengths, ns, then minus the calendars."""
         longer = [level.period for level in self._roll_ups]
-        fixed = [period.length_ns for period in longer if isinstance(period, FixedPeriod)]
-        return (*self._lengths, *fixed)
+        return (
+            *self._lengths,
+            *(p.length_ns if isinstance(p, FixedPeriod) else -p.calendar for p in longer),
+        )
 
     def shelved(self) -> set[str]:
         """Return the names of the rows on the shelf."""
@@ -166,7 +171,18 @@ class EventTimeWindows:
         level = len(self._lengths) - 1
         if self._lengths[level] != HOUR_NS:
             return AggregateBatch.empty()
-        states = self._memory.states(level).between(series, start, end)
+        return self._as_hours(self._memory.states(level).between(series, start, end))
+
+    def former_hours(
+        self, series: npt.NDArray[np.int32], start: IntArray, end: IntArray
+    ) -> AggregateBatch:
+        """Return what the hours were that the last step of time revised, sorted."""
+        former = self._former_hours
+        at = np.minimum(np.searchsorted(series, former["series"]), len(series) - 1)
+        asked = (series[at] == former["series"]) & (former["time"] >= start[at])
+        return self._as_hours(former[asked & (former["time"] < end[at])])
+
+    def _as_hours(self, states: RowArray) -> AggregateBatch:
         period = FixedPeriod(HOUR_NS, HOUR_NS)
         length = np.full(len(states), HOUR_NS)
         return self._published(period, states, length, np.empty(0, sketch.ROW))
@@ -183,6 +199,7 @@ class EventTimeWindows:
     def advance(self, now: int) -> AggregateBatch:
         """Close and revise every window whose time has come."""
         self._clocks.grow(len(self._series))
+        self._former_hours = self._former_hours[:0]
         former = self._clocks["watermark"].copy()
         clock = self._clocks.advance(now)
         rows = self._pending[0].take(clock)
@@ -232,14 +249,13 @@ class EventTimeWindows:
         """Close and revise the windows of every level, the longer from the shorter."""
         batches = []
         for level in range(len(self._lengths)):
-            late = rows[:0]
+            late, alone = rows[:0], rows
             if level:
-                rows = self._pending[level].take(clock)
-                is_late = self._ends(level, rows) <= former[rows["series"]]
-                if is_late.any():
-                    rows, late = picked(rows, ~is_late), picked(rows, is_late)
-                rows = ordered(rows)
+                rows, late, alone = self._due(level, former, clock)
             states = self._reduce(level, rows)
+            if level == 1 and len(alone):
+                made = self._made_of_readings(1, alone)
+                states = ordered(joined([states, made], statistics.STATE))
             if level > self._memory.first_kept:
                 change = self._change_of(level, late)
             elif change:
@@ -249,8 +265,24 @@ class EventTimeWindows:
                 if len(revised):
                     states = ordered(joined([states, revised], statistics.STATE))
             if len(states):
-                batches.append(self._publish(level, states, former))
+                # Windows of one reading each go on as readings, unless revisions are among them.
+                is_same = level == 0 < self._memory.first_kept and not change
+                singles = alone if is_same and len(alone) == len(states) else alone[:0]
+                batches.append(self._publish(level, states, singles, former))
         return batches
+
+    def _due(
+        self, level: int, former: IntArray, clock: IntArray
+    ) -> tuple[RowArray, RowArray, RowArray]:
+        """Return the states due at a level, those of closed windows, and readings due at it."""
+        rows, alone = self._pending[level].take(clock), np.empty(0, statistics.RAW)
+        is_late = self._ends(level, rows) <= former[rows["series"]]
+        late = rows[:0]
+        if is_late.any():
+            rows, late = picked(rows, ~is_late), picked(rows, is_late)
+        if level == 1:
+            rows, alone = self._singles.take(rows, clock)
+        return ordered(rows), late, alone
 
     def _change_of(self, level: int, late: RowArray) -> _Change | None:
         """Return closed windows of a level built from kept ones, which late states belong to."""
@@ -266,18 +298,31 @@ class EventTimeWindows:
         states = picked(states, self._ends(level, states) <= former[states["series"]])
         held, before = self._memory.former(level, states, change.before)
         states["revision"] = np.where(held, before["revision"] + 1, 0)
-        return picked(states, ~held | statistics.differs(states, before))
+        new = ~held | statistics.differs(states, before)
+        if self._lengths[level] == HOUR_NS:
+            self._former_hours = picked(before, held & new)
+        return picked(states, new)
 
-    def _publish(self, level: int, states: RowArray, former: IntArray) -> AggregateBatch:
-        """Remember states, hand them on to the next level, and return what goes out."""
+    def _publish(
+        self, level: int, states: RowArray, singles: RowArray, former: IntArray
+    ) -> AggregateBatch:
+        """Remember states, hand them on to the next level, and return what goes out.
+
+        Args:
+            level: of the windows.
+            states: of the windows.
+            singles: their readings, where each has just one, and then handed on in their place.
+            former: clock of each series at the tick before.
+        """
         self._memory.publish(level, states)
         if level + 1 < len(self._lengths):
-            onward = states
+            onward = singles if len(singles) else states
             if level < self._memory.first_kept:
                 # Closed windows straight above are worked out from readings, see _reopened.
-                is_open = self._ends(level + 1, states) > former[states["series"]]
-                onward = states if is_open.all() else picked(states, is_open)
-            self._pending[level + 1].add(onward, len(self._series))
+                is_open = self._ends(level + 1, onward) > former[onward["series"]]
+                onward = onward if is_open.all() else picked(onward, is_open)
+            waiting = self._singles if len(singles) else self._pending[level + 1]
+            waiting.add(onward, len(self._series))
         return self._aggregates(level, states)
 
     def _close_longer(self, clock: IntArray) -> list[AggregateBatch]:
@@ -294,8 +339,12 @@ class EventTimeWindows:
         if not len(rows):
             return np.empty(0, statistics.STATE)
         if level == 0:
-            return statistics.of_readings(rows, self._lengths[0], self._included, self._kinds)
+            return self._made_of_readings(0, rows)
         return statistics.of_states(rows, self._lengths[level], self._kinds)
+
+    def _made_of_readings(self, level: int, rows: RowArray) -> RowArray:
+        length = self._lengths[level]
+        return statistics.of_readings(rows, length, self._included, self._kinds)
 
     def _aggregates(self, level: int, states: RowArray) -> AggregateBatch:
         length, shortest = self._lengths[level], self._settings.quantiles_from_ns
@@ -425,6 +474,9 @@ class EventTimeWindows:
     def snapshot(self) -> Snapshot:
         """Return the whole state."""
         parts = {f"pending_{level}": found.rows() for level, found in enumerate(self._pending)}
+        if "pending_1" in parts:
+            waiting = [self._singles.states(), parts["pending_1"]]
+            parts["pending_1"] = joined(waiting, statistics.STATE)
         return {
             **nested("clocks", self._clocks.snapshot()),
             **nested("cadence", self._cadence.snapshot()),
@@ -444,6 +496,7 @@ class EventTimeWindows:
             longest = self._lengths[-1]
             self._clocks.forget((lost // longest + 1) * longest)
         self._roll_ups.restore(part("roll_ups", snapshot), self._clocks["watermark"])
+        self._singles.clear()
         for level, found in enumerate(self._pending):
             found.restore(snapshot[f"pending_{level}"], len(self._clocks["newest"]))
 

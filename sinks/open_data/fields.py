@@ -29,7 +29,7 @@ _PROVENANCE: Final = (
     Field(
         "revision",
         "integer",
-        "0 when first published; each correction by late or repaired data adds one.",
+        "0 when first published; each correction by late or repaired data is higher.",
         constraints={**_REQUIRED, **_COUNT},
     ),
     Field("policy", "string", "Version (content hash) of the rules the row was made under."),
@@ -234,6 +234,42 @@ INDICES: Final = Table(
     ("station", "quantity", "qualifiers", "index", "period_end"),
 )
 
+STATION_INDICES: Final = Table(
+    "station_indices",
+    "Health indices of stations",
+    "A health index of a whole station for the averaging periods that end with an hour: its worst "
+    "pollutant counts. Where a pollutant has corrected series, the raw ones do not count.",
+    (
+        Field("station", "string", "Identity of the sensor.", constraints=_REQUIRED),
+        Field("index", "string", "Name of the index.", constraints=_REQUIRED),
+        Field(
+            "period_end",
+            "datetime",
+            "First instant after the averaging periods, RFC 3339, UTC.",
+            constraints=_REQUIRED,
+        ),
+        Field("value", "number", "Highest of the pollutants; empty without any.", "1"),
+        Field(
+            "category",
+            "integer",
+            "1 (best) upwards, as the index defines; empty without a value.",
+            "1",
+            {"minimum": 1},
+        ),
+        Field("responsible", "string", "Pollutants that have that value, divided by semicolons."),
+        Field("pollutants", "string", "Pollutants that have a value, divided by semicolons."),
+        Field("beyond", "boolean", "Whether the value lies beyond the index's published table."),
+        Field(
+            "revision",
+            "integer",
+            "Highest revision among the pollutants.",
+            constraints={**_REQUIRED, **_COUNT},
+        ),
+        Field("policy", "string", "Version (content hash) of the rules the worst was made under."),
+    ),
+    ("station", "index", "period_end"),
+)
+
 STATIONS: Final = Table(
     "stations",
     "Stations",
@@ -252,4 +288,53 @@ STATIONS: Final = Table(
     ("station",),
 )
 
-TABLES: Final = (AGGREGATES, INDICES, STATIONS)
+COMPLIANCE: Final = Table(
+    "compliance",
+    "Limits and guidelines",
+    "The year of one series held against one limit of a law or guideline.",
+    (
+        Field("station", "string", "Identity of the sensor.", constraints=_REQUIRED),
+        Field("quantity", "string", "What was measured, canonical name.", constraints=_REQUIRED),
+        Field("qualifiers", "string", "As in the aggregates."),
+        Field("rule_set", "string", "Law or guideline, by its name in the policy."),
+        Field("rule", "string", "Rule, by its name in the policy."),
+        Field("year", "integer", "Calendar year.", constraints=_REQUIRED),
+        Field("purpose", "string", "Limit value, target value, long-term objective, guideline ..."),
+        Field("in_force", "boolean", "Whether it applies to that year."),
+        Field("averaging", "string", "1h, day, max_daily_8h, year, peak_season, aot40 ..."),
+        Field("limit", "number", "What may not be exceeded; empty: only reported.", _UNIT),
+        Field("unit", "string", "Unit of limit, value and highest, UCUM spelling."),
+        Field("permitted", "integer", "How often in a year it may be exceeded.", "1", _COUNT),
+        Field("exceedances", "integer", "How often it was exceeded, so far.", "1", _COUNT),
+        Field("exceeded_on", "string", "On which days: 2026-01-17;2026-01-18 (3), with how often."),
+        Field("remaining", "integer", "How many more the year may have.", "1", _COUNT),
+        Field(
+            "value",
+            "number",
+            "What is compared: a mean or sum; where exceedances are counted, their number.",
+            _UNIT,
+        ),
+        Field("highest", "number", "Highest of the values that are counted.", _UNIT),
+        Field("years", "integer", "Years that entered.", "1", _COUNT),
+        Field("interim", "integer", "How many of the interim targets are met.", "1", _COUNT),
+        Field("capture", "number", "Part that was measured, so far.", "1", _SHARE),
+        Field("capture_required", "number", "Part that must be.", "1", _SHARE),
+        Field("valid", "boolean", "Whether enough was measured."),
+        Field(
+            "status",
+            "string",
+            "How it stands; of a year under way, so far.",
+            constraints={
+                **_REQUIRED,
+                "enum": ["met", "at_risk", "exceeded", "not_enough_data", "reported"],
+            },
+        ),
+        Field("projected", "string", "Day on which the permitted number is passed at this rate."),
+        Field("final", "boolean", "Whether the year is over."),
+        Field("as_of", "string", "Last day that entered."),
+        Field("policy", "string", "Version (content hash) of the rules."),
+    ),
+    ("station", "quantity", "qualifiers", "rule_set", "rule"),
+)
+
+TABLES: Final = (AGGREGATES, INDICES, STATION_INDICES, STATIONS, COMPLIANCE)

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final
 
@@ -17,6 +17,7 @@ from lamppost.times import format_instant, parse_instant
 from .fields import TABLES
 from .files import columns_of, fingerprint, replace_if_changed
 from .schema import LAYOUT, Table
+from .web_tables import METADATA, schema_path, web_schema, web_tables
 
 DESCRIPTOR: Final = "datapackage.json"
 _PROFILE: Final = "https://datapackage.org/profiles/2.0/datapackage.json"
@@ -91,13 +92,20 @@ class Package:
             for layout in range(1, LAYOUT + 1):
                 path = _schema_name(table, layout)
                 if layout == LAYOUT or path in used:
-                    data = json_bytes(table.table_schema(layout))
-                    replace_if_changed(self._folder / path, data)
+                    self._say(path, table.table_schema(layout))
+                    self._say(schema_path(path), web_schema(table, layout))
+        self._say(METADATA, web_tables(publication, self._listed()))
         descriptor = self._descriptor(publication, sorted(filter(None, set(owners))), zone)
-        replace_if_changed(self._folder / DESCRIPTOR, json_bytes(descriptor))
+        self._say(DESCRIPTOR, descriptor)
+
+    def _say(self, path: str, document: Mapping[str, Any]) -> None:
+        replace_if_changed(self._folder / path, json_bytes(document))
+
+    def _listed(self) -> list[dict[str, Any]]:
+        return [self._resources[path] for path in sorted(self._resources)]
 
     def _descriptor(self, publication: Publication, owners: list[str], zone: str) -> dict[str, Any]:
-        resources = [self._resources[path] for path in sorted(self._resources)]
+        resources = self._listed()
         name = f"{publication.publisher}/{publication.title}"
         created = format_instant(max(self._newest, 0))
         content = hashlib.sha256("".join(found["hash"] for found in resources).encode())

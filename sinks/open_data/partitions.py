@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Days: which file a row belongs to, and how new rows meet those already there."""
+"""Dates: which file a row belongs to, and how new rows meet those already there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
+from lamppost.batch import DAY
 from lamppost.times import DAY_NS, SECOND_NS
 
 from .schema import Table
@@ -22,25 +23,49 @@ _kernels: Any = pyarrow.compute
 _arrow: Any = pa
 
 
-def day_folder(day: int) -> PurePosixPath:
-    """Return the folder of a day, given in days since 1970 (UTC), zero-padded.
+class Depth(IntEnum):
+    """How many folders lead to a file: the windows of a day, of a month or of a year are in one."""
 
-    >>> str(day_folder(20_412))
-    'year=2025/month=11/day=20'
+    YEAR = 1
+    MONTH = 2
+    DAY = 3
+
+
+def depth_of(resolution: int) -> Depth:
+    """Return how the windows of a resolution are cut into files: some hundred of a series in each.
+
+    Args:
+        resolution: its number, see :func:`lamppost.periods.resolutions`.
+    """
+    if resolution in {DAY_NS, -DAY}:
+        return Depth.MONTH
+    return Depth.DAY if 0 < resolution < DAY_NS else Depth.YEAR
+
+
+def folder_of(day: int, depth: Depth = Depth.DAY) -> str:
+    """Return the folder of a day, given in days since 1970, zero-padded.
+
+    >>> folder_of(20_412), folder_of(20_412, Depth.MONTH)
+    ('year=2025/month=11/day=20', 'year=2025/month=11')
     """
     date = datetime.fromtimestamp(day * DAY_NS // SECOND_NS, UTC)
-    return PurePosixPath(f"year={date:%Y}/month={date:%m}/day={date:%d}")
+    return "/".join((f"year={date:%Y}", f"month={date:%m}", f"day={date:%d}")[:depth])
 
 
-def by_day(rows: pa.Table, last_instant: npt.NDArray[np.int64]) -> Iterator[tuple[int, pa.Table]]:
-    """Cut rows into days by an instant inside the period they are about."""
-    days = last_instant // DAY_NS
-    for day in np.unique(days):
-        yield int(day), rows.take(np.flatnonzero(days == day))
+def by_folder(
+    rows: pa.Table, instants: npt.NDArray[np.int64], depth: Depth = Depth.DAY
+) -> Iterator[tuple[str, pa.Table]]:
+    """Cut rows into folders by the date of an instant inside the period they are about."""
+    days, row_day = np.unique(instants // DAY_NS, return_inverse=True)
+    folders = [folder_of(day, depth) for day in days.tolist()]
+    named = list(dict.fromkeys(folders))
+    number = np.array([named.index(folder) for folder in folders], np.int64)[row_day]
+    for place, folder in enumerate(named):
+        yield folder, rows.take(np.flatnonzero(number == place))
 
 
 def merged(table: Table, parts: list[pa.Table]) -> pa.Table:
-    """Join rows of one day, sorted by key; of a key the highest revision stays.
+    """Join rows of one file, sorted by key; of a key the highest revision stays.
 
     Between equal revisions the later part wins, so writing rows again changes nothing.
     """

@@ -16,10 +16,15 @@ _BAR: Final = "\\|"
 _FILES: Final = """\
 | file | content |
 |---|---|
-| `aggregates/window=<resolution>/year=YYYY/month=MM/day=DD/aggregates.csv`, `.parquet` | windows that start on that day: of UTC for a fixed length (`15min`, `1h`, `8h`, `24h`), of the city for `day`, `month` and `year` |
+| `aggregates/window=<resolution>/year=YYYY/month=MM/day=DD/aggregates.csv`, `.parquet` | `15min`, `1h`, `8h`: windows that start on that day (UTC) |
+| `aggregates/window=<resolution>/year=YYYY/month=MM/aggregates.csv`, `.parquet` | `24h`, `day`: windows that start in that month, of UTC and of the city |
+| `aggregates/window=<resolution>/year=YYYY/aggregates.csv`, `.parquet` | `month`, `year`: windows that start in that year of the city |
 | `indices/year=YYYY/month=MM/day=DD/indices.csv`, `.parquet` | periods that end on that day (UTC; midnight belongs to the day before) |
+| `compliance/year=YYYY/compliance.csv`, `.parquet` | the year held against limits and guidelines |
+| `station_indices/year=YYYY/month=MM/day=DD/station_indices.csv`, `.parquet` | the same for whole stations: the worst pollutant of each hour |
 | `stations.csv` | the registered sensors |
 | `datapackage.json`, `schemas/` | Data Package version 2: every file with size, SHA-256 and schema |
+| `csv-metadata.json`, `schemas/*.csvw.json` | the same of the CSV files as CSV on the Web (W3C) |
 | `data-dictionary.json` | the tables below, for programs |
 """  # noqa: E501 - rows of a Markdown table cannot be wrapped
 
@@ -52,7 +57,7 @@ missing be null: `union_by_name = true` in DuckDB, `unify_schemas` in Arrow.
 | layout | brought |
 |---|---|
 | 1 | three tables |
-| 2 | in aggregates: resolution, local times, first and last reading, quantiles, means by time and volume, harmonic mean, resultant, rate, version of the method; files of the windows `8h`, `24h`, `day`, `month` and `year` |
+| 2 | in aggregates: resolution, local times, first and last reading, quantiles, means by time and volume, harmonic mean, resultant, rate, version of the method; files of the windows `8h`, `24h`, `day`, `month` and `year`; the table of stations' indices |
 """  # noqa: E501 - as above
 
 

@@ -25,10 +25,12 @@ from sinks.series_names import NamedSink
 from . import fields
 from .files import replace_file, replace_if_changed
 from .former import brought_up
+from .handed_over import HandedOver
 from .package import Package, json_bytes
-from .partitions import by_day, day_folder, merged
+from .partitions import by_folder, depth_of, merged
 from .readme import dictionary, readme
 from .schema import LAYOUT, Table
+from .station_indices import station_index_rows
 from .tables import aggregate_rows, index_rows, station_rows
 from .text import csv_bytes, parquet_bytes
 
@@ -47,10 +49,12 @@ class OpenDataSettings(Settings):
     Attributes:
         dir: the folder; made when missing.
         windows: resolutions of the aggregates to publish.
+        handed_over: folder in which other processes leave tables for the release, if any.
     """
 
     dir: Path = Path("open-data")
     windows: tuple[str, ...] = Field(default=WINDOWS, min_length=1)
+    handed_over: Path | None = None
 
 
 @register("sink")
@@ -77,6 +81,7 @@ class OpenDataSink(NamedSink):
         self._folder = settings.dir
         self._windows = frozenset(settings.windows)
         self._package: Package | None = None
+        self._handed_over = HandedOver(settings.handed_over)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -106,15 +111,18 @@ class OpenDataSink(NamedSink):
         except OSError as error:
             # What was noted about files may not have reached the disk: look again next time.
             self._package = None
+            self._handed_over.forget()
             raise NotConnected(f"cannot write open data to {self._folder}: {error}") from error
 
     def _write(self, entries: Sequence[Entry]) -> None:
         if self._package is None:
             self._package = Package(self._folder)
         package = self._package
-        days = self._collect(entries, package)
-        for folder, (table, parts) in sorted(days.items()):
+        files = self._collect(entries, package)
+        for folder, (table, parts) in sorted(files.items()):
             self._merge(package, folder, table, parts)
+        for relative, data in self._handed_over.changed():
+            self._publish(package, relative, data)
         stations = csv_bytes(station_rows(self.names.stations.values()))
         self._publish(package, f"{fields.STATIONS.name}.csv", stations)
         publication = self._publication()
@@ -127,8 +135,8 @@ class OpenDataSink(NamedSink):
     def _collect(
         self, entries: Sequence[Entry], package: Package
     ) -> dict[str, tuple[Table, list[pa.Table]]]:
-        """Return the new rows by the folder of their day."""
-        days: dict[str, tuple[Table, list[pa.Table]]] = {}
+        """Return the new rows by the folder of their file."""
+        files: dict[str, tuple[Table, list[pa.Table]]] = {}
         for entry in entries:
             self.names.learn(entry)
             found: dict[str, pa.Table] = {}
@@ -138,8 +146,8 @@ class OpenDataSink(NamedSink):
             elif entry.kind == INDICES:
                 found = self._indices(entry.body, package)
             for folder, rows in found.items():
-                days.setdefault(folder, (table, []))[1].append(rows)
-        return days
+                files.setdefault(folder, (table, []))[1].append(rows)
+        return files
 
     def _aggregates(self, body: bytes, package: Package) -> dict[str, pa.Table]:
         batch, rows = aggregate_rows(body, self.names)
@@ -154,8 +162,9 @@ class OpenDataSink(NamedSink):
             start = batch.start[chosen]
             if number < 0:  # a calendar's window has a date of the city
                 start = start + offsets_s(start, self.names.zone()) * SECOND_NS
-            for day, part in by_day(rows.take(chosen), start):
-                found[f"aggregates/{_WINDOW}{window}/{day_folder(day)}"] = part
+            parts = by_folder(rows.take(chosen), start, depth_of(int(number)))
+            for folder, part in parts:
+                found[f"aggregates/{_WINDOW}{window}/{folder}"] = part
         return found
 
     def _indices(self, body: bytes, package: Package) -> dict[str, pa.Table]:
@@ -163,14 +172,23 @@ class OpenDataSink(NamedSink):
         if len(batch):
             package.saw([int(batch.end.max())])
         # A period that ends at midnight is about the day before.
-        return {f"indices/{day_folder(day)}": part for day, part in by_day(rows, batch.end - 1)}
+        return {f"indices/{folder}": part for folder, part in by_folder(rows, batch.end - 1)}
 
     def _merge(self, package: Package, folder: str, table: Table, parts: list[pa.Table]) -> None:
         stored = f"{folder}/{table.name}.parquet"
         rows = merged(table, [*self._existing(stored, table), *parts])
         self._publish(package, f"{folder}/{table.name}.csv", csv_bytes(rows))
+        if table is fields.INDICES:
+            self._publish_stations(package, f"station_{folder}", rows)
         # Last: the Parquet file is what later rows are merged with.
         self._publish(package, stored, parquet_bytes(rows))
+
+    def _publish_stations(self, package: Package, folder: str, rows: pa.Table) -> None:
+        """Put the pollutants of a day together; a correction of one is in both files."""
+        whole = station_index_rows(rows)
+        name = f"{folder}/{fields.STATION_INDICES.name}"
+        self._publish(package, f"{name}.csv", csv_bytes(whole))
+        self._publish(package, f"{name}.parquet", parquet_bytes(whole))
 
     def _existing(self, relative: str, table: Table) -> list[pa.Table]:
         path = self._folder / relative

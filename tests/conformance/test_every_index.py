@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,13 +12,15 @@ import pytest
 
 from lamppost.batch import AggregateBatch
 from lamppost.component import Component, Index
-from lamppost.series import SeriesTable
+from lamppost.series import SeriesKey, SeriesTable
 from tests.processor_conformance import assert_described, assert_same, components, law, make
-from tests.strategies import KEYS, aggregates
+from tests.strategies import aggregates
 
 every_index = pytest.mark.parametrize(
     "component", components("index").values(), ids=lambda found: found.name
 )
+POLLUTANTS = ("pm2_5", "o3", "so2", "co", "no2", "pm10", "temperature")
+KEYS = tuple(SeriesKey("aq-1", quantity) for quantity in POLLUTANTS)
 FIELDS = ("concentration", "value", "category", "coverage", "beyond")
 
 
@@ -63,13 +66,25 @@ def test_numbers_of_indices_are_unique() -> None:
 
 
 @every_index
+def test_an_index_has_a_scale(component: Component) -> None:
+    """Title, source and version of its table; its categories with names and colours."""
+    scale = component.cls.scale
+
+    assert scale.title
+    assert scale.version
+    assert scale.source
+    assert all(category.name for category in scale.categories)
+    assert all(re.fullmatch("#[0-9A-F]{6}", category.colour) for category in scale.categories)
+
+
+@every_index
 def test_no_aggregates_give_no_values(component: Component) -> None:
     """Nothing in, nothing out."""
     assert len(make(component, SeriesTable(KEYS)).update(AggregateBatch.empty())) == 0
 
 
 @every_index
-@law(batch=aggregates())
+@law(batch=aggregates(most=len(POLLUTANTS)))
 def test_values_do_not_depend_on_the_cut(component: Component, batch: AggregateBatch) -> None:
     """One batch and one hour at a time end in the same values."""
     batch = batch.take(np.argsort(batch.start, kind="stable"))
@@ -80,7 +95,7 @@ def test_values_do_not_depend_on_the_cut(component: Component, batch: AggregateB
 
 
 @every_index
-@law(batch=aggregates())
+@law(batch=aggregates(most=len(POLLUTANTS)))
 def test_a_corrected_hour_ends_in_the_same_values_as_a_right_one(
     component: Component, batch: AggregateBatch
 ) -> None:
@@ -98,7 +113,7 @@ def test_a_corrected_hour_ends_in_the_same_values_as_a_right_one(
 
 
 @every_index
-@law(batch=aggregates())
+@law(batch=aggregates(most=len(POLLUTANTS)))
 def test_values_are_plausible_and_input_stays_untouched(
     component: Component, batch: AggregateBatch
 ) -> None:
@@ -111,10 +126,11 @@ def test_values_are_plausible_and_input_stays_untouched(
     np.testing.assert_array_equal(np.isnan(found.value), found.category == 0)
     assert ((found.coverage >= 0) & (found.coverage <= 1)).all()
     assert (found.value[~np.isnan(found.value)] >= 0).all()
+    assert (found.category <= len(component.cls.scale.categories)).all()
 
 
 @every_index
-@law(batch=aggregates())
+@law(batch=aggregates(most=len(POLLUTANTS)))
 def test_a_restored_index_goes_on_as_if_nothing_had_been(
     component: Component, batch: AggregateBatch
 ) -> None:

@@ -33,6 +33,7 @@ from tests.outbox_entries import (
     START_NS,
     aggregates_entry,
     alerts_entry,
+    clocks_entry,
     indices_entry,
     readings_entry,
     rules_entry,
@@ -62,6 +63,8 @@ ENTRIES = [
     stations_entry(11, {**STATION, "name": "North gate"}),
     readings_entry(12, series=[2], value=[2.5], flag=[3], reasons=[4]),
     alerts_entry(13, sensor="a", kind="resolved", at=START_NS + HOUR_NS),
+    clocks_entry(14, series=[0, 2], skew=[-HOUR_NS, 5], spread=[7, 0]),
+    clocks_entry(15, series=[0], skew=[3], until=START_NS + HOUR_NS),
 ]
 
 

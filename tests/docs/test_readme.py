@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 # Components that exist only in the walk-through.
-INVENTED = {"whole_number", "balcony_csv"}
+INVENTED = {"whole_number", "kelvin", "balcony_csv"}
 # Places that are no part of a checkout: made at run time, by installing, or turned down in 0003.
 ELSEWHERE = {
     "benchmarks/results/",
@@ -167,12 +167,19 @@ def test_every_policy_example_is_right(page: Path) -> None:
 
 
 def test_the_components_of_the_walk_through_work(tmp_path: Path) -> None:
-    """The two files of the page, put where it says, do what it says."""
+    """The files of the page, put where it says, do what it says."""
     page = ROOT / "docs/adding-a-component.md"
     modules = dict(
-        zip(("processors.quality.whole_number", "ingest.formats.balcony_csv"),
-            blocks(page, "python"), strict=True)
-    )  # fmt: skip
+        zip(
+            (
+                "processors.quality.whole_number",
+                "processors.correction.kelvin",
+                "ingest.formats.balcony_csv",
+            ),
+            blocks(page, "python"),
+            strict=True,
+        )
+    )
     for name, code in modules.items():
         (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
     policies = [yaml.safe_load(block) for block in blocks(page, "yaml")]
@@ -208,6 +215,11 @@ from tests.processor_cases import build, flags, table
 settings = {{"quantities": {{"vehicle_count": 0.001}}}}
 check = build("check", "whole_number", settings, table("vehicle_count"))
 assert flags(check, [3.0, 3.7, float("nan")]) == [1, 3, 9]
+
+from lamppost.batch import JudgedBatch
+from tests.processor_cases import readings
+kelvin = build("derivation", "kelvin", {{}}, table("soil_temperature"), {{}})
+assert kelvin.derive(JudgedBatch.unscored(readings([1.0]))).value.tolist() == [274.15]
 """
     result = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False

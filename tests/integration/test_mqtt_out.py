@@ -24,6 +24,7 @@ from tests.outbox_entries import (
     START_NS,
     aggregates_entry,
     alerts_entry,
+    indices_entry,
     rules_entry,
     series_entry,
 )
@@ -43,7 +44,11 @@ def _heard(mosquitto: Mosquitto) -> Iterator[Heard]:
     """Publish entries, and return topics and bodies as a subscriber gets them."""
     subscriber = Subscriber(mosquitto, "city/#")
     sink = MqttOutSink(MqttOutSettings(port=mosquitto.port, prefix="city"))
-    keys = [SeriesKey("aq/1+", "pm2_5", "channel=a"), SeriesKey("tr-1", "speed")]
+    keys = [
+        SeriesKey("aq/1+", "pm2_5", "channel=a"),
+        SeriesKey("tr-1", "speed"),
+        SeriesKey("aq/1+", "no2"),
+    ]
     sink.prime([series_entry(1, keys), rules_entry(2, zone=ZONE, method="1")])
 
     def publish(*entries: Entry, messages: int) -> list[tuple[str, dict[str, Any]]]:
@@ -107,6 +112,27 @@ def test_a_day_of_the_city_is_told_in_local_time_too(heard: Heard) -> None:
         "2026-10-26T00:00:00+01:00",
     )
     assert "window_start_local" not in hour
+
+
+def test_indices_of_stations_name_who_is_responsible(heard: Heard) -> None:
+    """The hour after the first one heard, again as its pollutants come; worst pollutant first."""
+    end = START_NS + HOUR_NS
+    ((topic, first), (_, second)) = heard(
+        indices_entry(3, end=[START_NS]),
+        indices_entry(4, series=[0], end=[end], value=[40.0], category=[1]),
+        indices_entry(5, series=[0], end=[START_NS], revision=[1]),
+        indices_entry(6, series=[2], end=[end], value=[87.0], category=[2]),
+        messages=2,
+    )
+
+    assert topic == "city/indices/aq%2F1%2B/us_aqi"
+    assert (first["value"], first["responsible"]) == (40.0, ["pm2_5"])
+    assert (second["value"], second["responsible"]) == (87.0, ["no2"])
+    assert second["hour_end"] == "2026-11-21T01:00:00Z"
+    assert [found["quantity"] for found in second["pollutants"]] == ["pm2_5", "no2"]
+    page = PAGE.read_text(encoding="utf-8")
+    assert [name for name in second if f"`{name}`" not in page] == []
+    assert [name for name in second["pollutants"][0] if f"`{name}`" not in page] == []
 
 
 def test_messages_stay_small_and_every_name_in_them_is_documented(heard: Heard) -> None:

@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ingest.files import FileWishes, archives
 from ingest.formats.archive_columns import archive_bytes
 from lamppost import log
-from lamppost.batch import AggregateBatch, JudgedBatch
+from lamppost.batch import DAY, AggregateBatch, JudgedBatch
 from lamppost.decoded import Measurement
 from lamppost.frames import Deliveries, arrow_batch
 from lamppost.imports import IMPORT_ROUTE, IMPORT_SOURCE
 from lamppost.log import Entry, Record
 from lamppost.policy import AlertRule, Policy, load_policy
-from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, format_instant
+from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, format_instant, parse_instant
 from lamppost_app.engine import Engine
+from sinks.open_data.sink import OpenDataSettings, OpenDataSink
 
 NOW = 1_795_000_000 * SECOND_NS // DAY_NS * DAY_NS
 PM = Measurement("aq-1", "pm2_5")
@@ -99,6 +101,17 @@ class Run:
             found.update({start: (revision, mean) for start, revision, mean in rows})
         return found
 
+    def days(self) -> dict[tuple[int, int], float]:
+        """Return the mean of every day of the city, by its start and length."""
+        found = {}
+        for body in self.of(log.AGGREGATES):
+            batch = AggregateBatch.from_arrow(arrow_batch(body))
+            whole = batch.take(batch.calendar == DAY)
+            rows = zip(whole.start.tolist(), whole.length.tolist(), whole.mean.tolist(),
+                       strict=True)  # fmt: skip
+            found.update({(start, length): mean for start, length, mean in rows})
+        return found
+
     def counts(self) -> dict[str, int]:
         """Return what the ledger says of the import door."""
         facts = self.engine.ledger.facts()["rows"]
@@ -155,6 +168,29 @@ def test_corrected_rows_correct_what_was_published() -> None:
     run.tick(NOW + SECOND_NS)
 
     assert run.hours()[begin] == (1, 7.0)
+
+
+def test_days_of_the_city_come_back_as_days_of_the_city(tmp_path: Path) -> None:
+    """Out of a release, into the windows they came from, on days of 23 and 25 hours too."""
+    first = Run(restarts=False)
+    begin = parse_instant("2026-03-26T23:00:00Z")
+    times = [begin + number * HOUR_NS for number in range(24 * 5 - 1)]
+    first.bring(times, [float(number % 50) for number in range(len(times))])
+    first.tick()
+    entries = [Entry(number, *record) for number, record in enumerate(first.said, start=1)]
+    OpenDataSink(OpenDataSettings(dir=tmp_path)).write(entries, len(entries))
+
+    (archive,) = archives([str(tmp_path)], FileWishes(window="day"))
+    (part,) = archive.parts()
+    assert part.said is not None
+    (meaning,) = part.said.meanings
+    again = Run()
+    again.bring(part.said.time.tolist(), part.said.value.tolist(), meaning)
+    again.tick()
+
+    days = first.days()
+    assert [length // HOUR_NS for _, length in days] == [24, 24, 23, 24, 24]
+    assert again.days() == days
 
 
 def test_rows_beyond_the_horizon_wait_in_quarantine() -> None:

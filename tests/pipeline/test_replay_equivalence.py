@@ -173,7 +173,7 @@ def test_replay_after_a_fix_equals_a_right_first_try(
         if fault == "unit":
             patch.setattr(
                 "lamppost_app.decoding.conversion",
-                lambda quantity, _: None if quantity == "no2" else (1.0, 0.0),
+                lambda quantity, *_: None if quantity == "no2" else (1.0, 0.0),
             )
         late.take(policy(NO_ROUTE if fault == "route" else RIGHT), *frames[:fixed])
     late.restart()

@@ -105,7 +105,7 @@ def test_only_a_missed_ratio_fails_and_only_when_asked(
     """A missed budget is told, never asserted: it is an absolute number of a shared machine."""
     slow = replace(FAST, measured=9.0, budget=2.0)
     missed = replace(FAST, peer=Peer("loop", 1.0, 1.5, 1.0))
-    monkeypatch.setattr(program, "calm_collector", lambda: None)
+    monkeypatch.setattr(program, "calm_process", lambda: None)
     monkeypatch.setattr(program, "write_results", lambda *_: tmp_path)
     monkeypatch.setitem(program.MEASUREMENTS, "inbox", lambda _: [slow])
     monkeypatch.setitem(program.MEASUREMENTS, "store", lambda _: [missed])

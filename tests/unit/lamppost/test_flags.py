@@ -96,7 +96,7 @@ def test_a_reasons_mask_has_its_bit_alone() -> None:
 
 
 def test_the_kernels_reasons_have_bits_of_their_own() -> None:
-    """They are published numbers: 0 to 5 in this order, for good."""
+    """They are published numbers: 0 to 6 in this order, for good."""
     assert [(reason.bit, reason.name) for reason in KERNEL_REASONS] == [
         (0, "missing_value"),
         (1, "time_missing"),
@@ -104,4 +104,5 @@ def test_the_kernels_reasons_have_bits_of_their_own() -> None:
         (3, "out_of_order"),
         (4, "correction"),
         (5, "no_check"),
+        (6, "input_unusable"),
     ]

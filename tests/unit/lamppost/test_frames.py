@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from lamppost.frames import (
     DELIVERY_SCHEMA,
@@ -33,6 +34,19 @@ def test_deliveries_survive_the_way_to_bytes_and_back(drawn: Deliveries) -> None
 def test_equal_deliveries_give_equal_bytes(drawn: Deliveries) -> None:
     """A replayed inbox can be compared byte for byte."""
     assert copy.deepcopy(drawn).to_bytes() == drawn.to_bytes()
+
+
+@LAW
+@given(deliveries(), st.integers(0, 5))
+def test_a_frame_is_the_stream_that_arrow_writes(drawn: Deliveries, start: int) -> None:
+    """Byte for byte, also of part of a batch and with metadata."""
+    whole = drawn.to_arrow().replace_schema_metadata({"policy": "abc"})
+
+    for batch in (drawn.to_arrow(), whole, whole.slice(start, 3)):
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        assert arrow_bytes(batch) == sink.getvalue().to_pybytes()
 
 
 def test_messages_are_kept_in_order_of_receipt() -> None:

@@ -33,6 +33,22 @@ def test_rows_are_sorted_by_series_and_keep_their_order_within(codes: np.ndarray
     assert groups.series.dtype == np.int32
 
 
+def test_a_read_only_column_is_sorted_once_and_no_other_column_is_mistaken_for_it() -> None:
+    """A column that can still be written to is sorted anew each time."""
+    codes = np.array([3, 1, 2], np.int32)
+    locked = codes.copy()
+    locked.flags.writeable = False
+
+    first = Groups.by_series(locked)
+    codes[0] = 0
+
+    assert Groups.by_series(locked) is first
+    assert Groups.by_series(codes).series.tolist() == [0, 1, 2]
+    codes[1] = 5
+    assert Groups.by_series(codes).series.tolist() == [0, 2, 5]
+    assert Groups.by_series(locked).series.tolist() == [1, 2, 3]
+
+
 @LAW
 @given(CODES)
 def test_the_edges_of_groups_are_where_the_series_changes(codes: np.ndarray) -> None:

@@ -30,6 +30,7 @@ def test_the_kinds_keep_their_names() -> None:
         "quarantine_states",
         "ledger",
         "clocks",
+        "fits",
     )
 
 

@@ -59,4 +59,4 @@ def test_only_counts_and_amounts_add_up() -> None:
     """A sum of temperatures means nothing."""
     additive = {quantity.name for quantity in _ALL if quantity.additive}
 
-    assert additive == {"vehicle_count", "rainfall"}
+    assert additive == {"vehicle_count", "rainfall", "delay"}

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from lamppost.errors import ConfigError
-from lamppost.stations import Station, load_stations, parse_stations
+from lamppost.stations import (
+    Registry,
+    RegistryWatch,
+    Station,
+    load_stations,
+    parse_stations,
+)
 
 
 def feature(**changes: Any) -> dict[str, Any]:
@@ -129,3 +135,70 @@ def test_a_file_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Pa
         load_stations(path)
 
     assert str(raised.value).startswith(f"{path}: ")
+
+
+def road(**properties: Any) -> dict[str, Any]:
+    """Return a feature of a traffic station."""
+    sensor = properties.pop("sensor", "tr-1")
+    return feature(id=sensor, properties={"kind": "traffic", **properties})
+
+
+def test_a_traffic_station_tells_of_its_road() -> None:
+    """All of it is optional."""
+    (station, _) = parse_stations(
+        collection(
+            road(
+                detector="single_loop",
+                lanes=2,
+                road_class="street_2",
+                free_flow_speed_km_h=50,
+                detector_length_m=1.8,
+                corridor="Ring",
+                position_km=1.5,
+                downstream="tr-2",
+                downstream_km=0.8,
+                direction="1",
+            ),
+            road(sensor="tr-2"),
+        ),
+        "s.geojson",
+    )
+
+    assert (station.lanes, station.downstream, station.downstream_km) == (2, "tr-2", 0.8)
+
+
+@pytest.mark.parametrize(
+    ("properties", "key"),
+    [
+        ({"lanes": 0}, "lanes"),
+        ({"road_class": "alley"}, "road_class"),
+        ({"detector": "ear"}, "detector"),
+        ({"free_flow_speed_km_h": -3}, "free_flow_speed_km_h"),
+        ({"position_km": float("inf")}, "position_km"),
+        ({"downstream": "tr-1"}, "downstream"),
+        ({"downstream": "tr-3"}, "downstream"),
+    ],
+)
+def test_a_wrong_property_of_a_road_is_named(properties: dict[str, Any], key: str) -> None:
+    """With the number of the feature."""
+    with pytest.raises(ConfigError, match=rf"s\.geojson: features\[0\]\.{key}"):
+        parse_stations(collection(road(**properties), road(sensor="tr-2")), "s.geojson")
+
+
+@pytest.mark.parametrize("kind", [Registry, dict])
+def test_a_watch_tells_of_each_change_once(kind: type[dict[str, Station]]) -> None:
+    """What stands in the registry at first counts as a change; a plain mapping is compared."""
+    first, second = (Station(sensor="a", name=name, latitude=0, longitude=0) for name in "xy")
+    stations = kind()
+    watch = RegistryWatch(stations)
+
+    seen = [watch.changed(), watch.changed()]
+    for station in (first, second):
+        if isinstance(stations, Registry):
+            stations.register([station])
+        else:
+            stations[station.sensor] = station
+        seen += [watch.changed(), watch.changed()]
+
+    assert seen == [True, False] * 3
+    assert stations == {"a": second}

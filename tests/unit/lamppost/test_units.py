@@ -47,6 +47,28 @@ def test_a_gas_weighs_what_the_eus_reference_conditions_say(gas: str, per_ppb: f
 
 
 @pytest.mark.parametrize(
+    ("gas", "per_ppb"),
+    [("no2", 1.8804), ("o3", 1.9619), ("so2", 2.6185), ("co", 1.1449), ("no", 1.2265)],
+)
+def test_a_gas_weighs_less_at_the_conditions_of_the_us(gas: str, per_ppb: float) -> None:
+    """One ppb in ug/m3 at 298.15 K and 101.325 kPa; only where the policy asks for it.
+
+    Source: domain reference, section 1.7, row "US 25 C", molar volume 24.4654 l.
+    """
+    for unit, parts in (("ppb", 1), ("ppm", 1000)):
+        way = conversion(gas, unit, "us_25c")
+        assert way is not None
+        assert way.scale == pytest.approx(parts * per_ppb, rel=1e-4)
+    assert conversion(gas, "ug/m3", "us_25c") == (1.0, 0.0)
+
+
+def test_conditions_change_nothing_but_gases() -> None:
+    """Particles, temperatures and lengths weigh the same everywhere."""
+    for quantity, unit in (("pm2_5", "mg/m3"), ("temperature", "K"), ("wind_speed", "km/h")):
+        assert conversion(quantity, unit, "us_25c") == conversion(quantity, unit)
+
+
+@pytest.mark.parametrize(
     ("gas", "unit", "value", "mass"),
     [
         ("no2", "ppb", 100.0, 191.25),

@@ -167,6 +167,24 @@ def test_when_most_are_off_by_the_same_it_is_our_own_clock(settings: Settings) -
     )
 
 
+def test_most_that_are_slow_by_themselves_say_nothing_about_our_clock(
+    settings: Settings,
+) -> None:
+    """Hourly stations that name the beginning of the hour."""
+    sensors = [f"tr-{number}" for number in range(12)]
+    hourly = [SLOW.model_copy(update={"sensor": sensor}).model_dump() for sensor in sensors]
+    says(
+        settings,
+        names(*sensors),
+        Record(log.STATIONS, NOW, json.dumps(hourly).encode()),
+        clocks(dict.fromkeys(range(12), 3_700.0)),
+    )
+
+    (finding,) = found(settings)
+
+    assert finding.mark == "right"
+
+
 def test_many_are_counted(settings: Settings) -> None:
     """Twenty lines, and how many more."""
     sensors = [f"tr-{number:02d}" for number in range(60)]

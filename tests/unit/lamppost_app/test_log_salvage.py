@@ -98,6 +98,20 @@ def test_bytes_changed_in_several_frames_cost_one_entry_each(
     assert entries == [one for one in left.entries if one.seq not in lost]
 
 
+@pytest.mark.parametrize("frames", [(0, 29), (0, 2, 29), (0, 5, 9, 29)], ids=str)
+def test_bytes_that_only_fit_together_are_found(
+    left: Crashed, tmp_path: Path, frames: tuple[int, ...]
+) -> None:
+    """How many cells a page of the tree has: with either of them wrong nothing can be read."""
+    changes = {32 + frame * FRAME + 27: 1 for frame in frames}
+
+    entries, lost, structure = opened(left.left(tmp_path / "log", flipped(left.wal, changes)))
+
+    assert len(lost) <= len(changes)
+    assert entries == [one for one in left.entries if one.seq not in lost]
+    assert structure == ""
+
+
 @FEW
 @given(cut=st.floats(0, 1), torn=st.binary(max_size=2 * FRAME))
 def test_a_torn_end_is_read_as_sqlite_alone_reads_it(

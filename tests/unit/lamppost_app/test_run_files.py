@@ -29,6 +29,18 @@ def test_rows_come_back_under_the_name_of_their_content(tmp_path: Path) -> None:
     assert [path.stem for path in (tmp_path / "windows").iterdir()] == [name]
 
 
+def test_a_file_that_was_closed_meanwhile_is_opened_again(tmp_path: Path) -> None:
+    """More files than stay open at a time, each looked at twice."""
+    files = RunFiles(tmp_path)
+    tables = [np.repeat(ROWS, number + 1) for number in range(20)]
+    names = [files.put(table) for table in tables]
+
+    for _ in range(2):
+        for name, table in zip(names, tables, strict=True):
+            assert files.open(name).tolist() == table.tolist()
+            assert not files.open(name).flags.writeable
+
+
 @pytest.mark.parametrize("damage", ["missing", "shorter", "changed", "other"])
 def test_a_damaged_file_is_never_taken_for_good(tmp_path: Path, damage: str) -> None:
     """What is told names the file and what to do."""

@@ -64,7 +64,7 @@ def make_portal(tmp_path: Path) -> Iterator[MakePortal]:
     """Make portals with their own settings."""
     opened: list[Any] = []
 
-    def make(*, seeded: bool = True, **http: Any) -> Portal:
+    def make(*, seeded: bool = True, now: int = NOW, **http: Any) -> Portal:
         http = {"reads_per_s": 0, **http}
         data = DataSettings(dir=tmp_path / str(len(opened)))
         settings = Settings(data=data, http=HttpSettings(**http))
@@ -85,7 +85,7 @@ def make_portal(tmp_path: Path) -> Iterator[MakePortal]:
             outbox=outbox,
             store=store,
             cursors=cursors,
-            clock=ManualClock(NOW),
+            clock=ManualClock(now),
         )
         return Portal(context, create_app(context))
 

@@ -13,6 +13,7 @@ from lamppost import log
 from lamppost.alerts import AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
 from lamppost.clock_skew import ClockBatch
+from lamppost.fits import Fit
 from lamppost.flags import FAIL, GOOD, KERNEL_REASONS, SUSPECT
 from lamppost.frames import arrow_bytes
 from lamppost.log import Entry
@@ -20,7 +21,8 @@ from lamppost.quantities import QUANTITIES
 from lamppost.quarantine import QUARANTINE_SCHEMA
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Station
-from lamppost.times import HOUR_NS, MINUTE_NS, SECOND_NS
+from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
+from processors.indices.us_aqi import UsAqi
 
 POLICY = "0123456789ab"
 STATIONS = (
@@ -132,6 +134,8 @@ def rules_body() -> bytes:
             "for_s": 600.0, "clear_for_s": 300.0, "settings": {"above": 18.0}}  # fmt: skip
     content = {
         "alerts": {"pm_high": rule},
+        "indices": {"us_aqi": {}},
+        "advice": {"us_aqi": {"en": ["Go out."] * 2 + ["Take it easy."] * 4}},
         "publication": {"publisher": "Test city", "licence": "CC-BY-4.0", "title": "Test data",
                         "licence_url": "https://creativecommons.org/licenses/by/4.0/"},
     }  # fmt: skip
@@ -143,7 +147,8 @@ def rules_body() -> bytes:
         name: {"unit": q.unit, "label": q.label, "kind": q.kind} for name, q in QUANTITIES.items()
     }
     document = {"policy": POLICY, "content": content, "reasons": reasons,
-                "indices": {"1": "us_aqi"}, "quantities": quantities}  # fmt: skip
+                "indices": {"1": "us_aqi"}, "scales": {"us_aqi": UsAqi.scale.published()},
+                "quantities": quantities}  # fmt: skip
     return json.dumps(document).encode()
 
 
@@ -182,8 +187,20 @@ def city_entries(now: int) -> list[Entry]:
                "reason": "unit added"}  # fmt: skip
     outbox.add(log.QUARANTINE_STATES, json.dumps([decided]).encode())
     outbox.add(log.LEDGER, json.dumps(_ledger(hour)).encode())
+    outbox.add(log.FITS, json.dumps([fit.model_dump() for fit in _fits(hour)]).encode())
     outbox.add(log.CLOCKS, columns_body(_clocks(now).to_arrow()))
     return outbox.entries
+
+
+def _fits(hour: int) -> list[Fit]:
+    """Return a line that is in use, and a newer one that is not."""
+    used = Fit(
+        sensor="aq-001", quantity="pm2_5", qualifiers="", reference="aq-002", method="1",
+        first_hour=hour - 14 * DAY_NS, end=hour, start=hour, until=hour + 14 * DAY_NS, n=300,
+        slope=0.52, offset=2.75, r2=0.91, rmse=1.8, largest=61.0, lag_h=0, outcome="in_force",
+    )  # fmt: skip
+    other = {"start": hour + DAY_NS, "outcome": "clock", "lag_h": 2, "r2": 0.2}
+    return [used, used.model_copy(update=other)]
 
 
 def _clocks(now: int) -> ClockBatch:

@@ -13,6 +13,7 @@ from lamppost import log
 from lamppost.log import Entry
 from lamppost.times import HOUR_NS
 from lamppost_app.portal import api_models
+from lamppost_app.portal.api_fits import FitItem
 from tests.unit.portal.conftest import NOW, Portal
 from tests.unit.portal.seeded_city import alert, alerts_body
 
@@ -20,8 +21,10 @@ MODELS = {
     "stations": api_models.StationItem,
     "series": api_models.SeriesItem,
     "latest": api_models.LatestItem,
+    "fits": FitItem,
     "aggregates": api_models.AggregateItem,
     "indices": api_models.IndexItem,
+    "indices/stations": api_models.StationIndexItem,
     "alerts": api_models.AlertItem,
     "ledger": api_models.LedgerItem,
     "ledger/sinks": api_models.BalanceItem,
@@ -137,7 +140,7 @@ def test_the_openapi_document_names_every_public_route(portal: Portal) -> None:
     document = portal.get("/api/v1/openapi.json").json()
 
     assert document["openapi"].startswith("3.1")
-    others = ["aggregates/history", "csvw/{table}", "readings"]
+    others = ["aggregates/history", "compliance", "csvw/{table}", "readings"]
     assert {f"/api/v1/{name}" for name in [*MODELS, *others]} == set(document["paths"])
     for methods in document["paths"].values():
         for operation in methods.values():

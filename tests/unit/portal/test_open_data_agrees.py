@@ -71,6 +71,8 @@ def batch_of(name: str, rng: np.random.Generator, revision: int = 0) -> Aggregat
         "calendar": np.full(size, calendar),
         "revision": np.full(size, revision),
         "flag": rng.choice([1, 3, 9], size),
+        "sd": np.abs(columns["sd"]),
+        "resultant": np.where(rng.random(size) < 0.5, np.nan, rng.random(size)),
         "coverage": rng.random(size),
         "expected": rng.random(size) * 60,
     }
@@ -123,12 +125,17 @@ def told(portal: Portal, window: str) -> list[dict[str, Any]]:
 
 def published(folder: Path, window: str, ending: str) -> list[dict[str, Any]]:
     """Return what the files say of a resolution, as DuckDB reads them."""
-    reader = "read_csv(?, all_varchar = true)" if ending == "csv" else "read_parquet(?)"
+    options = "hive_partitioning = false"
+    reader = (
+        f"read_csv(?, all_varchar = true, {options})"
+        if ending == "csv"
+        else f"read_parquet(?, {options})"
+    )
     key = ", ".join(f'"{name}"' for name in fields.AGGREGATES.key)
     with duckdb.connect() as database:
         database.execute("SET timezone = 'UTC'")
         found = database.sql(
-            f"SELECT * EXCLUDE (year, month, day) FROM {reader} ORDER BY {key}",
+            f"SELECT * FROM {reader} ORDER BY {key}",
             params=[f"{folder}/aggregates/window={window}/**/*.{ending}"],
         )
         rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()

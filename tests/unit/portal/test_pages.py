@@ -3,22 +3,33 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lamppost import log
+from lamppost.frames import arrow_bytes
 from lamppost.log import Entry
-from lamppost.times import MINUTE_NS
+from lamppost.series import SeriesKey, SeriesTable
+from lamppost.times import MINUTE_NS, SECOND_NS
 from lamppost_app.portal.texts import catalogue
 from tests.unit.portal.conftest import NOW, MakePortal, Portal
-from tests.unit.portal.seeded_city import alert, alerts_body, columns_body, judged
+from tests.unit.portal.seeded_city import (
+    alert,
+    alerts_body,
+    columns_body,
+    judged,
+    rules_body,
+)
 
 PAGES = (
     "/", "/?severity=critical", "/?state=acknowledged&area=Harbour", "/alerts/alert-1",
     "/alerts/alert-2", "/stations", "/stations?search=harb", "/map", "/map?quantity=no2",
+    "/map?quantity=index:us_aqi",
     "/stations/aq-001", "/stations/aq-001?range=7d", "/stations/tr-001?quantity=vehicle_count",
     "/stations/aq-001?until=2026-11-21T21:00:00Z", "/downloads", "/api",
 )  # fmt: skip
@@ -127,9 +138,10 @@ def test_the_index_card_names_period_coverage_and_pollutant(portal: Portal) -> N
     page = portal.get("/stations/aq-001").text
 
     assert "Unhealthy for sensitive groups" in page
-    assert "24 hours up to" in page
-    assert "95 %" in page
-    assert "Responsible pollutant" in page
+    assert "For the hours up to" in page
+    assert "Responsible: PM2.5" in page
+    assert "averaged over 24h, 95 % valid" in page
+    assert "Take it easy." in page
 
 
 def test_the_station_page_says_what_is_wrong_with_the_clock(portal: Portal) -> None:
@@ -139,7 +151,7 @@ def test_the_station_page_says_what_is_wrong_with_the_clock(portal: Portal) -> N
     assert page.count("1 h ahead: probably local time sent as UTC") == 2
     assert "filed under the time they arrive" in page
     assert "Send the time in UTC, or with its offset" in page
-    assert "By the quickest reading of each ten minutes, 5 of them" in page
+    assert "By the quickest readings of 5 times ten minutes" in page
 
 
 def test_a_clock_that_is_right_or_not_known_needs_no_section(portal: Portal) -> None:
@@ -192,8 +204,9 @@ def test_kept_texts_are_used() -> None:
     folder = Path(__file__).parents[3] / "lamppost_app" / "portal"
     paths = [*folder.glob("templates/*"), *folder.glob("*.py")]
     source = "".join(path.read_text() for path in paths)
-    made_up = ("flag.", "severity.", "state.", "event.", "category.", "advice.", "nav.", "shape.",
-               "filter.", "acknowledge.", "console.", "kind.", "held.", "clock.")  # fmt: skip
+    made_up = ("flag.", "severity.", "state.", "event.", "nav.", "shape.", "filter.",
+               "acknowledge.", "console.", "kind.", "held.", "clock.", "fits.",
+               "compliance_status.", "averaging.", "amount.", "counted.", "month.")  # fmt: skip
 
     unused = [key for key in catalogue() if key not in source and not key.startswith(made_up)]
 
@@ -232,3 +245,40 @@ def test_an_alert_about_the_system_links_no_station(portal: Portal) -> None:
     assert 'href="/stations/"' not in console + page
     assert "Lamppost" in page
     assert "<code>ledger</code>" in page
+
+
+def test_the_page_of_a_station_shows_the_lines_to_its_reference(portal: Portal) -> None:
+    """The one in use with n, R2 and validity, and why the newest is not used."""
+    page = portal.get("/stations/aq-001").text
+
+    assert "0.520 x +2.75" in page
+    assert "0.91" in page
+    assert "not used: the clocks differ by 2 h" in page
+    assert "/api/v1/fits?station=aq-001" in page
+
+
+def test_a_derived_value_is_shown_with_its_method_and_uncertainty(portal: Portal) -> None:
+    """Beside the raw one, never in its place."""
+    key = SeriesKey("aq-001", "pm2_5", "corrected=lrapa")
+    code = 90
+    rules = {**json.loads(rules_body()), "policy": "feedfacecafe"}
+    rules["methods"] = {"lrapa": {"version": "lrapa/1", "formula": "0.5 x - 0.66"}}
+    series = SeriesTable([*(SeriesKey("x", str(n)) for n in range(code)), key])
+    batch = judged(code, np.array([NOW - SECOND_NS]), np.array([7.5]))
+    bodies = {
+        log.SERIES: arrow_bytes(series.to_arrow(code)),
+        log.RULES: json.dumps(rules).encode(),
+        log.READINGS: columns_body(replace(batch, uncertainty=np.array([1.25])).to_arrow()),
+    }
+    entries = [Entry(60 + n, kind, NOW, body) for n, (kind, body) in enumerate(bodies.items())]
+    portal.context.store.write(entries, 62)
+
+    page = portal.get("/stations/aq-001").text
+    latest = portal.get("/api/v1/latest?station=aq-001").json()["items"]
+
+    assert re.search(r"7\.5 ± 1\.[23]", page)
+    assert "worked out by lrapa/1" in page
+    assert "0.5 x - 0.66" in page
+    (derived,) = [item for item in latest if item["qualifiers"]]
+    assert (derived["method"], derived["uncertainty"]) == ("lrapa/1", 1.25)
+    assert all(item["method"] is None for item in latest if not item["qualifiers"])

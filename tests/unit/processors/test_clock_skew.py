@@ -62,7 +62,7 @@ def test_a_clock_an_hour_ahead_is_local_time_sent_as_utc() -> None:
     assert (signal.subject, signal.quantity, signal.active) == ("aq-1", "", True)
     assert signal.sentence == (
         "the clock of aq-1 is 1 h ahead: probably local time sent as UTC;"
-        " what lies in the future is filed under the time of its receipt"
+        " readings too far in the future are filed under the time of their receipt"
     )
     assert (signal.observed, signal.band_low, signal.band_high) == (-3598.0, -60.0, 60.0)
     assert signal.clears_when == "time given and time of receipt agree within 30 s for half an hour"
@@ -141,6 +141,20 @@ def test_what_is_late_by_varying_times_is_no_clock() -> None:
     )
 
 
+def test_what_varies_at_the_limit_is_one_alert() -> None:
+    """It begins when it is steady to 5 %, and ends when it varies by more than 10 %."""
+    clock_skew = rule()
+    spreads = [31.0, 29.0, 59.0, 31.0, 61.0, 59.0]
+
+    found = [
+        said(told(clock_skew, {0: 600.0}, n * MINUTE_NS, spread_s=spread))
+        for n, spread in enumerate(spreads)
+    ]
+
+    on, off = [("aq-1", True)], [("aq-1", False)]
+    assert found == [[], on, on, on, off, []]
+
+
 def test_slow_stations_are_given_their_own_time() -> None:
     """A reading that names the beginning of its ten minutes is not late, nor one that waited."""
     clock_skew = rule()
@@ -179,6 +193,21 @@ def test_our_own_clock_takes_the_alerts_of_devices_back() -> None:
     found = told(clock_skew, dict.fromkeys(range(12), 0.0), 2 * MINUTE_NS)
     assert said(found) == [("", False)]
     assert told(clock_skew, dict.fromkeys(range(12), 0.0), 3 * MINUTE_NS) == []
+
+
+def test_a_fleet_that_is_late_or_slow_by_itself_says_nothing_about_our_clock() -> None:
+    """Readings that queue up behind an outage; hourly stations that name the hour's beginning."""
+    late = rule(MANY)
+    stations = {
+        key.sensor: Station(
+            sensor=key.sensor, kind="traffic", latitude=0, longitude=0, period_s=3_600
+        )
+        for key in MANY
+    }
+    hourly = build("alert", "clock_skew", {}, SeriesTable(MANY), stations)
+
+    assert told(late, dict.fromkeys(range(12), 900.0), spread_s=300.0) == []
+    assert told(hourly, dict.fromkeys(range(12), 3_700.0)) == []
 
 
 def test_few_sensors_say_nothing_about_our_clock() -> None:

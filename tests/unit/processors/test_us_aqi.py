@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 
 from lamppost.batch import AggregateBatch
 from lamppost.times import HOUR_NS
-from processors.indices.us_aqi import aqi_pm2_5, aqi_pm10
+from processors.indices.us_aqi import PM2_5 as PM2_5_TABLE
+from processors.indices.us_aqi import PM10 as PM10_TABLE
 from tests.processor_cases import NAN, START_NS, build, hours, table
 
 # Breakpoints of May 2024, agreeing with MazamaScience/AirMonitor and open-meteo.
@@ -25,18 +27,18 @@ PM10 = [(54.9, 50), (55, 51), (154, 100), (254, 150), (424, 300), (425, 301), (6
 @pytest.mark.parametrize(("concentration", "index"), PM2_5)
 def test_vectors_of_pm2_5(concentration: float, index: int) -> None:
     """Truncated to 0.1, rounded half up, linear above the table."""
-    assert aqi_pm2_5(np.array([concentration])).value.tolist() == [index]
+    assert PM2_5_TABLE.values(np.array([concentration])).value.tolist() == [index]
 
 
 @pytest.mark.parametrize(("concentration", "index"), PM10)
 def test_vectors_of_pm10(concentration: float, index: int) -> None:
     """Truncated to whole numbers."""
-    assert aqi_pm10(np.array([concentration])).value.tolist() == [index]
+    assert PM10_TABLE.values(np.array([concentration])).value.tolist() == [index]
 
 
 def test_absent_negative_and_beyond() -> None:
     """No number gives no index, less than nothing is nothing, beyond 500 is said."""
-    found = aqi_pm2_5(np.array([NAN, -3.0, 325.4, 325.5]))
+    found = PM2_5_TABLE.values(np.array([NAN, -3.0, 325.4, 325.5]))
 
     assert np.isnan(found.value[0])
     assert found.value[1] == 0
@@ -46,7 +48,7 @@ def test_absent_negative_and_beyond() -> None:
 
 def test_categories_follow_the_bands() -> None:
     """Good to hazardous are 1 to 6."""
-    found = aqi_pm2_5(np.array([9.0, 9.1, 35.5, 55.5, 125.5, 225.5]))
+    found = PM2_5_TABLE.values(np.array([9.0, 9.1, 35.5, 55.5, 125.5, 225.5]))
 
     assert found.category.tolist() == [1, 2, 3, 4, 5, 6]
 
@@ -57,12 +59,12 @@ def test_means_of_equal_decimals_are_not_truncated_a_step_too_low(count: int) ->
     tenths = np.arange(1, 600)
     means = np.array([sum([tenth / 10] * count) / count for tenth in tenths])
 
-    assert aqi_pm2_5(means).concentration.tolist() == (tenths / 10).tolist()
+    assert PM2_5_TABLE.values(means).concentration.tolist() == (tenths / 10).tolist()
 
 
 def index() -> Any:  # noqa: ANN401 - the index
-    """Build the index for a PM2.5, a PM10 and a NO2 series."""
-    return build("index", "us_aqi", {}, table("pm2_5", "pm10", "no2"))
+    """Build the index for a PM2.5, a PM10 and a temperature series."""
+    return build("index", "us_aqi", {}, table("pm2_5", "pm10", "temperature"))
 
 
 def test_eighteen_valid_hours_of_24_give_a_value() -> None:
@@ -96,7 +98,7 @@ def test_the_mean_runs_over_24_hours() -> None:
 
 
 def test_each_pollutant_has_its_own_table_and_others_none() -> None:
-    """NO2 has no daily index here."""
+    """Temperature has no index."""
     batch = AggregateBatch.concat([hours([55.0] * 24, series=code) for code in (2, 1, 0)])
 
     found = index().update(batch)
@@ -146,18 +148,59 @@ def test_hours_beyond_memory_are_ignored() -> None:
     assert len(us_aqi.update(hours([900.0], first=5))) == 0
 
 
-def test_an_hour_of_last_month_corrects_the_values_of_its_day() -> None:
-    """As far back as the windows can be corrected."""
-    us_aqi, means = index(), [10.0] * 24 * 30
-    us_aqi.look_back(lambda *_: hours(means))
-    us_aqi.update(hours(means))
-    means[30] = 34.0
+@dataclass
+class Windows:
+    """Hours as windows hold them: what they are, and what a correction has just replaced."""
 
-    revised = us_aqi.update(hours([34.0], first=30))
+    now: AggregateBatch
+    before: AggregateBatch = field(default_factory=AggregateBatch.empty)
+
+    def hours(self, *_: object) -> AggregateBatch:
+        """Return all hours."""
+        return self.now
+
+    def former_hours(self, *_: object) -> AggregateBatch:
+        """Return the corrected hours as they were."""
+        return self.before
+
+    def correct(self, hour: int, mean: float) -> AggregateBatch:
+        """Replace the mean of an hour, and return what goes out."""
+        self.before = self.now.take(slice(hour, hour + 1))
+        means, revision = self.now.mean.copy(), self.now.revision.copy()
+        means[hour] = mean
+        revision[hour] += 1
+        self.now = replace(self.now, mean=means, revision=revision)
+        return self.now.take(slice(hour, hour + 1))
+
+
+def test_an_hour_of_last_month_corrects_the_values_of_its_day() -> None:
+    """As far back as the windows can be corrected; revisions rise with those of the hours."""
+    us_aqi, windows = index(), Windows(hours([10.0] * 24 * 30))
+    us_aqi.look_back(windows)
+    us_aqi.update(windows.now)
+
+    revised = us_aqi.update(windows.correct(30, 34.0))
+    again = us_aqi.update(windows.correct(30, 58.0))
 
     assert revised.end.tolist() == [START_NS + hour * HOUR_NS for hour in range(31, 55)]
     assert revised.concentration.tolist() == [11.0] * 24
-    assert revised.revision.tolist() == [1] * 24
+    assert (revised.revision > 0).all()
+    assert again.concentration.tolist() == [12.0] * 24
+    assert (again.revision > revised.revision).all()
+
+
+@pytest.mark.parametrize("hour", [30, 700])
+def test_a_correction_that_changes_no_digit_publishes_nothing(hour: int) -> None:
+    """Neither for an hour of today nor for one of last month."""
+    us_aqi, windows = index(), Windows(hours([10.0] * 24 * 30))
+    us_aqi.look_back(windows)
+    us_aqi.update(windows.now)
+
+    unchanged = us_aqi.update(windows.correct(hour, 10.0))
+    within_a_step = us_aqi.update(windows.correct(hour, 11.0))
+
+    assert len(unchanged) == 0
+    assert len(within_a_step) == 0
 
 
 def test_a_snapshot_of_the_version_before_goes_on() -> None:

@@ -120,8 +120,13 @@ def test_stations_without_a_label_send_healthy_messages() -> None:
     near = {
         station.sensor
         for event in PROGRAMME.events_between(NOW_NS, until_ns)
-        for station, reach in zip(FLEET.stations, event.reach(*FLEET.position_m()), strict=True)
-        if reach > 0
+        for station, reach, lacking in zip(
+            FLEET.stations,
+            event.reach(*FLEET.position_m()),
+            event.shortage(CITY.sites.roads),
+            strict=True,
+        )
+        if reach > 0 or lacking > 0
     }
     healthy = set(City(FLEET, 1, ListedProgramme()).messages_between(NOW_NS, until_ns))
 

@@ -234,7 +234,7 @@ def test_an_empty_batch_has_no_lines() -> None:
 
 def test_every_reading_field_is_written_when_it_is_a_number() -> None:
     """No column of evidence is forgotten."""
-    entry = readings_entry(3, score=[1], expected=[1], band_low=[1], band_high=[1])
+    entry = readings_entry(3, score=[1], expected=[1], band_low=[1], band_high=[1], uncertainty=[1])
     assert set(parse(lines_of(entry)[0]).fields) == set(READING_FIELDS)
 
 

@@ -155,7 +155,7 @@ def test_days_of_the_city_are_published_apart_from_those_of_utc(tmp_path: Path) 
     publish(tmp_path, entry, windows=("24h", "day"))
 
     for window, mean in (("24h", "1"), ("day", "2")):
-        (row,) = rows_of(tmp_path, HOUR_CSV.replace("1h", window))
+        (row,) = rows_of(tmp_path, f"aggregates/window={window}/year=2026/month=11/aggregates.csv")
         assert row["mean"] == mean
 
 
@@ -165,6 +165,23 @@ def test_an_index_at_midnight_belongs_to_the_day_before(tmp_path: Path) -> None:
     (row,) = rows_of(tmp_path, "indices/year=2026/month=11/day=20/indices.csv")
     assert (row["index"], row["value"], row["category"]) == ("us_aqi", "", "")
     assert row["beyond"] == "false"
+
+
+def test_stations_have_one_index_of_their_worst_pollutant(tmp_path: Path) -> None:
+    """A correction of a pollutant changes it; who is responsible is named."""
+    folder = "station_indices/year=2026/month=11/day=20/station_indices.csv"
+    publish(tmp_path, indices_entry(4, end=[START_NS], value=[87.0], category=[2]))
+    (before,) = rows_of(tmp_path, folder)
+    publish(
+        tmp_path,
+        indices_entry(4, end=[START_NS], value=[87.0], category=[2]),
+        indices_entry(5, end=[START_NS], value=[NAN], category=[0], revision=[1]),
+    )
+    (after,) = rows_of(tmp_path, folder)
+
+    assert (before["value"], before["category"], before["responsible"]) == ("87", "2", "pm2_5")
+    assert (after["value"], after["category"], after["responsible"]) == ("", "", "")
+    assert (after["index"], after["revision"]) == ("us_aqi", "1")
 
 
 def test_stations_are_listed_and_a_formula_is_only_text(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from lamppost import log
 from lamppost.batch import STATISTICS
 from lamppost.errors import ConfigError, NotConnected
 from lamppost.log import Entry
+from lamppost.times import HOUR_NS
 from sinks.store import Store, StoreSettings
 from sinks.store_file import examine, opened
 from sinks.store_layout import LAYOUT_VERSION, TABLES
+from tests.outbox_entries import clocks_entry
 from tests.unit.portal.seeded_city import city_entries, columns_body
 from tests.unit.sinks.store_cases import NOW, hourly, many_readings, windows, without
 
@@ -77,7 +79,8 @@ def test_a_store_of_an_older_layout_keeps_its_rows_and_takes_new_ones(
     store = Store(StoreSettings(path=of_layout(layout, tmp_path / "old.duckdb")))
     assert store.cursor() == 17
 
-    store.write([hourly(18, revision=2, level=3.0), *city_entries(NOW)[3:4]], 18)
+    told = clocks_entry(19, series=[0], skew=[-HOUR_NS])._replace(at=NOW)
+    store.write([hourly(18, revision=2, level=3.0), *city_entries(NOW)[3:4], told], 19)
 
     rows = store.reader.rows(
         "SELECT revision, calendar, published, replaced_by FROM aggregates_revisions"
@@ -90,6 +93,7 @@ def test_a_store_of_an_older_layout_keeps_its_rows_and_takes_new_ones(
     assert store.reader.number("SELECT count(*) FROM latest_aggregates") == 1
     assert store.reader.number("SELECT count(*) FROM readings WHERE value = 12.5") == 1
     assert store.reader.number("SELECT count(*) FROM indices") == 1
+    assert store.reader.number("SELECT skew FROM clocks") == -HOUR_NS
     store.close()
 
 

@@ -68,7 +68,7 @@ function draw(L, markers) {
       radius: RADIUS,
       color: colour("--marker-edge"),
       weight: hollow ? 2 : 1,
-      fillColor: marker.class ? colour(`--scale-${marker.class}`) : colour("--control"),
+      fillColor: marker.colour || (marker.class ? colour(`--scale-${marker.class}`) : colour("--control")),
       fillOpacity: hollow ? 0 : 1,
     }).bindPopup(() => popup(marker)).addTo(map);
   }

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""LRAPA: the linear correction of the Lane Regional Air Protection Agency, Oregon."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from lamppost.batch import FloatArray, Int64Array
+from lamppost.component import register
+
+from ._method import Correction, CorrectionSettings, Method
+
+
+class LrapaSettings(CorrectionSettings):
+    """Where to correct, and how far to trust it."""
+
+    valid: tuple[float, float] | None = Field(
+        default=(0.0, 65.0),
+        description="Input the correction was made for, µg/m³; a result from beyond it is suspect."
+        " The span is widely quoted, but was not verified.",
+    )
+    uncertainty: float = Field(
+        default=5.0,
+        ge=0,
+        description="Standard uncertainty (k = 1), the part that is constant, µg/m³. No source"
+        " states one: a choice.",
+    )
+    relative_uncertainty: float = Field(
+        default=0.2,
+        ge=0,
+        description="Standard uncertainty (k = 1), the part in proportion to the result. No source"
+        " states one: a choice.",
+    )
+
+
+@register("derivation")
+class Lrapa(Correction):
+    """Corrects PM2.5 (CF=1) of Plantower sensors by 0.5 x − 0.66.
+
+    x is the mean of both channels where the device has two. Below 0 the result is 0.
+
+    Source: LRAPA, from co-locations in wood smoke in Oregon; the formula in two programs or more.
+
+    Known failures: made in winter smoke of one valley. Elsewhere its errors are larger than those
+    of ``barkjohn_2021``, which knows the humidity.
+    """
+
+    name: ClassVar[str] = "lrapa"
+    Settings: ClassVar[type[LrapaSettings]] = LrapaSettings
+    method: ClassVar[Method] = Method(
+        version="lrapa/1",
+        formula="0.5 x - 0.66",
+        source="Lane Regional Air Protection Agency, Oregon",
+        inputs=("pm2_5_cf1",),
+        result="pm2_5",
+        humidity=False,
+    )
+
+    def correct(self, x: FloatArray, humidity: FloatArray, unit: Int64Array) -> FloatArray:
+        """Return the corrected values."""
+        del humidity, unit
+        return 0.5 * x - 0.66

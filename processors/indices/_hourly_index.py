@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What all indices of hourly means share; an index adds its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from lamppost.batch import AggregateBatch, FloatArray, IndexBatch
+from lamppost.component import HeldHours, Settings
+from lamppost.indices import Scale
+from lamppost.series import SeriesTable
+from lamppost.state import Snapshot
+
+from ._news import Rules
+from ._rating import Table, Values
+from ._running import LastHours, Rated, RunningValues
+
+HOURS: Final = {"1h": 1, "8h": 8, "24h": 24}
+"""Averaging periods made of hourly means."""
+
+QUARTER: Final = "15min"
+"""The highest quarter of the newest hour."""
+
+_DAY_HOURS: Final = 24
+
+
+class HourlySettings(Settings):
+    """What makes an hour count."""
+
+    hour_coverage: float = Field(
+        default=0.75,
+        ge=0,
+        le=1,
+        description="Part of an hour (or a quarter of one) that must be covered for it to count.",
+    )
+    corrected_days: int = Field(
+        default=30,
+        ge=0,
+        description="How far back a corrected hour still corrects values, days: no less than "
+        "correction_horizon_s of the windows.",
+    )
+    negative: Literal["zero", "none"] = Field(
+        default="zero",
+        description="What an hourly mean below 0 is taken for: zero, or no measurement.",
+    )
+
+    def least_hours(self, hours: int) -> int:
+        """Return how many hours of an averaging period must count."""
+        return hours
+
+    @property
+    def rules(self) -> Rules:
+        """What makes hours count."""
+        corrected_hours = self.corrected_days * _DAY_HOURS
+        return Rules(self.hour_coverage, corrected_hours, negative_counts=self.negative == "zero")
+
+
+class RunningSettings(HourlySettings):
+    """What makes a running mean valid."""
+
+    valid_hours: int = Field(
+        default=18, ge=1, le=_DAY_HOURS, description="Hours of the 24 that must count for a value."
+    )
+    valid_hours_of_8: int = Field(
+        default=6, ge=1, le=8, description="Hours of the 8 that must count for a value."
+    )
+
+    def least_hours(self, hours: int) -> int:
+        """Return how many hours of an averaging period must count."""
+        return {8: self.valid_hours_of_8, 24: self.valid_hours}.get(hours, hours)
+
+
+@dataclass(frozen=True, slots=True)
+class SubIndex:
+    """What an index says about one pollutant over one averaging period.
+
+    Attributes:
+        period: 1h, 8h or 24h of hourly means; 15min for the highest quarter of the newest hour;
+            any other is not made from the stream, and answers questions only.
+        table: what concentrations mean.
+    """
+
+    period: str
+    table: Table
+
+
+class Averaged(NamedTuple):
+    """Means over an averaging period, NaN where too few of its hours count."""
+
+    concentration: FloatArray
+    coverage: FloatArray
+
+
+class Mean(NamedTuple):
+    """One mean over an averaging period, and how it came about.
+
+    Attributes:
+        concentration: canonical unit; NaN where too few hours count.
+        sentences: the working.
+    """
+
+    concentration: float
+    sentences: list[str]
+
+
+class HourlyIndex:
+    """An index of hourly means, by tables.
+
+    A subclass names its number, scale and tables; the highest of a pollutant's sub-indices counts.
+    """
+
+    name: ClassVar[str]
+    number: ClassVar[int]
+    scale: ClassVar[Scale]
+    pollutants: ClassVar[Mapping[str, tuple[SubIndex, ...]]]
+    Settings: ClassVar[type[HourlySettings]] = HourlySettings
+
+    def __init_subclass__(cls) -> None:
+        """Say in the scale over which periods the stream is averaged."""
+        made = {*HOURS, QUARTER}
+        averaging = {
+            name: tuple(sub.period for sub in tables if sub.period in made)
+            for name, tables in cls.pollutants.items()
+        }
+        cls.scale = replace(cls.scale, averaging=averaging)
+
+    def __init__(self, settings: HourlySettings, series: SeriesTable) -> None:
+        """Prepare the memory of hourly means."""
+        self._settings = settings
+        self._tables = self.tables(settings)
+        periods = {sub.period for tables in self._tables.values() for sub in tables}
+        self._values = RunningValues(
+            self.number,
+            series,
+            tuple(self._tables),
+            self._rate,
+            settings.rules,
+            reach=max([HOURS[period] for period in periods if period in HOURS], default=1),
+            by_quarter=[
+                name
+                for name, tables in self._tables.items()
+                if any(sub.period == QUARTER for sub in tables)
+            ],
+        )
+
+    @classmethod
+    def tables(cls, settings: HourlySettings) -> Mapping[str, tuple[SubIndex, ...]]:  # noqa: ARG003 - for indices with a choice
+        """Return the tables in force under some settings."""
+        return cls.pollutants
+
+    def look_back(self, held: HeldHours) -> None:
+        """Ask here for hours further back than a day; without it they correct nothing."""
+        self._values.look_back(held)
+
+    def update(self, aggregates: AggregateBatch) -> IndexBatch:
+        """Take hourly aggregates in and return the index values they lead to."""
+        return self._values.update(aggregates)
+
+    def snapshot(self) -> Snapshot:
+        """Return the hourly means and revisions that are held."""
+        return self._values.snapshot()
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over hourly means and revisions."""
+        self._values.restore(snapshot)
+
+    def _rate(self, last: LastHours) -> Rated:
+        """Return the highest sub-index of each row."""
+        count = len(last.codes)
+        nothing = np.full(count, np.nan)
+        flags = np.zeros(count, np.uint8)
+        values = Values(nothing, nothing.copy(), flags, flags.copy())
+        coverage = np.zeros(count)
+        for number, tables in enumerate(self._tables.values()):
+            rows = np.flatnonzero(last.pollutant == number)
+            if len(rows):
+                rated = self._best(tables, last.means[rows], last.highest[rows])
+                for name, whole in values._asdict().items():
+                    whole[rows] = getattr(rated.values, name)
+                coverage[rows] = rated.coverage
+        return Rated(values, coverage)
+
+    def _best(self, tables: Sequence[SubIndex], means: FloatArray, highest: FloatArray) -> Rated:
+        """Return the highest sub-index of a pollutant's rows, the first where none has a value."""
+        best: Rated | None = None
+        for sub in tables:
+            averaged = self._averaged(sub.period, means, highest)
+            if averaged is None:
+                continue
+            values = sub.table.values(averaged.concentration)
+            if best is None:
+                best = Rated(values, averaged.coverage)
+                continue
+            higher = values.exceeds(best.values)
+            coverage = np.where(higher, averaged.coverage, best.coverage)
+            best = Rated(values.where(higher, best.values), coverage)
+        if best is None:
+            raise ValueError("a pollutant of an index has no table the stream can feed")
+        return best
+
+    def _averaged(self, period: str, means: FloatArray, highest: FloatArray) -> Averaged | None:
+        """Return means over a period; None where the stream does not make them."""
+        if period == QUARTER:
+            return Averaged(highest, np.where(np.isnan(highest), 0.0, 1.0))
+        if period not in HOURS:
+            return None
+        hours = HOURS[period]
+        return running_mean(means[:, :hours], self._settings.least_hours(hours))
+
+    def mean_of(self, sub: SubIndex, hours: Sequence[float]) -> Mean:
+        """Average one number, or hours, newest first, as the index does, and say how."""
+        if len(hours) == 1:
+            return Mean(hours[0], [f"taken for the mean of {sub.period}"])
+        count = HOURS.get(sub.period, 1)
+        newest = np.array([[*hours[:count], *[np.nan] * (count - len(hours))]])
+        least = self._settings.least_hours(count)
+        mean = float(running_mean(newest, least).concentration[0])
+        valid = int((~np.isnan(newest)).sum())
+        said = f"{valid} of the newest {count} hours count, {least} are needed"
+        return Mean(mean, [said if np.isnan(mean) else f"{said}: their mean is {mean:.6g}"])
+
+
+def running_mean(means: FloatArray, least: int) -> Averaged:
+    """Return the mean of the hours of each row that count, shape (n, hours), if enough do."""
+    counted = ~np.isnan(means)
+    valid = counted.sum(axis=1)
+    total = np.where(counted, means, 0.0).sum(axis=1)
+    mean = np.where(valid >= least, total / np.maximum(valid, 1), np.nan)
+    return Averaged(mean, valid / means.shape[1])

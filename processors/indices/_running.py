@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""From hourly means to the values of an index, hour by hour, and to what corrections change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lamppost.batch import AggregateBatch, FloatArray, IndexBatch, Int64Array
+from lamppost.component import HeldHours
+from lamppost.series import SeriesTable
+from lamppost.state import Snapshot, nested, part
+from lamppost.times import HOUR_NS
+
+from ._hours import DAY_HOURS, MOST_NEAR, CodeArray, HourRings
+from ._lookup import Lookup, located
+from ._news import BoolArray, News, NewsReader, Rules
+from ._quarters import QuarterRings
+from ._rating import Values
+
+
+class Rated(NamedTuple):
+    """Values of an index, and the part of the averaging period that is valid."""
+
+    values: Values
+    coverage: FloatArray
+
+    def at(self, rows: npt.NDArray[Any]) -> Rated:
+        """Return some rows."""
+        return Rated(Values(*(column[rows] for column in self.values)), self.coverage[rows])
+
+    def differs(self, other: Rated) -> BoolArray:
+        """Return where anything that is published differs."""
+        found: BoolArray = self.coverage != other.coverage
+        for name, ours in self.values._asdict().items():
+            theirs = getattr(other.values, name)
+            found |= (ours != theirs) & ~(np.isnan(ours) & np.isnan(theirs))
+        return found
+
+
+class LastHours(NamedTuple):
+    """What an index is told about some series.
+
+    Attributes:
+        codes: series of each row.
+        pollutant: number of its pollutant.
+        means: valid hourly means, newest first, NaN where there is none; shape (n, reach).
+        highest: highest valid quarter of the newest hour.
+    """
+
+    codes: CodeArray
+    pollutant: Int64Array
+    means: FloatArray
+    highest: FloatArray
+
+
+class Rate(Protocol):
+    """Says what the last hours of some series mean."""
+
+    def __call__(self, last: LastHours) -> Rated:
+        """Return the value of each row."""
+        ...
+
+
+_NOTHING: Final = IndexBatch.empty()
+
+
+class RunningValues:
+    """The values of one index, from hourly aggregates, for every series of its pollutants.
+
+    A value goes out when its hour closes, and again when a correction changes anything of it. What
+    lies further back than a day is worked out from the hours the windows hold, as they are and as
+    they were before, so that little has to be remembered here.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        series: SeriesTable,
+        pollutants: Sequence[str],
+        rate: Rate,
+        rules: Rules,
+        *,
+        reach: int,
+        by_quarter: Sequence[str] = (),
+    ) -> None:
+        """Start without hours.
+
+        Args:
+            number: of the index.
+            series: the table of series.
+            pollutants: canonical quantities, numbered as they stand.
+            rate: what the index says.
+            rules: what makes hours count.
+            reach: hours one value is made of.
+            by_quarter: pollutants whose quarters of an hour count too.
+        """
+        self._number = number
+        self._series = series
+        self._reader = NewsReader(series, pollutants, rules, by_quarter=by_quarter)
+        self._rate, self._rules = rate, rules
+        self._rings = HourRings(reach)
+        self._quarters = QuarterRings(rules.corrected_hours + 2 * DAY_HOURS) if by_quarter else None
+        self._held: HeldHours | None = None
+
+    def look_back(self, held: HeldHours) -> None:
+        """Ask here for hours further back than a day; without it they correct nothing."""
+        self._held = held
+
+    def update(self, aggregates: AggregateBatch) -> IndexBatch:
+        """Take aggregates in and return the values they lead to."""
+        news = self._reader.read(aggregates)
+        if not len(news.codes):
+            return _NOTHING
+        places = self._rings.places(news.codes, len(self._series))
+        newest = self._rings.newest(places)
+        known = news.hour <= newest
+        recent = news.hour > newest - self._rules.corrected_hours - DAY_HOURS
+        parts: list[IndexBatch] = []
+        if known.any():
+            parts += self._correct(places[known & recent], news.take(known & recent))
+        fresh = ~known & news.is_told
+        early = ~known & ~news.is_told
+        if early.any() and self._quarters is not None:
+            self._store_quarters(news.take(early))
+        parts += self._append(places[fresh], news.take(fresh))
+        return _newest_only(IndexBatch.concat(parts))
+
+    def snapshot(self) -> Snapshot:
+        """Return everything that is held."""
+        quarters = {} if self._quarters is None else nested("quarters", self._quarters.snapshot())
+        return {**self._rings.snapshot(), **quarters}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over what was held; of nothing, start afresh."""
+        if "newest" not in snapshot:
+            return
+        quarters = part("quarters", dict(snapshot))
+        if self._quarters is not None and quarters:
+            self._quarters.restore(quarters)
+        self._rings.restore({name: array for name, array in snapshot.items() if "/" not in name})
+
+    def _store_quarters(self, news: News) -> None:
+        if self._quarters is not None and news.quarters.shape[1]:
+            self._quarters.store(news.codes, news.hour, news.quarters, news.quarters_told)
+
+    def _append(self, places: CodeArray, news: News) -> Iterator[IndexBatch]:
+        """Return the values of new hours, at most a day of each series at a time."""
+        day = news.hour // DAY_HOURS
+        for number in np.unique(day):
+            rows = np.flatnonzero(day == number)
+            at, hour = places[rows], news.hour[rows]
+            ends = np.ones(len(rows), np.bool_)
+            ends[:-1] = at[1:] != at[:-1]
+            self._rings.advance(at[ends], hour[ends])
+            self._rings.store(at, hour, news.mean[rows])
+            self._store_quarters(news.take(rows))
+            codes = self._rings.codes(at)
+            rated = self._rated(codes, hour, self._rings.means(at, hour))
+            yield self._batch(codes, hour, self._rings.publish(at, hour), rated)
+
+    def _correct(self, places: CodeArray, news: News) -> Iterator[IndexBatch]:
+        """Return the values that say something else now."""
+        far = self._far(places, news) if self._held is not None else None
+        formerly = None if far is None else self._highest(self._rings.codes(far[0]), far[1])
+        turn = _turns(places)
+        for number in range(int(turn.max(initial=-1)) + 1):
+            rows = np.flatnonzero(turn == number)
+            yield self._near(places[rows], news.take(rows))
+        if far is not None and formerly is not None:
+            yield self._corrected_far(news, *far, formerly)
+
+    def _concerned(
+        self, places: CodeArray, hour: Int64Array
+    ) -> tuple[npt.NDArray[np.int64], Int64Array, BoolArray]:
+        """Return row and end of the values some hours belong to, and which lie within a day."""
+        last = hour[:, None] + np.arange(self._rings.reach)
+        row, step = np.nonzero(last <= self._rings.newest(places)[:, None])
+        last = last[row, step]
+        return row, last, last > self._rings.newest(places)[row] - DAY_HOURS
+
+    def _near(self, places: CodeArray, news: News) -> IndexBatch:
+        """Store an hour of each series, and return the values of the last day that it changes."""
+        row, last, near = self._concerned(places, news.hour)
+        row, last = row[near], last[near]
+        at = places[row]
+        codes = self._rings.codes(at)
+        published = self._rings.published(at, last)
+        own = (last == news.hour[row]) & news.is_told[row]
+        before = self._rated(codes, last, self._rings.means(at, last))
+        told = news.is_told
+        self._rings.store(places[told], news.hour[told], news.mean[told])
+        self._store_quarters(news)
+        after = self._rated(codes, last, self._rings.means(at, last))
+        new = np.flatnonzero((published & after.differs(before)) | (own & ~published))
+        at, last = at[new], last[new]
+        return self._batch(codes[new], last, self._rings.publish(at, last), after.at(new))
+
+    def _far(self, places: CodeArray, news: News) -> tuple[CodeArray, Int64Array] | None:
+        """Return places and ends of the values further back than a day that hours belong to."""
+        row, last, near = self._concerned(places, news.hour)
+        row, last = row[~near], last[~near]
+        recent = last > self._rings.newest(places)[row] - self._rules.corrected_hours
+        pairs = np.unique(np.stack([places[row[recent]].astype(np.int64), last[recent]]), axis=1)
+        if not pairs.size:
+            return None
+        return pairs[0].astype(np.int32), pairs[1]
+
+    def _corrected_far(
+        self, news: News, places: CodeArray, last: Int64Array, formerly: FloatArray
+    ) -> IndexBatch:
+        """Return the values further back than a day that differ, now and before the correction."""
+        if self._held is None:
+            return IndexBatch.empty()
+        codes = self._rings.codes(places)
+        hours = last[:, None] - np.arange(self._rings.reach)
+        now = Lookup.of(self._held.hours, codes, hours)
+        then = Lookup.of(self._held.former_hours, codes, hours)
+        means = now.column(self._rules.valid_means(now.windows), np.nan)
+        is_news = located(news.codes[news.is_told], news.hour[news.is_told], codes, hours)[1]
+        replaced = then.column(self._rules.valid_means(then.windows), np.nan)
+        former = np.where(is_news, replaced, means)
+        after = self._rated(codes, last, means)
+        before = self._rate(LastHours(codes, self._reader.pollutants(codes), former, formerly))
+        closed = now.there[:, 0]
+        first = is_news[:, 0] & ~then.there[:, 0]
+        new = np.flatnonzero(closed & (first | after.differs(before)))
+        told = now.column(now.windows.revision.astype(np.float64) + 1, 0.0)
+        revision = MOST_NEAR + told.sum(axis=1)[new]
+        return self._batch(codes[new], last[new], revision.astype(np.int32), after.at(new))
+
+    def _highest(self, codes: CodeArray, hour: Int64Array) -> FloatArray:
+        if self._quarters is None:
+            return np.full(len(codes), np.nan)
+        return self._quarters.highest(codes, hour)
+
+    def _rated(self, codes: CodeArray, last: Int64Array, means: FloatArray) -> Rated:
+        highest = self._highest(codes, last)
+        return self._rate(LastHours(codes, self._reader.pollutants(codes), means, highest))
+
+    def _batch(
+        self, codes: CodeArray, last: Int64Array, revision: npt.NDArray[np.int32], rated: Rated
+    ) -> IndexBatch:
+        return IndexBatch(
+            series=codes,
+            index=np.full(len(codes), self._number, np.uint8),
+            end=(last + 1) * HOUR_NS,
+            revision=revision,
+            coverage=rated.coverage,
+            **rated.values._asdict(),
+        )
+
+
+def _turns(places: CodeArray) -> npt.NDArray[np.int64]:
+    """Return how many rows of the same place come before each; places are sorted together."""
+    starts = np.ones(len(places), np.bool_)
+    starts[1:] = places[1:] != places[:-1]
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(places)), 0))
+    turns: npt.NDArray[np.int64] = np.arange(len(places)) - first
+    return turns
+
+
+def _newest_only(batch: IndexBatch) -> IndexBatch:
+    """Keep only the newest revision of each value, in order of series and time."""
+    order = np.lexsort((batch.revision, batch.end, batch.series))
+    series, end = batch.series[order], batch.end[order]
+    last = np.ones(len(order), np.bool_)
+    last[:-1] = (series[1:] != series[:-1]) | (end[1:] != end[:-1])
+    return batch.take(order[last])

@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Readings of several quantities of one road at one instant, brought together.
+
+They may come in any order, in several messages, and again with another number or verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lamppost.batch import (
+    DERIVED,
+    REDERIVED,
+    FlagArray,
+    FloatArray,
+    Int32Array,
+    Int64Array,
+    JudgedBatch,
+    ReasonArray,
+)
+from lamppost.derived import METHOD_QUALIFIERS, derived, named
+from lamppost.flags import GOOD, merge
+from lamppost.grouping import BoolArray
+from lamppost.series import SeriesKey, SeriesTable, qualifiers_mapping
+from lamppost.state import Snapshot
+from lamppost.stations import RegistryWatch, Station
+from lamppost.times import NO_TIME, SECOND_NS
+
+Facts = Callable[[SeriesKey, Station | None], Sequence[float] | None]
+"""What a method needs to know of a road, by one of its series; None where it does not apply."""
+
+_NONE: Final = -1
+_LONG_AGO: Final = -(2**62)
+_LEAST_ROOM: Final = 8_192
+# Odd, so that multiples do not fall together; instants differ by less than a million seconds.
+_MIXING: Final = 1_000_003 * 1_000_000_007
+_HELD: Final = np.dtype(
+    [
+        ("series", "i4"),
+        ("time", "i8"),
+        ("received", "i8"),
+        ("value", "f8"),
+        ("flag", "u1"),
+        ("reasons", "u4"),
+        ("revision", "i4"),
+        ("newest", "i8"),
+        ("made", "i8"),
+    ]
+)
+"""An input; with it the newest receipt when it came, and receipt of what was derived by then."""
+
+Rows = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """Inputs that belong together, one row each time one of them completes or changes the set.
+
+    Attributes:
+        values: by input, shape (inputs, n); counts are turned into flows.
+        facts: what is known of the road, shape (facts, n).
+    """
+
+    values: FloatArray
+    facts: FloatArray
+    _source: JudgedBatch
+    _series: Int32Array
+    _flag: FlagArray
+    _reasons: ReasonArray
+    _again: BoolArray
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._series)
+
+    @property
+    def instants(self) -> Int64Array:
+        """The instant of each row, ns UTC."""
+        return self._source.time
+
+    @property
+    def series(self) -> Int32Array:
+        """The derived series of each row."""
+        return self._series
+
+    @property
+    def usable(self) -> BoolArray:
+        """Rows of good inputs that nothing was derived from before: to be learnt from."""
+        usable: BoolArray = (self._flag == GOOD) & ~self._again
+        return usable
+
+    def readings(self, value: FloatArray) -> JudgedBatch:
+        """Return what was derived: nothing where there is no number, unless there may have been.
+
+        Args:
+            value: one for each row, NaN where there is none.
+        """
+        made = derived(self._source, self._series, value, flag=self._flag, reasons=self._reasons)
+        made = replace(made, revision=np.where(self._again, REDERIVED, DERIVED))
+        return made.take(np.isfinite(value) | self._again)
+
+
+class Together:
+    """Finds what belongs together: sensor, qualifiers and instant are the same.
+
+    Two inputs meet when the second comes at most ``wait_s`` after the first was received.
+    """
+
+    def __init__(
+        self,
+        series: SeriesTable,
+        stations: Mapping[str, Station],
+        inputs: Mapping[str, int],
+        facts: Facts,
+        *,
+        quantity: str,
+        method: str,
+        wait_s: float,
+    ) -> None:
+        """Take what belongs together.
+
+        Args:
+            series: the table of series.
+            stations: the registry, which may change.
+            inputs: place of each quantity among the values; several may share one.
+            facts: what is needed of the road.
+            quantity: of the result.
+            method: name of the derivation.
+            wait_s: see above.
+        """
+        self._series = series
+        self._stations = stations
+        self._watch = RegistryWatch(stations)
+        self._inputs = inputs
+        self._facts_of = facts
+        self._quantity = quantity
+        self._method = method
+        self._wait_ns = round(wait_s * SECOND_NS)
+        self._places = 1 + max(inputs.values())
+        self._held: list[Rows] = [np.empty(0, _HELD)]
+        self._room = _LEAST_ROOM
+        self._newest = _LONG_AGO
+        self._forget()
+
+    def of(self, judged: JudgedBatch) -> Road | None:
+        """Return what has come together with a batch, in the order in which it did, if anything."""
+        self._grow()
+        at = np.flatnonzero(self._target[judged.series] != _NONE)
+        if not len(at):
+            return None
+        new = self._rows_of(judged, at)
+        if self._places == 1:
+            every = np.arange(len(new))
+            return self._road(new, every[None, :], every, new["revision"] != 0)
+        target = self._target[new["series"]]
+        late = new["time"] <= self._latest[target]
+        if late.any() or not _stand_together(target, new["time"]):
+            known = self._held_of(np.unique(target[late]))
+            road = self._join(np.concatenate([known, new]), len(known))
+        else:
+            road = self._meet(new, _starts(target, new["time"]), np.arange(len(new)), 0)
+        np.maximum.at(self._latest, target, new["time"])
+        return road
+
+    def snapshot(self) -> Snapshot:
+        """Return the inputs that may still meet others."""
+        self._grow()
+        self._compact()
+        held = self._held[0]
+        columns = {name: held[name].copy() for name in _HELD.names or ()}
+        return {**columns, "newest_receipt": np.array([self._newest], np.int64)}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over the inputs that may still meet others."""
+        held = np.empty(len(snapshot["series"]), _HELD)
+        for name in _HELD.names or ():
+            held[name] = snapshot[name]
+        self._held = [held]
+        self._newest = int(np.asarray(snapshot["newest_receipt"])[0])
+        self._forget()
+
+    def _join(self, rows: Rows, known: int) -> Road:
+        """Join rows in order of arrival, of which the first were known before."""
+        target = self._target[rows["series"]]
+        order = np.lexsort((rows["time"], target))
+        rows = rows[order]
+        return self._meet(rows, _starts(target[order], rows["time"]), order, known)
+
+    def _meet(self, rows: Rows, starts: Int64Array, order: Int64Array, known: int) -> Road:
+        """Find the inputs of each row.
+
+        Args:
+            rows: those of one road and instant together, in order of arrival.
+            starts: the first of the same road and instant, for each row.
+            order: position of each row in the order of arrival.
+            known: how many were known before; they come first in the order of arrival.
+        """
+        place = self._place[rows["series"]]
+        latest = np.stack([_latest(place == number, starts) for number in range(self._places)])
+        age = rows["newest"] - rows["received"][latest]
+        complete = ((latest >= 0) & (age <= self._wait_ns)).all(axis=0)
+        fresh = order >= known
+        made = np.where(fresh, np.where(complete, rows["received"], NO_TIME), rows["made"])
+        at = _latest(made != NO_TIME, starts)
+        before = np.append(-1, at[:-1])
+        prior = np.where(before >= starts, made[before], _LONG_AGO)
+        rows["made"] = np.where(at >= 0, made[at], NO_TIME)
+        self._keep(rows[fresh][np.argsort(order[fresh])] if known else rows[np.argsort(order)])
+        chosen = np.flatnonzero(fresh & complete)
+        chosen = chosen[np.argsort(order[chosen], kind="stable")]
+        used = latest[:, chosen]
+        again = (rows["revision"][used] != 0).all(axis=0)
+        again |= rows["newest"][chosen] - prior[chosen] <= self._wait_ns
+        return self._road(rows, used, chosen, again)
+
+    def _held_of(self, targets: Int64Array) -> Rows:
+        """Return the inputs that are held of some roads, in order of arrival."""
+        wanted = np.zeros(len(self._latest) + 1, np.bool_)  # the last one is nobody's
+        wanted[targets] = True
+        held: Rows = np.concatenate(self._held)
+        concerned: Rows = held[wanted[self._target[held["series"]]]]
+        return concerned
+
+    def _keep(self, new: Rows) -> None:
+        """Hold new inputs, and let go of old ones now and then: that changes no result."""
+        self._held.append(new)
+        self._room -= len(new)
+        if self._room < 0:
+            self._compact()
+
+    def _compact(self) -> None:
+        """Keep the last row of each input and instant, as long as it may meet another."""
+        held = np.concatenate(self._held)
+        target, place = self._target[held["series"]], self._place[held["series"]]
+        arrival = np.arange(len(held))
+        order = np.lexsort((arrival, place, held["time"], target))
+        last = np.ones(len(held), np.bool_)
+        for column in (target, held["time"], place):
+            last[:-1] &= column[order][1:] == column[order][:-1]
+        last[:-1] = ~last[:-1]
+        last[-1:] = True
+        kept = np.sort(order[last | (target[order] == _NONE)])
+        held = held[kept]
+        self._held = [held[self._newest - held["received"] <= self._wait_ns]]
+        self._room = len(self._held[0]) + _LEAST_ROOM
+
+    def _rows_of(self, judged: JudgedBatch, at: Int64Array) -> Rows:
+        new = np.empty(len(at), _HELD)
+        for name in ("series", "time", "received", "value", "flag", "reasons", "revision"):
+            new[name] = getattr(judged, name)[at]
+        value = new["value"] * self._scale[new["series"]]
+        new["value"] = np.where(np.isfinite(value), value, np.nan)
+        new["newest"] = np.maximum(np.maximum.accumulate(new["received"]), self._newest)
+        self._newest = int(new["newest"][-1])
+        return new
+
+    def _road(self, rows: Rows, used: Int64Array, chosen: Int64Array, again: BoolArray) -> Road:
+        """Return what is derived when the chosen rows came, with the inputs used."""
+        trigger, inputs = rows[chosen], rows[used]
+        flag, reasons = inputs[0]["flag"], inputs[0]["reasons"]
+        for given in inputs[1:]:
+            flag, reasons = merge(flag, given["flag"]), reasons | given["reasons"]
+        target = self._target[trigger["series"]]
+        nothing = np.full(len(chosen), np.nan)
+        source = JudgedBatch(
+            series=trigger["series"],
+            time=trigger["time"],
+            received=trigger["received"],
+            value=trigger["value"],
+            flag=trigger["flag"],
+            reasons=trigger["reasons"],
+            score=nothing,
+            expected=nothing,
+            band_low=nothing,
+            band_high=nothing,
+            revision=trigger["revision"],
+        )
+        return Road(
+            values=inputs["value"],
+            facts=self._facts[:, target] if len(target) else self._facts[:, :0],
+            _source=source,
+            _series=self._codes_of(target),
+            _flag=flag,
+            _reasons=reasons,
+            _again=again,
+        )
+
+    def _codes_of(self, target: Int64Array) -> Int32Array:
+        codes = self._codes[target]
+        if len(codes) and codes.min() < 0:
+            unknown, first = np.unique(target[codes < 0], return_index=True)
+            for number in unknown[np.argsort(first)].tolist():
+                self._codes[number] = self._series.code(self._names[number])
+            codes = self._codes[target]
+        return codes
+
+    def _forget(self) -> None:
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._names: list[SeriesKey] = []
+        self._target: Int64Array = np.empty(0, np.int64)
+        self._place: Int64Array = np.empty(0, np.int64)
+        self._scale: FloatArray = np.empty(0)
+        self._facts: FloatArray = np.empty((0, 0))
+        self._codes: Int32Array = np.empty(0, np.int32)
+        self._latest: Int64Array = np.empty(0, np.int64)
+
+    def _grow(self) -> None:
+        if self._watch.changed():
+            self._forget()
+        known = len(self._target)
+        if known == len(self._series):
+            return
+        facts: list[Sequence[float]] = []
+        added = [
+            self._belongs(self._series[code], facts) for code in range(known, len(self._series))
+        ]
+        self._target = np.append(self._target, np.array([found[0] for found in added], np.int64))
+        self._place = np.append(self._place, np.array([found[1] for found in added], np.int64))
+        self._scale = np.append(self._scale, np.array([found[2] for found in added], np.float64))
+        if facts:
+            columns = np.array(facts, np.float64).T
+            former = self._facts if self._facts.size else columns[:, :0]
+            self._facts = np.concatenate([former, columns], axis=1)
+            self._codes = np.append(self._codes, np.full(len(facts), _NONE, np.int32))
+            self._latest = np.append(self._latest, np.full(len(facts), _LONG_AGO))
+            held = np.concatenate(self._held)
+            target = self._target[held["series"]]
+            known_road = target != _NONE
+            np.maximum.at(self._latest, target[known_road], held["time"][known_road])
+
+    def _belongs(self, key: SeriesKey, facts: list[Sequence[float]]) -> tuple[int, int, float]:
+        """Return the road of a series, its place among the inputs, and what it is multiplied by."""
+        nowhere = (_NONE, 0, np.nan)
+        place = self._inputs.get(key.quantity)
+        if place is None:
+            return nowhere
+        qualifiers = qualifiers_mapping(key.qualifiers)
+        if "class" in qualifiers or any(name in qualifiers for name in METHOD_QUALIFIERS):
+            return nowhere
+        station = self._stations.get(key.sensor)
+        scale = flows_per_count(key, station) if key.quantity == "vehicle_count" else 1.0
+        known = self._facts_of(key, station)
+        if scale is None or known is None:
+            return nowhere
+        road = (key.sensor, key.qualifiers)
+        if road not in self._numbers:
+            self._numbers[road] = len(self._numbers)
+            self._names.append(named(key, "derived", self._method, self._quantity))
+            facts.append(known or (np.nan,))
+        return self._numbers[road], place, scale
+
+
+def flows_per_count(key: SeriesKey, station: Station | None) -> float | None:
+    """Return the flow in veh/h that one vehicle in an interval of a series makes."""
+    told = qualifiers_mapping(key.qualifiers).get("period_s", "")
+    try:
+        period_s = float(told)
+    except ValueError:
+        period_s = (station.period_s if station is not None else None) or 0.0
+    return 3600.0 / period_s if 0.0 < period_s < np.inf else None
+
+
+def lanes_at(key: SeriesKey, station: Station | None) -> float | None:
+    """Return the lanes a series is about: one where it says which, else those of its station."""
+    if "lane" in qualifiers_mapping(key.qualifiers):
+        return 1.0
+    return None if station is None or station.lanes is None else float(station.lanes)
+
+
+def _opens(target: Int64Array, time: Int64Array) -> BoolArray:
+    """Return where a row is of another road or instant than the one before."""
+    opens = np.ones(len(time), np.bool_)
+    opens[1:] = (time[1:] != time[:-1]) | (target[1:] != target[:-1])
+    return opens
+
+
+def _starts(target: Int64Array, time: Int64Array) -> Int64Array:
+    """Return for each row the first of its road and instant; they must stand together."""
+    opens = _opens(target, time)
+    starts: Int64Array = np.maximum.accumulate(np.where(opens, np.arange(len(time)), 0))
+    return starts
+
+
+def _stand_together(target: Int64Array, time: Int64Array) -> bool:
+    """Return whether rows of one road and instant stand next to each other; no may be wrong."""
+    opens = _opens(target, time)
+    mixed = target[opens] * _MIXING + time[opens]
+    mixed.sort()
+    return not (mixed[1:] == mixed[:-1]).any()
+
+
+def _latest(marked: BoolArray, starts: Int64Array) -> Int64Array:
+    """Return the last marked row of the same road and instant up to each row, -1 for none."""
+    latest = np.maximum.accumulate(np.where(marked, np.arange(len(marked)), -1))
+    found: Int64Array = np.where(latest >= starts, latest, -1)
+    return found
