@@ -108,6 +108,7 @@ def fill(folder: Path, frames: int) -> int:
         return inbox.append(late_records(frames, SEED))
 
 
+@pytest.mark.timeout(600)
 def test_ending_anywhere_while_files_are_written_changes_nothing(tmp_path: Path) -> None:
     """Before and after each sync and rename of a file, each time from what the disk holds."""
     fill(tmp_path, 160)
