@@ -2,7 +2,7 @@
 """F8: every message ten times, half of them two days late, all of it shuffled.
 
 Method: a real broker, real roles, messages drawn in random order. Pass: every invariant holds; with
-a horizon of three days the late ones re-open their windows, with the shipped six hours each lies in
+a horizon of three days the late ones re-open their windows, with one of six hours each lies in
 quarantine; a duplicate costs no more than a new reading.
 """
 
