@@ -204,7 +204,7 @@ def test_what_is_passed_over_is_told(tmp_path: Path) -> None:
     means(example(tmp_path / "open"), "day", told.append)
 
     assert told == [
-        "passed over: health indices cannot be imported: they are worked out (files: 2)",
+        "passed over: health indices cannot be imported: they are worked out (files: 4)",
         "passed over: a list of stations holds no readings (files: 1)",
         "passed over: CSV beside Parquet that holds the same rows (files: 3)",
         "passed over: other windows, 1h, 24h (files: 2)",
