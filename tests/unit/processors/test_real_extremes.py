@@ -181,3 +181,14 @@ def test_a_heat_wave_and_a_frost_stay() -> None:
     assert columns[0].max() > 49
     assert columns[1].min() < -40
     assert all(set(flags.tolist()) <= {1, 3} for flags in found.values())
+
+
+def test_clean_air_may_read_a_little_below_nothing() -> None:
+    """Reference monitors report such hours; without them the mean of clean air is too high."""
+    series = SeriesTable([SeriesKey("x-1", quantity) for quantity in ("pm1", "pm2_5", "pm10")])
+    below = np.array([2.0, -1.0, 3.0, -2.0, -1.0, 1.0])
+    time = START_NS + np.arange(len(below)) * HOUR_NS
+
+    flags = judged(series, dict.fromkeys(range(3), below), time)
+
+    assert not any((found == FAIL).any() for found in flags.values())
