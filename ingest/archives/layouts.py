@@ -127,6 +127,11 @@ _OF_OURS: Final = (
         "import the aggregates or readings they came from",
     ),
     (
+        {"rule_set", "rule", "averaging", "permitted"},
+        "how years stand against limits cannot be imported: it is worked out",
+        "import the aggregates or readings it came from",
+    ),
+    (
         {"latitude", "longitude", "period_s", "owner"},
         "a list of stations holds no readings",
         "the setting stations names a GeoJSON file of them",

@@ -59,11 +59,13 @@ class Liveness(BaseModel):
 
     Attributes:
         status: "ok"; "degraded" when this process works but the newest inbox entry is more than
-            10 s old, so that intake seems to stand still; "down" when this process cannot work.
+            10 s old, so that intake seems to stand still, or the engine is more than 10 s behind;
+            "down" when this process cannot work.
         store_readable: whether the store answers.
         feed_alive: whether the store is still fed from the outbox.
         feed_lag_entries: outbox entries the store does not have yet.
         last_tick_age_s: age of the newest inbox entry; there is a tick every second.
+        engine_behind_s: age of the oldest inbox entry the engine has not taken in; 0 without one.
         configuration_problem: why a changed configuration was refused; empty when what was read
             last is in force.
     """
@@ -73,6 +75,7 @@ class Liveness(BaseModel):
     feed_alive: bool
     feed_lag_entries: int | None
     last_tick_age_s: float | None
+    engine_behind_s: float | None
     configuration_problem: str
 
 
@@ -126,6 +129,15 @@ def last_tick_age_s(context: PortalContext) -> float | None:
     return (context.clock.now_ns() - newest[0].at) / SECOND_NS
 
 
+def engine_behind_s(context: PortalContext) -> float | None:
+    """Return how old the oldest entry is that the engine has not taken in; None if not known."""
+    position = context.engine_position()
+    if position is None:
+        return None
+    waiting = context.inbox.read(position, 1)
+    return max(0.0, (context.clock.now_ns() - waiting[0].at) / SECOND_NS) if waiting else 0.0
+
+
 def liveness(context: PortalContext) -> Liveness:
     """Return whether the portal can do its work, and whether the rest seems to do theirs."""
     try:
@@ -135,17 +147,18 @@ def liveness(context: PortalContext) -> Liveness:
         readable = False
     try:
         lag: int | None = feed_lag(context)
-        tick_age = last_tick_age_s(context)
+        tick_age, behind = last_tick_age_s(context), engine_behind_s(context)
     except OSError:
-        lag, tick_age = None, None
+        lag, tick_age, behind = None, None, None
     works = readable and context.feed_alive() and lag is not None
-    fresh = tick_age is not None and tick_age < _TICK_TOO_OLD_S
+    fresh = tick_age is not None and max(tick_age, behind or 0.0) < _TICK_TOO_OLD_S
     return Liveness(
         status="down" if not works else "ok" if fresh else "degraded",
         store_readable=readable,
         feed_alive=context.feed_alive(),
         feed_lag_entries=lag,
         last_tick_age_s=tick_age,
+        engine_behind_s=behind,
         configuration_problem=configuration_problem(context),
     )
 

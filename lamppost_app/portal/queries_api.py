@@ -7,6 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from lamppost.times import HOUR_NS
 from sinks.store_layout import AGGREGATES
 from sinks.store_reader import StoreReader
 
@@ -37,8 +38,10 @@ def series_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int)
             FROM latest_aggregates WHERE series IN (SELECT series FROM page) GROUP BY series
         ),
         starts AS (
+            -- Of windows up to an hour: a longer one may begin long before.
             SELECT series, min(start) AS start FROM aggregates
-            WHERE series IN (SELECT series FROM page) GROUP BY series
+            WHERE calendar = 0 AND length <= $hour AND series IN (SELECT series FROM page)
+            GROUP BY series
         ),
         times AS (
             SELECT series, min(time) AS time FROM readings
@@ -52,7 +55,7 @@ def series_page(reader: StoreReader, chosen: DataFilter, after: int, limit: int)
         LEFT JOIN clocks USING (series)
         ORDER BY series
         """,  # noqa: S608 - fixed text
-        {**chosen.values, "after": after, "limit": limit},
+        {**chosen.values, "after": after, "limit": limit, "hour": HOUR_NS},
     )
 
 

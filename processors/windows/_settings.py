@@ -19,6 +19,8 @@ from processors._per_series import QuantityName
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _CALENDARS: Final = tuple(CALENDAR_NAMES.values())
+_LONGEST_S: Final = 1e9
+"""More than thirty years; an instant is nanoseconds in 64 bits, and must not overflow."""
 
 
 class Hopping(Settings):
@@ -43,11 +45,15 @@ class EventTimeSettings(Settings):
         default=(), description="Periods of the city's calendar, in its time zone (`time.zone`)."
     )
     allowed_lateness_s: float = Field(
-        default=30.0, ge=0, description="How long a window waits for late readings, seconds."
+        default=30.0,
+        ge=0,
+        le=_LONGEST_S,
+        description="How long a window waits for late readings, seconds.",
     )
     correction_horizon_s: float = Field(
         default=2_592_000.0,
         ge=0,
+        le=_LONGEST_S,
         description="How far behind its series' newest reading a late one may lie, seconds.",
     )
     memory_mb: float = Field(

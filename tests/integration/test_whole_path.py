@@ -26,6 +26,9 @@ RECORDINGS = Path(__file__).parents[3] / "shared" / "data"
 WINDOWS = {"1h": 3600, "6h": 6 * 3600, "24h": 24 * 3600}
 STATISTICS = ("count", "mean", "min", "max", "sd", "total")
 
+# Six years of the I-94 recording are thousands of open-data files.
+pytestmark = pytest.mark.timeout(600)
+
 # quantity -> [(Unix second, value)]
 Series = dict[str, list[tuple[int, float]]]
 # (station, quantity, window, start second) -> statistics
@@ -163,7 +166,7 @@ def installation(
     time.sleep(1)
     # Windows of the last hours stay open until their series' clock passes them: let a day go by.
     running.inbox.append([Record(log.TICK, time.time_ns() + 2 * DAY_NS, b"")])
-    running.wait_until_delivered("influxdb", "open_data", "store")
+    running.wait_until_delivered("influxdb", "open_data", "store", seconds=300.0)
     yield running
     assert running.stop() == 0, running.output()
 

@@ -26,6 +26,7 @@ from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesKey, qualifiers_text
 from lamppost.times import DAY_NS
 from lamppost.zones import CityCalendar
+from sinks.open_data.fields import AGGREGATES, TABLES, Table
 from sinks.open_data.sink import WINDOWS, OpenDataSettings, OpenDataSink
 from tests.outbox_entries import (
     START_NS,
@@ -184,6 +185,21 @@ def means(place: Path, window: str, tell: Callable[[str], None] = lambda _: None
     """Return what an import of a resolution would bring."""
     found = archives([str(place)], FileWishes(window=window), tell)
     return [float(value) for _, _, value in readings(found)]
+
+
+@pytest.mark.parametrize(
+    "table", [found for found in TABLES if found is not AGGREGATES], ids=lambda table: table.name
+)
+def test_every_other_table_of_a_release_is_passed_over(table: Table, tmp_path: Path) -> None:
+    """What is worked out, and stations: a release as it lies there can be imported."""
+    folder = example(tmp_path / "open")
+    beside = folder / table.name / "year=1970" / f"{table.name}.csv"
+    beside.parent.mkdir(parents=True)
+    beside.write_text(",".join(field.name for field in table.fields) + "\n", encoding="utf-8")
+    told: list[str] = []
+
+    assert means(folder, "day", told.append) == [3.0]
+    assert any("cannot be imported" in one or "no readings" in one for one in told)
 
 
 def test_a_day_of_the_city_is_told_from_one_of_utc(tmp_path: Path) -> None:

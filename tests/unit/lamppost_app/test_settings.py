@@ -142,6 +142,8 @@ def test_the_policy_that_comes_with_lamppost_is_the_default() -> None:
         ("[mqtt]\ntls = true\nkey_file = 'own.key'\n", "mqtt"),
         ("[mqtt]\nself_check = 'maybe'\n", "mqtt.self_check"),
         ("[mqtt]\nport = 70000\n", "mqtt.port"),
+        ("[store]\nreadings_days = inf\n", "store.readings_days"),
+        ("[open_data]\nevery_s = nan\n", "open_data.every_s"),
         ("[mqtt]\nport = 'many'\n", "mqtt.port"),
         ("[mqtt]\nprotocol = '4'\n", "mqtt.protocol"),
         ("[mqtt]\ntopics = 5\n", "mqtt.topics"),

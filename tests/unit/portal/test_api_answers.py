@@ -17,6 +17,7 @@ from lamppost import log
 from lamppost.batch import AggregateBatch
 from lamppost.log import Entry
 from lamppost.times import HOUR_NS, MINUTE_NS, format_instant
+from tests.outbox_entries import aggregates_entry
 from tests.unit.portal.conftest import NOW, Portal
 from tests.unit.portal.seeded_city import (
     POLICY,
@@ -217,3 +218,14 @@ def test_series_tell_from_when_to_when(portal: Portal) -> None:
     assert rows[0]["unit"] == "ug/m3"
     assert rows[0]["windows"] == ["1min", "1h"]
     assert rows[0]["first_at"] < rows[0]["last_at"] <= format_instant(NOW)
+
+
+def test_a_series_does_not_begin_with_the_month_it_began_in(portal: Portal) -> None:
+    """Its year and month began before it did."""
+    path = "/api/v1/series?station=aq-001&quantity=pm2_5"
+    before = portal.get(path).json()["items"][0]["first_at"]
+    year = 365 * 24 * HOUR_NS
+    long = aggregates_entry(900, start=NOW - year, length=year, calendar=3)
+    portal.context.store.write([long], 900)
+
+    assert portal.get(path).json()["items"][0]["first_at"] == before

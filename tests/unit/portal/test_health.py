@@ -40,6 +40,19 @@ def test_ticks_that_stay_away_are_said(portal: Portal, age_s: int, status: str) 
     assert answer.json()["status"] == status
 
 
+def test_an_engine_that_does_not_keep_up_is_said(portal: Portal) -> None:
+    """Entries come in and nothing is made of them: what is shown is old."""
+    portal.context.inbox.append([Record(TICK, NOW - 20 * SECOND_NS, b"")] * 2)
+    last = portal.context.inbox.append([Record(TICK, NOW - SECOND_NS, b"")])
+    found = {}
+    for position in (0, last - 1, last):
+        context = replace(portal.context, engine_position=lambda at=position: at)
+        found[position] = Portal(context, create_app(context)).get("/healthz").json()
+
+    assert [one["status"] for one in found.values()] == ["degraded", "ok", "ok"]
+    assert [one["engine_behind_s"] for one in found.values()] == [20.0, 1.0, 0.0]
+
+
 def test_a_dead_feed_or_store_is_down(portal: Portal) -> None:
     """503, so that a supervisor restarts the portal."""
     dead = Portal(portal.context, create_app(replace(portal.context, feed_alive=lambda: False)))

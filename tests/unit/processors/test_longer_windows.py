@@ -21,6 +21,7 @@ from lamppost.batch import (
     JudgedBatch,
     ReadingBatch,
 )
+from lamppost.component import find
 from lamppost.errors import ConfigError
 from lamppost.flags import FAIL, GOOD, SUSPECT
 from lamppost.periods import resolution_name
@@ -306,3 +307,12 @@ def test_a_failed_reading_leaves_every_window_it_was_in() -> None:
     assert {row["excluded"] for row in found.values()} == {1}
     assert found["month", 0]["max"] == 10.0
     assert found["month", 0]["q95"] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("name", ["allowed_lateness_s", "correction_horizon_s"])
+def test_times_longer_than_instants_hold_are_refused(name: str) -> None:
+    """Before the engine meets them: "for ever" has to be a number of seconds that fits."""
+    component = find("aggregator", "event_time", "windows.event_time")
+
+    with pytest.raises(ConfigError, match="less than or equal to 1000000000"):
+        component.parse({name: 1e10}, "windows.event_time")
