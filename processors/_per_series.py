@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,14 @@ QuantityName = Annotated[str, BeforeValidator(_known)]
 _ALL: Final = slice(None)
 
 
+class Numbered(Protocol):
+    """Settings of one quantity that are a row of numbers."""
+
+    def numbers(self) -> tuple[float, ...]:
+        """Return them, in the order the component looks them up."""
+        ...
+
+
 class PerSeries:
     """Numbers the settings give for each quantity, as columns over series codes.
 
@@ -58,6 +66,19 @@ class PerSeries:
         self._row = {name: number for number, name in enumerate(given, start=1)}
         self._other = 0 if default is None else len(rows)
         self._row_of_series: npt.NDArray[np.intp] = np.empty(0, np.intp)
+
+    @classmethod
+    def given_by(
+        cls,
+        series: SeriesTable,
+        quantities: Mapping[str, Numbered],
+        default: Numbered | None,
+        *,
+        width: int,
+    ) -> Self:
+        """Take what settings say of each quantity, and of all others."""
+        given = {name: limits.numbers() for name, limits in quantities.items()}
+        return cls(series, given, default.numbers() if default else None, width=width)
 
     def of(self, codes: npt.NDArray[np.integer[Any]]) -> FloatArray:
         """Return the numbers of some series, shape (width, n); NaN where none are given."""

@@ -109,12 +109,7 @@ class FlatLine:
 
     def __init__(self, settings: FlatLineSettings, series: SeriesTable) -> None:
         """Prepare the limits."""
-        self._limits = PerSeries(
-            series,
-            {name: limits.numbers() for name, limits in settings.quantities.items()},
-            settings.default.numbers() if settings.default else None,
-            width=5,
-        )
+        self._limits = PerSeries.given_by(series, settings.quantities, settings.default, width=5)
         given = (settings.default, *settings.quantities.values())
         self._any_tolerance = any(one and one.tolerance > 0 for one in given)
         self._series = series

@@ -82,12 +82,7 @@ class Gap:
 
     def __init__(self, settings: GapSettings, series: SeriesTable) -> None:
         """Prepare the limits."""
-        self._limits = PerSeries(
-            series,
-            {name: limits.numbers() for name, limits in settings.quantities.items()},
-            settings.default.numbers() if settings.default else None,
-            width=2,
-        )
+        self._limits = PerSeries.given_by(series, settings.quantities, settings.default, width=2)
         self._series = series
         self._state = SeriesState(
             time=np.int64(NO_TIME), missing=np.bool_(False), alone=np.bool_(False)

@@ -90,12 +90,7 @@ class GrossRange:
 
     def __init__(self, settings: GrossRangeSettings, series: SeriesTable) -> None:
         """Prepare the spans."""
-        self._spans = PerSeries(
-            series,
-            {name: spans.numbers() for name, spans in settings.quantities.items()},
-            settings.default.numbers() if settings.default else None,
-            width=4,
-        )
+        self._spans = PerSeries.given_by(series, settings.quantities, settings.default, width=4)
 
     def concerns(self, key: SeriesKey) -> bool:
         """Return whether the settings say anything about the quantity."""

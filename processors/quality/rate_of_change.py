@@ -73,12 +73,7 @@ class RateOfChange:
 
     def __init__(self, settings: RateOfChangeSettings, series: SeriesTable) -> None:
         """Prepare the limits."""
-        self._limits = PerSeries(
-            series,
-            {name: limits.numbers() for name, limits in settings.quantities.items()},
-            settings.default.numbers() if settings.default else None,
-            width=2,
-        )
+        self._limits = PerSeries.given_by(series, settings.quantities, settings.default, width=2)
         self._series = series
         self._state = SeriesState(last=np.float64(np.nan), time=np.int64(NO_TIME))
 

@@ -94,12 +94,7 @@ class Spike:
 
     def __init__(self, settings: SpikeSettings, series: SeriesTable) -> None:
         """Prepare the limits."""
-        self._limits = PerSeries(
-            series,
-            {name: limits.numbers() for name, limits in settings.quantities.items()},
-            settings.default.numbers() if settings.default else None,
-            width=4,
-        )
+        self._limits = PerSeries.given_by(series, settings.quantities, settings.default, width=4)
         given = (settings.default, *settings.quantities.values())
         self._any_differential = any(one and one.method == "differential" for one in given)
         self._series = series
