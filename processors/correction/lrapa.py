@@ -5,34 +5,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import register
 
-from ._method import Correction, CorrectionSettings, Method
-
-
-class LrapaSettings(CorrectionSettings):
-    """Where to correct, and how far to trust it."""
-
-    valid: tuple[float, float] | None = Field(
-        default=(0.0, 65.0),
-        description="Input the correction was made for, µg/m³; a result from beyond it is suspect."
-        " The span is widely quoted, but was not verified.",
-    )
-    uncertainty: float = Field(
-        default=5.0,
-        ge=0,
-        description="Standard uncertainty (k = 1), the part that is constant, µg/m³. No source"
-        " states one: a choice.",
-    )
-    relative_uncertainty: float = Field(
-        default=0.2,
-        ge=0,
-        description="Standard uncertainty (k = 1), the part in proportion to the result. No source"
-        " states one: a choice.",
-    )
+from ._linear import LinearSettings
+from ._method import Correction, Method
 
 
 @register("derivation")
@@ -48,7 +25,7 @@ class Lrapa(Correction):
     """
 
     name: ClassVar[str] = "lrapa"
-    Settings: ClassVar[type[LrapaSettings]] = LrapaSettings
+    Settings: ClassVar[type[LinearSettings]] = LinearSettings
     method: ClassVar[Method] = Method(
         version="lrapa/1",
         formula="0.5 x - 0.66",
