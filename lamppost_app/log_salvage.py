@@ -101,6 +101,8 @@ def _decided(
 
     What cannot be read with any of them is not put into the database: the log ends before it.
     """
+    if not _inexact(found):
+        return found, [header, *(fix.options[0] for fix in found.fixes)], NOTHING
     until = time.monotonic() + _TRIALS_S
     while True:
         unsure = {fix.frame: _likely_first(path, log, fix) for fix in _inexact(found)}
@@ -126,7 +128,7 @@ def _chosen(
     that, because two of them are unlikely, all of them are tried with each other.
     """
     chosen = {frame: options[0] for frame, options in unsure.items()}
-    cost = trial.cost([*sure, *chosen.values()], until)
+    cost = UNKNOWN if unsure else trial.cost(sure, until)
     for frame, options in unsure.items():
         if cost == NOTHING:
             break
