@@ -243,9 +243,11 @@ class Engine:
         except (ConfigError, ValidationError) as error:
             problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             return self._quarantine_entry(entry, "bad_policy", str(problem))
-        ended = pipeline.inherit(self._pipeline, self._now)
+        ended, withdrawn = pipeline.inherit(self._pipeline, self._now)
+        # The last words of the former policy: its windows are named by its time zone.
+        last_words = self._columns(log.AGGREGATES, withdrawn)
         self._use(policy, pipeline)
-        return [self._rules_record(), *self._alert_events(ended)]
+        return [*last_words, self._rules_record(), *self._alert_events(ended)]
 
     def _registration(self, entry: Entry) -> list[Record]:
         given = [Station.model_validate(fields) for fields in json.loads(entry.body)]

@@ -425,11 +425,12 @@ class Pipeline:
         for name, (stateful, _) in self._parts().items():
             stateful.restore(part(name, snapshot))
 
-    def inherit(self, former: Pipeline, now: int) -> list[AlertEvent]:
+    def inherit(self, former: Pipeline, now: int) -> tuple[list[AlertEvent], AggregateBatch]:
         """Take over the state of each part whose settings did not change.
 
         Returns:
-            What becomes of alerts whose rule changed or is gone.
+            What becomes of alerts whose rule changed or is gone, and windows that are none any
+            more.
         """
         theirs = former._parts()
         kept = set()
@@ -438,8 +439,9 @@ class Pipeline:
             if name in theirs and (theirs[name][1] == settings or name.startswith("indices.")):
                 stateful.restore(theirs[name][0].snapshot())
                 kept.add(name)
+        withdrawn = AggregateBatch.empty()
         if "windows" not in kept:
-            self._aggregator.adopt(former._aggregator)
+            withdrawn = self._aggregator.adopt(former._aggregator)
         for name, ours, before in (
             ("quality", self._policy.quality, former._policy.quality),
             (
@@ -454,4 +456,4 @@ class Pipeline:
             same = {key: array for key, array in whole if not key.startswith(changed)}
             self._parts()[name][0].restore(same)
         unchanged = {rule_id for rule_id in self._rules if f"alerts.{rule_id}" in kept}
-        return self._book.retire({*unchanged, *SYSTEM_RULES}, now)
+        return self._book.retire({*unchanged, *SYSTEM_RULES}, now), withdrawn

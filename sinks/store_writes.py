@@ -79,6 +79,19 @@ _SUPERSEDED: Final = {
 }
 
 
+_TAKEN_BACK: Final = f"""
+CREATE TEMP TABLE taken_back AS
+SELECT DISTINCT series, resolution FROM staged WHERE {layout.TAKEN_BACK}
+"""  # noqa: S608 - names of this module only
+_IN_FORCE: Final = f"""
+INSERT INTO {layout.LATEST_AGGREGATES.name} BY NAME
+SELECT aggregates.*, resolution FROM aggregates JOIN taken_back USING (series)
+WHERE resolution = CASE calendar WHEN 0 THEN length ELSE -calendar::BIGINT END
+    AND {layout.IN_FORCE}
+QUALIFY row_number() OVER (PARTITION BY series, resolution ORDER BY start DESC) = 1
+"""  # noqa: S608 - names of this module only
+
+
 def apply_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> Tally:
     """Write entries into the tables, inside the caller's transaction.
 
@@ -97,8 +110,10 @@ def apply_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry
             if history is not None:
                 _merge_revisions(connection, table, history, rows)
                 continue
-            rows = newest_of_each_key(rows, table)
-            _merge(connection, table, rows)
+            newest = newest_of_each_key(rows, table)
+            _merge(connection, table, newest)
+            if table is layout.LATEST_AGGREGATES:
+                _pass_over_taken_back(connection, rows)
         if kind == log.READINGS:
             _count_held(connection, given, everything, tally)
         if kind == log.QUARANTINE_STATES:
@@ -129,6 +144,21 @@ def _merge_revisions(
     if len(superseded):
         # Told again together with its successor, a revision is both in the table and in the rows.
         _merge(connection, history, newest_of_each_key(superseded, history))
+
+
+def _pass_over_taken_back(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
+    """Let the newest window that counts be the latest where newer ones were taken back."""
+    nothing = rows.column("count").to_numpy() == 0
+    if not nothing.any():
+        return
+    with _named(connection, staged=rows):
+        connection.execute(_TAKEN_BACK)
+    connection.execute(
+        f"DELETE FROM {layout.LATEST_AGGREGATES.name} AS old USING taken_back"  # noqa: S608 - names of this module only
+        " WHERE old.series = taken_back.series AND old.resolution = taken_back.resolution"
+    )
+    connection.execute(_IN_FORCE)
+    connection.execute("DROP TABLE taken_back")
 
 
 def forget_superseded(connection: duckdb.DuckDBPyConnection, before: int) -> None:
