@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.mosquitto_conf import read_configuration
@@ -11,11 +12,13 @@ from lamppost import log
 from lamppost.clock import Clock
 from lamppost.errors import ConfigError
 from lamppost.log import Record
+from lamppost.periods import resolution_name
 from lamppost.policy import Policy, load_policy, locate
 from lamppost.series import SeriesTable
 from lamppost.stations import Station, load_stations
 from lamppost.tls import TlsFiles
 
+from .components import sink_settings
 from .pipeline import Pipeline
 from .settings import Settings
 from .sqlite_log import SqliteLog
@@ -39,10 +42,12 @@ def check_configuration(settings: Settings) -> Configuration:
     policy = load_policy(settings.policy_path)
     stations = [] if settings.stations is None else load_stations(settings.stations)
     try:
-        Pipeline(policy, SeriesTable(), {station.sensor: station for station in stations})
+        registered = {station.sensor: station for station in stations}
+        windows = Pipeline(policy, SeriesTable(), registered).windows()
     except ConfigError as error:
         where = locate(error.where, settings.policy_path)
         raise ConfigError(error.problem, where=where, hint=error.hint) from error
+    _check_sinks(settings, windows)
     _check_doors(settings)
     return Configuration(settings, policy, stations)
 
@@ -67,6 +72,23 @@ def announce(configuration: Configuration, inbox: SqliteLog, clock: Clock) -> li
     if records:
         inbox.append(records)
     return [record.kind for record in records]
+
+
+def _check_sinks(settings: Settings, windows: Sequence[str]) -> None:
+    """Refuse sinks that want windows the policy does not make, and wrong settings of a plugin's."""
+    wanted: list[tuple[str, str]] = []
+    if settings.open_data.enabled and "windows" in settings.open_data.model_fields_set:
+        wanted += [("open_data.windows", name) for name in settings.open_data.windows]
+    for name, raw in settings.sinks.items():
+        where = f"sinks.{name}"
+        _, own = sink_settings(name, raw, settings.located(where))
+        needed = own.windows_needed().items()
+        wanted += [(f"{where}.{key}", resolution_name(length)) for key, length in needed]
+    for where, name in wanted:
+        if name not in windows:
+            problem = f"there is no window of {name}"
+            hint = f"the policy makes {', '.join(windows)} (windows.event_time)"
+            raise ConfigError(problem, where=settings.located(where), hint=hint)
 
 
 def _check_doors(settings: Settings) -> None:

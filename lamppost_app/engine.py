@@ -279,6 +279,7 @@ class Engine:
                 for reason in all_reasons()
             ],
             "methods": self._pipeline.methods(),
+            "windows": self._pipeline.windows(),
             "indices": {str(item.cls.number): name for name, item in registered("index").items()},
             "scales": {
                 name: item.cls.scale.published() for name, item in registered("index").items()

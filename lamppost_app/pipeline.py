@@ -269,6 +269,10 @@ class Pipeline:
         """Return what is said of the methods of derived series, by the name in their qualifiers."""
         return self._derivation.methods()
 
+    def windows(self) -> list[str]:
+        """Return the resolutions of the windows there are, the calendar's last."""
+        return [resolution_name(length) for length in self._aggregator.lengths]
+
     def stations_changed(self) -> None:
         """Take note that stations were registered; the mapping given at the start holds them."""
         self._derivation.stations_changed()
@@ -369,7 +373,7 @@ class Pipeline:
         """Refuse a rule about windows or indices that this policy does not make."""
         for key, length in settings.windows_needed().items():
             if length not in self._aggregator.lengths:
-                known = ", ".join(map(resolution_name, self._aggregator.lengths))
+                known = ", ".join(self.windows())
                 problem = f"there is no window of {resolution_name(length)}"
                 hint = f"known: {known} (windows.event_time)"
                 raise ConfigError(problem, where=f"{where}.{key}", hint=hint)

@@ -32,6 +32,7 @@ from sinks.store_reader import QueryTimedOut
 from .api_formats import Form, negotiated
 from .api_limits import MAX_ROWS, MAX_WINDOWS
 from .api_models import Limits
+from .api_names import check_names
 from .api_queries import Paged
 from .api_text import csv_text, json_rows, parquet_file
 from .context import PortalContext, context_of
@@ -108,6 +109,8 @@ class Asked:
         with store_problems(), self._context.reader.snapshot(self._timeout_s) as position:
             rules = self._context.rulebook()
             found = read(key, rules)
+            if not found.table.num_rows:
+                check_names(self._context.reader, rules, self.query)
         return self._response(found, rules, self._etag(position))
 
     @cached_property
