@@ -52,8 +52,16 @@ def check_configuration(settings: Settings) -> Configuration:
     return Configuration(settings, policy, stations)
 
 
-def announce(configuration: Configuration, inbox: SqliteLog, clock: Clock) -> list[str]:
+def announce(
+    configuration: Configuration, inbox: SqliteLog, clock: Clock, *, policy_again: bool = False
+) -> list[str]:
     """Enter policy and stations in the inbox where they differ from what it says already.
+
+    Args:
+        configuration: that was checked.
+        inbox: to enter them in.
+        clock: tells the time.
+        policy_again: whether the policy is entered even so, since the engine has set it aside.
 
     Returns:
         The kinds of what was entered, all in one transaction.
@@ -67,7 +75,8 @@ def announce(configuration: Configuration, inbox: SqliteLog, clock: Clock) -> li
     records = []
     for kind, body in wanted.items():
         entered = inbox.read_kinds([kind], inbox.last())
-        if not entered or entered[-1].body != body:
+        again = policy_again and kind == log.POLICY
+        if again or not entered or entered[-1].body != body:
             records.append(Record(kind, now, body))
     if records:
         inbox.append(records)
