@@ -161,18 +161,21 @@ def _pass_over_taken_back(connection: duckdb.DuckDBPyConnection, rows: pa.Table)
     connection.execute("DROP TABLE taken_back")
 
 
-def forget_superseded(connection: duckdb.DuckDBPyConnection, before: int) -> None:
-    """Forget revisions that were replaced before an instant."""
+def forget_superseded(connection: duckdb.DuckDBPyConnection, before: int) -> int:
+    """Forget revisions that were replaced before an instant, and return how many."""
+    gone = 0
     for name, history in _SUPERSEDED.items():
         old = f"FROM {history.name} WHERE published IS NULL OR published < ?"
         if not connection.execute(f"SELECT 1 {old} LIMIT 1", [before]).fetchall():
             continue
         same = " AND ".join(f'old."{part}" = gone."{part}"' for part in history.key)
-        connection.execute(
+        found = connection.execute(
             f"DELETE FROM {history.name} AS old USING {name}_revisions AS gone"  # noqa: S608 - our own names
             f" WHERE {same} AND gone.replaced_at < ?",
             [before],
-        )
+        ).fetchone()
+        gone += found[0] if found else 0
+    return gone
 
 
 def _count_held(

@@ -103,15 +103,17 @@ class Asked:
         """
         self._check_names()
         key = self._key()
-        etag = self._etag(self._context.store.cursor())
+        with store_problems():
+            etag = self._etag(self._context.reader.state())
         if _matches(self.request.headers.get("if-none-match", ""), etag):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=_freshness(etag))
-        with store_problems(), self._context.reader.snapshot(self._timeout_s) as position:
+        with store_problems(), self._context.reader.snapshot(self._timeout_s):
+            etag = self._etag(self._context.reader.state())
             rules = self._context.rulebook()
             found = read(key, rules)
             if not found.table.num_rows:
                 check_names(self._context.reader, rules, self.query)
-        return self._response(found, rules, self._etag(position))
+        return self._response(found, rules, etag)
 
     @cached_property
     def form(self) -> Form:
@@ -172,7 +174,7 @@ class Asked:
         asked = [item for item in items if item[0] not in _OUTSIDE_THE_QUESTION and item[1]]
         return f"{self.request.url.path}?{urlencode(asked)} {self.period}"
 
-    def _etag(self, position: int) -> str:
+    def _etag(self, position: str) -> str:
         """Return a strong tag: the same bytes are answered as long as none of this changes."""
         stored = "" if self.only_state else position
         store = f"{_VERSION} {_identity(self._context.settings.store_path)} {stored}"
