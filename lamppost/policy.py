@@ -63,8 +63,11 @@ class TimeRule(_Part):
     @field_validator("not_before")
     @classmethod
     def _after_1970(cls, value: datetime) -> datetime:
-        if value.tzinfo is None or value < datetime(1970, 1, 1, tzinfo=UTC):
-            raise ValueError("must have a zone and not lie before 1970")
+        if value.tzinfo is None:
+            raise ValueError("has no time zone; such as 2000-01-01T00:00:01Z has")
+        if not datetime(1970, 1, 1, tzinfo=UTC) <= value < datetime(2200, 1, 1, tzinfo=UTC):
+            message = f"{value.isoformat()} lies outside 1970 to 2200"
+            raise ValueError(message)
         return value
 
     @field_validator("zone")

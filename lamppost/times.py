@@ -54,6 +54,29 @@ def parse_instant(value: str | float) -> int:
     return seconds * SECOND_NS + elapsed.microseconds * 1_000
 
 
+def asked_instant(text: str) -> int:
+    """Return the instant somebody has typed.
+
+    Raises:
+        ValueError: it is none; the message says why, and what one looks like.
+
+    >>> asked_instant("1066-10-14T09:00:00Z")
+    Traceback (most recent call last):
+    ValueError: '1066-10-14T09:00:00Z' lies outside 1900 to 2200
+    """
+    instant = parse_instant(text)
+    if is_instant(instant):
+        return instant
+    wanted = "an instant with zone is needed, such as 2026-11-21T21:00:00Z"
+    try:
+        zoned = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        problem = f"is no date and time; {wanted}"
+    else:
+        problem = "lies outside 1900 to 2200" if zoned else f"has no time zone; {wanted}"
+    raise ValueError(f"{text!r} {problem}")
+
+
 def format_instant(time_ns: int) -> str:
     """Return the RFC 3339 text of an instant, in UTC, with as many decimals as it needs.
 

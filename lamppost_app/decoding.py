@@ -29,7 +29,7 @@ from lamppost.policy import Policy
 from lamppost.quantities import QUANTITIES
 from lamppost.quarantine import Refusal
 from lamppost.series import SeriesKey
-from lamppost.times import NO_TIME, SECOND_NS, format_instant, is_instant
+from lamppost.times import BAD_TIME, NO_TIME, SECOND_NS, format_instant, is_instant
 from lamppost.units import conversion
 
 from .admission import Admission, TurnedAway
@@ -196,10 +196,7 @@ class Decoder:
         lost = unplaced & imported
         refused += self._lost(delivery[kept[lost]], meaning[kept[lost]], time[lost])
         surplus = ~lost & _repeated(unplaced, delivery[kept], codes[kept])
-        refused += [
-            Refusal(int(row), "time_unusable", "several numbers, no usable time to tell them apart")
-            for row in delivery[kept[surplus]]
-        ]
+        refused += self._indistinct(delivery[kept[surplus]], meaning[kept[surplus]], time[surplus])
         stays = ~(surplus | lost)
         kept, time, imported = kept[stays], time[stays], imported[stays]
         scale, offset = self._scales[meaning[kept]], self._offsets[meaning[kept]]
@@ -220,6 +217,25 @@ class Decoder:
         rows = zip(delivery.tolist(), meaning.tolist(), time.tolist(), strict=True)
         return [
             Refusal(row, "time_implausible", _implausible(instant), self._meanings[number].sensor)
+            for row, number, instant in rows
+        ]
+
+    def _indistinct(
+        self,
+        delivery: npt.NDArray[np.int64],
+        meaning: npt.NDArray[np.int64],
+        time: npt.NDArray[np.int64],
+    ) -> list[Refusal]:
+        """Return the refusals of numbers of one series that no usable times tell apart."""
+        rows = zip(delivery.tolist(), meaning.tolist(), time.tolist(), strict=True)
+        return [
+            Refusal(
+                row,
+                "time_unusable",
+                f"several numbers of {self._meanings[number].quantity}, no usable time to tell "
+                f"them apart: {_implausible(instant)}",
+                self._meanings[number].sensor,
+            )
             for row, number, instant in rows
         ]
 
@@ -269,8 +285,10 @@ def _is_import(deliveries: Deliveries) -> npt.NDArray[np.bool_]:
 
 
 def _implausible(time: int) -> str:
+    if time == BAD_TIME:
+        return "it is no time at all, or lies outside 1900 to 2200"
     if not is_instant(time):
-        return "a row without a time"
+        return "there is none, or it names no zone"
     return f"{format_instant(time)} lies before the earliest believable time, or in the future"
 
 

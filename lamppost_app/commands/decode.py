@@ -16,12 +16,12 @@ from lamppost.frames import Deliveries
 from lamppost.policy import Policy, load_policy
 from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesTable, qualifiers_mapping
-from lamppost.times import format_instant, is_instant, parse_instant
+from lamppost.times import format_instant
 from lamppost_app.admission import Admission
 from lamppost_app.components import discover_processing
 from lamppost_app.decoding import DecodedFrame, Decoder
 
-from .options import PolicyOption, load_settings
+from .options import PolicyOption, instant_of, load_settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,7 +48,7 @@ def decode(
     rules = load_policy(policy or load_settings(None).policy_path)
     series = SeriesTable()
     decoder = make_decoder(rules, series)
-    received_at = _instant(received)
+    received_at = instant_of(received, "--received")
     for pair in before or []:
         decoder.decode(_delivery(*_topic_and_file(pair), None, received_at))
     headers = _headers(header or [])
@@ -98,13 +98,6 @@ def _delivery(topic: str, path: Path, headers: str | None, received_at: int) -> 
     source = "http" if topic.startswith("/") else "mqtt"
     deliveries.add(topic, payload, received_at, source=source, headers=headers)
     return deliveries
-
-
-def _instant(text: str) -> int:
-    instant = parse_instant(text)
-    if not is_instant(instant):
-        raise ConfigError(f"{text!r} is not RFC 3339 with a zone", where="--received")
-    return instant
 
 
 def _topic_and_file(pair: str) -> tuple[str, Path]:

@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lamppost.balance import hour_of
-from lamppost.errors import ConfigError
-from lamppost.times import format_instant, is_instant, parse_instant
+from lamppost.times import format_instant
 from lamppost_app.cursors import Balance, Cursors
 from lamppost_app.ledger import COLUMNS
 from lamppost_app.ledger_reading import (
@@ -26,7 +25,7 @@ from lamppost_app.ledger_reading import (
 )
 from lamppost_app.sqlite_log import SqliteLog
 
-from .options import ConfigOption, printable, settings_with_outbox, wide_console
+from .options import ConfigOption, instant_of, printable, settings_with_outbox, wide_console
 
 
 def add_to(app: typer.Typer) -> None:
@@ -61,10 +60,7 @@ def ledger(
 def _hour(text: str) -> int | None:
     if not text:
         return None
-    instant = parse_instant(text)
-    if not is_instant(instant):
-        raise ConfigError(f"{text!r} is not RFC 3339 with a zone", where="--hour")
-    return hour_of(instant)
+    return hour_of(instant_of(text, "--hour"))
 
 
 def _print(books: Books, *, together: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lamppost.errors import ConfigError
+from lamppost.times import asked_instant
 from lamppost_app import settings
 
 if TYPE_CHECKING:
@@ -45,6 +46,18 @@ def config_path(config: Path | None) -> Path | None:
     """Return the settings file in use."""
     beside = Path("lamppost.toml")
     return beside if config is None and beside.is_file() else config
+
+
+def instant_of(text: str, option: str) -> int:
+    """Return the instant that was given to an option, ns UTC.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return asked_instant(text)
+    except ValueError as error:
+        raise ConfigError(str(error), where=option) from None
 
 
 def printable(text: str) -> str:

@@ -20,7 +20,7 @@ from lamppost import log
 from lamppost.errors import ConfigError
 from lamppost.policy import Policy, load_policy
 from lamppost.quarantine import CODES
-from lamppost.times import format_instant, is_instant, parse_instant
+from lamppost.times import format_instant
 from lamppost_app import quarantine_room
 from lamppost_app.cursors import Cursors
 from lamppost_app.decoding import TOO_LARGE_HEADER
@@ -36,7 +36,7 @@ from lamppost_app.quarantine_room import (
 from lamppost_app.settings import Settings
 from lamppost_app.sqlite_log import ENGINE, SqliteLog
 
-from .options import ConfigOption, printable, settings_with_outbox, wide_console
+from .options import ConfigOption, instant_of, printable, settings_with_outbox, wide_console
 
 _WAIT_S: Final = 5.0
 _LOOK_S: Final = 0.05
@@ -235,9 +235,7 @@ def _choice(code: str, sensor: str, route: str, since: str, state: str) -> Choic
     if state and state not in STATES:
         hint = f"known: {', '.join(STATES)}, all"
         raise ConfigError(f"there is no state {state!r}", where="--state", hint=hint)
-    instant = parse_instant(since) if since else 0
-    if not is_instant(instant):
-        raise ConfigError(f"{since!r} is not RFC 3339 with a zone", where="--since")
+    instant = instant_of(since, "--since") if since else 0
     return Choice(code, sensor, route, instant, state)
 
 

@@ -11,14 +11,13 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from lamppost.periods import resolution_name
-from lamppost.times import is_instant, parse_instant
 
 from . import queries_api
 from .api import codes, windows_table
 from .api_answers import Asked, Found, Key
 from .api_columns import kind_of, schema_of
 from .api_fits import FitItem
-from .api_limits import window_of
+from .api_limits import instant_in, window_of
 from .api_models import (
     AggregateItem,
     AlertItem,
@@ -37,7 +36,6 @@ from .api_models import (
 from .api_openapi import ANSWERS, PROBLEM_ANSWERS
 from .api_queries import HistoryQuery
 from .context import context_of
-from .problem_types import wrong_parameter
 from .rulebook import Rulebook
 
 router = APIRouter(prefix="/api/v1")
@@ -77,9 +75,7 @@ def get_history(request: Request, query: Annotated[HistoryQuery, Query()]) -> Re
     """Return what is kept of the revisions of one window, the oldest first."""
     context = context_of(request)
     window = window_of(query.window)
-    start = parse_instant(query.start.replace(" ", "+"))
-    if not is_instant(start):
-        raise wrong_parameter("start", "the instant at which a window starts is needed, with zone")
+    start = instant_in(query.start, "start")
     asked = Asked(request, query, (-1, -1))
 
     def read(key: Key, rules: Rulebook) -> Found:

@@ -18,9 +18,8 @@ from lamppost.times import (
     HOUR_NS,
     MINUTE_NS,
     SECOND_NS,
+    asked_instant,
     format_instant,
-    is_instant,
-    parse_instant,
 )
 
 from .problem_types import wrong_parameter
@@ -78,13 +77,20 @@ def period(first: str, until: str, now: int, window_ns: int = HOUR_NS) -> tuple[
 
 
 def _instant(value: str, name: str, default: int) -> int:
-    if not value:
-        return default
-    # A plus in an address arrives as a space.
-    found = parse_instant(value.replace(" ", "+"))
-    if not is_instant(found):
-        raise wrong_parameter(name, "an instant with zone is needed, such as 2026-11-21T21:00:00Z")
-    return found
+    return instant_in(value, name) if value else default
+
+
+def instant_in(value: str, name: str) -> int:
+    """Return the instant a parameter holds.
+
+    Raises:
+        ApiProblem: it holds none.
+    """
+    try:
+        # A plus in an address arrives as a space.
+        return asked_instant(value.replace(" ", "+"))
+    except ValueError as error:
+        raise wrong_parameter(name, str(error)) from None
 
 
 class ReadingLimiter:

@@ -15,6 +15,7 @@ from lamppost.times import (
     MINUTE_NS,
     NO_TIME,
     SECOND_NS,
+    asked_instant,
     format_instant,
     format_length,
     is_instant,
@@ -141,3 +142,24 @@ def test_a_text_has_as_many_decimals_as_it_needs(instant: int, text: str) -> Non
 def test_a_duration_has_the_name_of_its_largest_whole_unit(length: int, text: str) -> None:
     """Windows are called by these names in every export."""
     assert format_length(length) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("1677-01-01T00:00:00Z", "'1677-01-01T00:00:00Z' lies outside 1900 to 2200"),
+        ("2263-01-01T00:00:00+02:00", "lies outside 1900 to 2200"),
+        ("2026-11-21T21:00:00", "has no time zone; an instant with zone is needed"),
+        ("yesterday", "is no date and time; an instant with zone is needed, such as"),
+        ("", "'' is no date and time"),
+    ],
+)
+def test_what_is_wrong_with_an_instant_somebody_typed_is_said(text: str, problem: str) -> None:
+    """Too far away is another mistake than a zone that is lacking."""
+    with pytest.raises(ValueError, match=problem):
+        asked_instant(text)
+
+
+def test_an_instant_somebody_typed_is_that_instant() -> None:
+    """As it is everywhere else."""
+    assert asked_instant("1970-01-01T00:00:01Z") == SECOND_NS

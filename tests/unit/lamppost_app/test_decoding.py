@@ -372,3 +372,21 @@ def test_the_bounds_of_the_policy_hold_for_every_decoder() -> None:
 
     assert len(frame.readings) == 1
     assert [one.code for one in frame.refused] == ["too_many_series"]
+
+
+@pytest.mark.parametrize(
+    ("times", "problem"),
+    [
+        (["1600-01-01T00:00:00Z", "2300-01-01T00:00:00Z"], "lies outside 1900 to 2200"),
+        (["2026-11-21T20:00:00", "2026-11-21T20:01:00"], "there is none, or it names no zone"),
+        (["1999-01-01T00:00:00Z", "1999-01-01T00:01:00Z"], "1999-01-01T00:01:00Z lies before the"),
+    ],
+)
+def test_a_list_without_usable_times_is_refused_in_words(times: list[str], problem: str) -> None:
+    """Naming the sensor and what is wrong with its times; the first number keeps its receipt."""
+    frame = decode({"time": times, "values": {"pm2_5": [1.0, 2.0]}})
+
+    (refusal,) = frame.refused
+    assert (refusal.code, refusal.sensor) == ("time_unusable", "aq-017")
+    assert refusal.detail.startswith("several numbers of pm2_5, ")
+    assert problem in refusal.detail

@@ -240,7 +240,7 @@ def test_refusals_of_sinks_are_listed_but_cannot_be_replayed(place: Place) -> No
         (["show", "nonsense"], "no identity"),
         (["show", "999-0"], "there is no message 999-0"),
         (["list", "--code", "nothing"], "known: no_format"),
-        (["list", "--since", "yesterday"], "RFC 3339"),
+        (["list", "--since", "yesterday"], "no date and time"),
         (["list", "--state", "odd"], "waiting"),
         (["replay"], "--all"),
     ],

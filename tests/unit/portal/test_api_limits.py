@@ -50,6 +50,23 @@ def test_periods_are_bounded_by_resolution(portal: Portal, query: str, name: str
     assert answer.json()["errors"][0]["parameter"] in {"from", "window"}
 
 
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("aggregates?from=1600-01-01T00:00:00Z", "from: '1600-01-01T00:00:00Z' lies outside 1900"),
+        ("indices?to=2300-01-01T00:00:00Z", "to: '2300-01-01T00:00:00Z' lies outside 1900 to 2200"),
+        ("ledger?from=2026-11-21T00:00:00", "from: '2026-11-21T00:00:00' has no time zone"),
+        ("aggregates/history?station=a&quantity=no2&start=soon", "start: 'soon' is no date"),
+    ],
+)
+def test_what_is_wrong_with_an_instant_is_said(portal: Portal, question: str, words: str) -> None:
+    """Each mistake in words of its own."""
+    answer = portal.get(f"/api/v1/{question}")
+
+    assert answer.status_code == 422
+    assert words in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("window", ["day", "month", "year", "24h", "8h", "15min"])
 def test_every_resolution_can_be_asked_for(portal: Portal, window: str) -> None:
     """Also where no rules tell which windows there are."""
