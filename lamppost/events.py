@@ -8,6 +8,7 @@ A recurring condition is logged when it changes, not per batch.
 from __future__ import annotations
 
 import logging
+import sys
 
 _LOGGER = logging.getLogger("lamppost")
 
@@ -15,9 +16,20 @@ _LOGGER = logging.getLogger("lamppost")
 def configure(level: str = "INFO", role: str = "") -> None:
     """Write events to standard error, one line each, key=value."""
     prefix = f" {role}" if role else ""
-    logging.basicConfig(
-        level=level, format=f"%(asctime)s %(levelname)s{prefix} %(message)s", force=True
-    )
+    form = f"%(asctime)s %(levelname)s{prefix} %(message)s"
+    logging.basicConfig(level=level, format=form, handlers=[_StandardError()], force=True)
+
+
+class _StandardError(logging.Handler):
+    """Writes to what standard error is at that moment: a stream kept may be closed by then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            self.handleError(record)
 
 
 def info(event: str, **facts: object) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import subprocess
 import sys
@@ -71,3 +72,25 @@ def test_configured_events_go_to_standard_error_with_the_role() -> None:
     assert ran.stdout == ""
     (line,) = ran.stderr.splitlines()
     assert line.endswith("WARNING engine seen a=1")
+
+
+def test_a_line_goes_to_what_standard_error_is_at_that_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The stream of the beginning may be closed: a command's output in a test, for one."""
+    root = logging.getLogger()
+    former, level = root.handlers[:], root.level
+    first, second = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", first)
+    root.handlers.clear()
+    try:
+        events.configure("INFO")
+        first.close()
+        monkeypatch.setattr(sys, "stderr", second)
+
+        events.info("still_here", who="ada")
+    finally:
+        root.handlers[:] = former
+        root.setLevel(level)
+
+    assert second.getvalue().endswith("INFO still_here who=ada\n")
