@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import ctypes
 import fcntl
@@ -93,6 +94,8 @@ def calm_process() -> None:
     every page again for the next: that takes longer than what is worked out in them.
     """
     gc.freeze()
+    # What is frozen is not taken down at the end, and a library that counts would call it a leak.
+    atexit.register(gc.unfreeze)
     gc.set_threshold(50_000, 20, 100)
     option = getattr(ctypes.CDLL(None), "mallopt", None)
     if option is not None:
