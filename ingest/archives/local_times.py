@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,12 +28,16 @@ NO_ZONE: Final = 2
 SKIPPED: Final = 3
 TWICE: Final = 4
 UNCLEAR: Final = 5
+ABSENT: Final = 6
+OUTSIDE: Final = 7
 PROBLEMS: Final = {
     UNREADABLE: "not a time that is known here",
     NO_ZONE: "a local time without a zone",
     SKIPPED: "a local time the clocks skipped on that day",
     TWICE: "a local time of the hour that came twice",
     UNCLEAR: "a date of which nobody knows whether day or month comes first",
+    ABSENT: "a row without a time",
+    OUTSIDE: "a time outside 1900 to 2200",
 }
 
 _QUARTER_S: Final = 900
@@ -40,6 +45,7 @@ _APART_US: Final = 3 * 3_600_000_000
 _LONG_AGO: Final = -(2**62)
 _EARLIEST_US: Final = -2_208_988_800_000_000
 _LATEST_US: Final = 7_258_118_400_000_000
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _arrow: Any = pc  # typed loosely: the Arrow stubs know few of these functions
 _ISO: Final = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?"
 _ZONED: Final = _ISO + r"\s?([Zz]|[+-]\d\d(:?\d\d)?)$"
@@ -76,6 +82,11 @@ class Clock:
     def read(self, texts: Any, series: Int64Array) -> tuple[Int64Array, npt.NDArray[np.uint8]]:  # noqa: ANN401 - an Arrow array
         """Return instants, ns UTC, and what is the matter with each, of texts of some series."""
         texts = _arrow.utf8_trim_whitespace(texts)
+        instants, status = self._read(texts, series)
+        _explain(texts, status)
+        return instants, status
+
+    def _read(self, texts: Any, series: Int64Array) -> tuple[Int64Array, npt.NDArray[np.uint8]]:  # noqa: ANN401 - an Arrow array
         if self.form:
             wall = _microseconds(_arrow.strptime(texts, self.form, "us", error_is_null=True))
             return self._placed(*wall, series)
@@ -198,6 +209,23 @@ def epoch(numbers: npt.NDArray[np.float64]) -> tuple[Int64Array, npt.NDArray[np.
     wrong = ~((instants >= _EARLIEST_US) & (instants <= _LATEST_US))
     found = np.where(wrong, 0, instants).astype(np.int64) * 1000
     return found, np.where(wrong, UNREADABLE, READ).astype(np.uint8)
+
+
+def _explain(texts: Any, status: npt.NDArray[np.uint8]) -> None:  # noqa: ANN401 - an Arrow array
+    """Tell times that are not there, or far away, from those that are spelled in no known way."""
+    rows = np.flatnonzero(status == UNREADABLE)
+    for row, text in zip(rows, texts.take(pa.array(rows)).to_pylist(), strict=True):
+        if not text:
+            status[row] = ABSENT
+        elif _is_far(text):
+            status[row] = OUTSIDE
+
+
+def _is_far(text: str) -> bool:
+    """Tell whether a text that could not be used is a date of another age."""
+    if re.match(_ISO, text):
+        return not _FIRST_YEAR <= int(text[:4]) <= _LAST_YEAR
+    return re.match(_EPOCH, text) is not None
 
 
 def _cast(texts: Any, kind: Any) -> tuple[Int64Array, BoolArray] | None:  # noqa: ANN401 - Arrow

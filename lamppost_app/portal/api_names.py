@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from lamppost.periods import resolution_name
+from lamppost.quarantine import CODES
 from sinks.store_reader import StoreReader
 
 from .api_limits import window_of
@@ -79,6 +80,16 @@ def _station(reader: StoreReader, _rules: Rulebook, asked: str) -> dict[str, Any
     return _unknown("there is no station", asked, (), meant)
 
 
+def _code(_reader: StoreReader, _rules: Rulebook, asked: str) -> dict[str, Any] | None:
+    return None if asked in CODES else _unknown("there is no reason", asked, list(CODES))
+
+
+def _rule(_reader: StoreReader, rules: Rulebook, asked: str) -> dict[str, Any] | None:
+    sets = rules.compliance.sets.values()
+    known = list(dict.fromkeys(name for chosen in sets for name in chosen.rules))
+    return None if asked in known else _unknown("there is no rule", asked, known)
+
+
 def _of_stations(column: str) -> Check:
     def check(reader: StoreReader, _rules: Rulebook, asked: str) -> dict[str, Any] | None:
         rows = reader.rows(
@@ -110,4 +121,6 @@ _CHECKS: Final[dict[str, Check]] = {
     "station": _station,
     "area": _of_stations("area"),
     "kind": _of_stations("kind"),
+    "code": _code,
+    "rule": _rule,
 }

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.archives.local_times import READ, SKIPPED, TWICE, UNREADABLE, Clock, clock
+from ingest.archives.local_times import (
+    ABSENT,
+    OUTSIDE,
+    READ,
+    SKIPPED,
+    TWICE,
+    UNREADABLE,
+    Clock,
+    clock,
+)
 from lamppost.errors import ConfigError
 from lamppost.times import SECOND_NS, format_instant
 
@@ -65,8 +74,13 @@ def test_local_times_are_read_in_the_zone_that_was_named(text: str) -> None:
 
 
 def test_centuries_no_sensor_has_seen_are_no_times() -> None:
-    """They do not fit into nanoseconds."""
-    assert read(Clock(), "9999-01-01T00:00:00Z", "0001-01-01T00:00:00Z") == [UNREADABLE] * 2
+    """They do not fit into nanoseconds, and that is what is said of them."""
+    assert read(Clock(), "9999-01-01T00:00:00Z", "0001-01-01T00:00:00Z") == [OUTSIDE] * 2
+    assert read(Clock(BERLIN), "2600-10-01 03:00", "2026-03-01 11:00", "") == [
+        OUTSIDE,
+        "2026-03-01T10:00:00Z",
+        ABSENT,
+    ]
 
 
 def test_the_hour_that_comes_twice_is_told_by_the_order_of_rows() -> None:

@@ -40,6 +40,8 @@ def told(portal: Portal) -> Portal:
         ("indices?station=nobody", "station", ["no station 'nobody'", "/api/v1/stations"]),
         ("stations?area=Nowhere", "area", ["no station has the area 'Nowhere'"]),
         ("stations?kind=airquality", "kind", ["did you mean air_quality?"]),
+        ("quarantine?code=beyond", "code", ["did you mean beyond_horizon?"]),
+        ("compliance?rule=pm10_dya", "rule", ["there is no rule 'pm10_dya'"]),
         ("ledger?station=nobody-here", "station", ["no station 'nobody-here'"]),
         ("alerts?station=nobody-here", "station", ["no station 'nobody-here'"]),
     ],
