@@ -34,6 +34,7 @@ TOPICS: Final = (
     "IRIS archive",
     "windows",
     "aggregates",
+    "traps",
 )
 """In the order of the report."""
 

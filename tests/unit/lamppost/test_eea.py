@@ -10,7 +10,7 @@ from lamppost.flags import FLAG_NAMES
 
 
 def test_flags_map_as_proposed() -> None:
-    """1, 2 and 3 to (1, 3), 4 to (-1, 3), 9 to no row (domain reference, section 3.2)."""
+    """1, 2 and 3 to (1, 3), 4 to (-1, 3), 9 to no row; the mapping is Lamppost's own."""
     flags = np.array([1, 2, 3, 4, 9], np.uint8)
 
     assert validity(flags).tolist() == [1, 1, 1, -1, 0]

@@ -18,6 +18,10 @@ from processors.quality.detector_health import (
 )
 from tests.processor_cases import NAN, build, flags, rows, table
 
+IRIS = pytest.mark.vector(
+    "detector health", "mnit-rtmc/iris docs/vehicle_detection.md and DetectorImpl.java"
+)
+
 HOUR_S = 3_600
 
 
@@ -28,6 +32,7 @@ def check(quantity: str, **rules: dict[str, Any]) -> Check:
     return made
 
 
+@IRIS
 @pytest.mark.parametrize(
     ("quantity", "rule", "values", "faulty", "bit"),
     [
@@ -83,6 +88,7 @@ def test_a_fault_is_triggered_and_cleared_as_in_iris(
     assert verdict.reasons.tolist() == [int(bit.mask) * one for one in faulty]
 
 
+@IRIS
 def test_one_reading_at_a_time_gives_the_vector_of_iris() -> None:
     """The counters go on from batch to batch."""
     made = check("occupancy", occupancy_spike={"limit_s": 60, "clear_s": 0, "verdict": "fail"})

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lamppost.component import Check
 from processors.quality.gap import GAP
 from tests.processor_cases import NAN, build, table
 from tests.quality_cases import at_once
+
+IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, time_gap_test")
 
 HOUR_S = 3_600
 
@@ -19,6 +23,7 @@ def check() -> Check:
     return made
 
 
+@IOOS
 def test_the_reading_after_a_jump_fails_and_the_one_after_a_missing_is_not_evaluated() -> None:
     """Stamps in hours [0,NaT,2,3,6] give [2,9,2,1,4] (ioos_qc time_gap_test)."""
     hours = ((0, 5, 0), (0, NAN, 0.5 * HOUR_S), (0, 5, 2 * HOUR_S), (0, 5, 3 * HOUR_S))

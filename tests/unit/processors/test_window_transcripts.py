@@ -27,6 +27,11 @@ from lamppost.times import SECOND_NS
 from processors.arrival import Arrival
 from processors.windows.event_time import EventTimeSettings, EventTimeWindows
 
+BEAM = pytest.mark.vector("windows", "apache/beam trigger_transcripts.yaml, fixed_default")
+FLINK = pytest.mark.vector(
+    "windows", "apache/flink EventTimeTrigger and WindowOperator, with their tests"
+)
+
 SERIES = SeriesTable([SeriesKey("s", "pm2_5")])
 Pane = tuple[int, int, int, float, float]
 
@@ -74,6 +79,7 @@ def panes(batch: AggregateBatch) -> list[Pane]:
     )
 
 
+@BEAM
 def test_fixed_default() -> None:
     """Beam, fixed_default: 1, 2, 3, 10, 11 and a watermark of 25 give both windows on time."""
     transcript = Transcript(lateness=1000)
@@ -82,6 +88,7 @@ def test_fixed_default() -> None:
     assert transcript.watermark(25) == [(0, 9, 0, 3, 6.0), (10, 19, 0, 2, 21.0)]
 
 
+@FLINK
 def test_elements_of_one_series_are_its_watermark() -> None:
     """Where nothing is waited for, 10 closes [0, 9] by itself, and 11 closes nothing."""
     transcript = Transcript()
@@ -90,6 +97,7 @@ def test_elements_of_one_series_are_its_watermark() -> None:
     assert transcript.elements(11) == []
 
 
+@FLINK
 @pytest.mark.parametrize(("watermark", "is_closed"), [(19, False), (20, True)])
 def test_a_window_closes_when_the_watermark_has_passed_its_last_instant(
     watermark: int, *, is_closed: bool
@@ -101,6 +109,7 @@ def test_a_window_closes_when_the_watermark_has_passed_its_last_instant(
     assert bool(transcript.watermark(watermark)) == is_closed
 
 
+@FLINK
 def test_a_late_element_fires_at_once_and_again_per_element() -> None:
     """Flink, late but allowed, accumulating: each pane repeats what was there before."""
     transcript = Transcript()
