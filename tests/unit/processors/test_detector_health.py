@@ -101,6 +101,24 @@ def test_one_reading_at_a_time_gives_the_vector_of_iris() -> None:
     assert found == [1, 1, 4, 4, 4, 4, 4, 1]
 
 
+@IRIS
+@pytest.mark.parametrize(
+    ("number", "credit_s"), list(enumerate([0, 60, 90, 120, 150, 120, 90, 60], start=1))
+)
+def test_the_credit_of_jumps_is_that_of_iris(number: int, credit_s: int) -> None:
+    """30 s for each 25 points of a jump, less 30 s a period: beyond a limit just below, and not at.
+
+    Occupancies 5, 60, 5, 60, and then 5.
+    """
+    values = [5, 60, 5, 60, 5, 5, 5, 5][:number]
+    found = [
+        flags(check("occupancy", occupancy_spike={"limit_s": limit, "clear_s": 0}), values, 30)[-1]
+        for limit in (max(credit_s - 1, 0), credit_s)
+    ]
+
+    assert found == [3 if credit_s else 1, 1]
+
+
 def test_a_spike_hangs_for_its_clear_time() -> None:
     """An hour by default."""
     made = check("occupancy", occupancy_spike={})

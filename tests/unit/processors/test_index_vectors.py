@@ -18,6 +18,8 @@ from processors.indices._rating import Table
 from processors.indices.nowcast import weighted
 from tests.processor_conformance import components
 from tests.unit.processors.index_vectors import (
+    DAQI,
+    EEA,
     MARKED,
     NAN,
     NOWCAST,
@@ -231,3 +233,48 @@ def test_ozone_of_eight_hours_says_no_more_than_300() -> None:
 def test_the_hazardous_band_is_one() -> None:
     """PM10 of 504 is 389 in one band; the table before 2024 had a knee there and said 400."""
     assert us_aqi.PM10.values(np.array([504.0])).value.tolist() == [389]
+
+
+@pytest.mark.vector("traps", "opendata-stuttgart/feinstaub-map-v2: the table of PM2.5 before 2024")
+def test_the_table_is_that_of_2024_and_says_so() -> None:
+    """12.0 was 50 and is 56; the version stands with each index."""
+    found = us_aqi.PM2_5.values(np.array([9.0, 12.0, 225.5, 500.4]))
+
+    assert found.value.tolist()[:3] == [50, 56, 301]
+    assert found.beyond.tolist() == [0, 0, 0, 1]
+    assert us_aqi.SCALE.version == "2024-05"
+
+
+@pytest.mark.vector("traps", "opendata-stuttgart/feinstaub-map-v2 rounds first and truncates then")
+def test_a_concentration_is_truncated_and_an_index_rounded() -> None:
+    """9.09 is 9.0 and 35.49 is 35.4; 35.9 is 101.99 of an index, thus 102."""
+    found = us_aqi.PM2_5.values(np.array([9.09, 35.49, 35.9]))
+
+    assert found.concentration.tolist() == [9.0, 35.4, 35.9]
+    assert found.value.tolist() == [50, 100, 102]
+
+
+@pytest.mark.vector("traps", "southlondonscientific/aeolus splits 301 to 500 at 325.4 and 500.4")
+def test_the_hazardous_band_of_pm2_5_is_one() -> None:
+    """From 225.5 to 325.4."""
+    assert us_aqi.PM2_5.values(np.array([225.5, 275.4, 325.4])).value.tolist() == [301, 400, 500]
+
+
+@pytest.mark.vector("traps", "southlondonscientific/aeolus takes ppb at 25 °C in the EU")
+def test_ppb_are_taken_at_20_degrees_in_the_eu() -> None:
+    """53 ppb of NO2 are 101.4 µg/m³ and very poor; at 25 °C they would be 99.7 and poor."""
+    vector = Vector(EEA, "eaqi", "no2", "1h", 53, "ppb", 5)
+    american = conversion("no2", "ppb", "us_25c")
+    assert american is not None
+
+    assert table_of(vector).values(canonical(vector)).value.tolist() == [5]
+    assert table_of(vector).values(np.array([53 * american.scale])).value.tolist() == [4]
+
+
+@pytest.mark.vector("traps", "southlondonscientific/aeolus: numpy rounds half to even")
+def test_bands_of_daqi_are_of_concentrations_rounded_half_up() -> None:
+    """O3 of 66.5 is 67 and in band 3, not 66 and in band 2."""
+    (vector,) = (one for one in DAQI if one.given == 66.5)
+
+    assert np.round(66.5) == 66
+    assert table_of(vector).values(canonical(vector)).value.tolist() == [3]

@@ -32,6 +32,9 @@ FLINK = pytest.mark.vector(
     "windows", "apache/flink EventTimeTrigger and WindowOperator, with their tests"
 )
 
+TIME_WINDOW = pytest.mark.vector("windows", "apache/flink TimeWindow, getWindowStartWithOffset")
+LATENESS = pytest.mark.vector("windows", "apache/flink WindowOperator, isWindowLate")
+
 SERIES = SeriesTable([SeriesKey("s", "pm2_5")])
 Pane = tuple[int, int, int, float, float]
 
@@ -97,6 +100,18 @@ def test_elements_of_one_series_are_its_watermark() -> None:
     assert transcript.elements(11) == []
 
 
+@TIME_WINDOW
+@pytest.mark.parametrize(("second", "first"), [(0, 0), (9, 0), (10, 10), (-1, -10), (-10, -10)])
+def test_an_element_belongs_to_the_window_that_begins_before_it(second: int, first: int) -> None:
+    """[start, end), also before 1970."""
+    transcript = Transcript()
+    transcript.elements(second)
+
+    ((start, last, *_),) = transcript.watermark(100)
+
+    assert (start, last) == (first, first + 9)
+
+
 @FLINK
 @pytest.mark.parametrize(("watermark", "is_closed"), [(19, False), (20, True)])
 def test_a_window_closes_when_the_watermark_has_passed_its_last_instant(
@@ -127,21 +142,16 @@ def test_an_element_that_was_there_before_fires_nothing() -> None:
     assert transcript.elements(3) == []
 
 
-@pytest.mark.parametrize(("second", "is_taken"), [(400, True), (399, False)])
-def test_an_element_beyond_the_horizon_is_no_late_one(second: int, *, is_taken: bool) -> None:
-    """Flink drops what is later than the allowed lateness behind the watermark at window's end.
-
-    Lamppost counts from the newest reading of the series to the reading itself, and what is
-    beyond goes to quarantine.
-    """
+def arrivals(*seconds: float) -> list[bool]:
+    """Return whether each element is taken where an hour of lateness is allowed."""
     windows = EventTimeWindows(EventTimeSettings(correction_horizon_s=3600), SERIES)
     arrival = Arrival(SERIES, windows)
 
-    def arrive(instant: int) -> bool:
+    def arrive(second: float) -> bool:
         zeros = np.zeros(1)
         one = ReadingBatch(
             series=zeros,
-            time=np.array([instant * SECOND_NS]),
+            time=np.array([round(second * SECOND_NS)]),
             received=zeros,
             value=zeros,
             flag=zeros,
@@ -149,5 +159,23 @@ def test_an_element_beyond_the_horizon_is_no_late_one(second: int, *, is_taken: 
         )
         return len(arrival.sort_out(one).kept) == 1
 
-    assert arrive(4000)
-    assert arrive(second) == is_taken
+    return [arrive(second) for second in seconds]
+
+
+@LATENESS
+@pytest.mark.parametrize(("newest", "is_taken"), [(4199.999, True), (4200.0, False)])
+def test_the_last_element_of_a_window_may_be_as_late_as_flink_allows(
+    newest: float, *, is_taken: bool
+) -> None:
+    """[0, 600) and 3600 s: while the watermark, a millisecond behind the newest, is < 4199.999."""
+    assert arrivals(newest, 599.999) == [True, is_taken]
+
+
+@pytest.mark.parametrize(("second", "is_taken"), [(400, True), (399, False)])
+def test_an_element_beyond_the_horizon_is_no_late_one(second: int, *, is_taken: bool) -> None:
+    """Flink drops what is later than the allowed lateness behind the watermark at window's end.
+
+    Lamppost counts from the newest reading of the series to the reading itself, and what is
+    beyond goes to quarantine.
+    """
+    assert arrivals(4000, second) == [True, is_taken]

@@ -139,6 +139,27 @@ def test_levels_of_a_freeway(flow: float, mph: float, expected: str) -> None:
     assert "ABCDEF"[int(found) - 1] == expected
 
 
+FLOWS = {75: "825 1330 1775", 70: "770 1260 1735", 65: "715 1170 1665", 60: "660 1080 1560"}
+
+
+@FREEWAY
+@pytest.mark.parametrize(
+    ("mph", "flow", "expected"),
+    [
+        (mph, float(flow), letter)
+        for mph, flows in FLOWS.items()
+        for flow, letter in zip(flows.split(), "ABC", strict=True)
+    ],
+)
+def test_flows_at_free_flow_speed_have_the_level_of_their_density(
+    mph: float, flow: float, expected: str
+) -> None:
+    """The table of highest flows, as far as speed is still that of free flow."""
+    (found,) = level_of_service_freeway.level(*of(flow, mph, mph))
+
+    assert "ABCDEF"[int(found) - 1] == expected
+
+
 @FREEWAY
 @pytest.mark.parametrize(
     ("free_flow", "capacity"), [(75, 2400), (70, 2400), (65, 2350), (60, 2300), (50, 2300)]
@@ -372,6 +393,7 @@ def test_the_worst_flag_of_the_inputs_counts() -> None:
     assert (made.flag.tolist(), made.reasons.tolist()) == ([FAIL], [192])
 
 
+@IDENTITIES
 def test_counts_become_flow_where_no_flow_is_sent() -> None:
     """Not from the first count: only the second shows that no flow comes with it."""
     series = SeriesTable()
