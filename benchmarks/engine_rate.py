@@ -9,8 +9,8 @@ from functools import partial
 from typing import Final
 
 from lamppost import log
-from lamppost.frames import Deliveries
-from lamppost.log import Entry
+from lamppost.frames import Deliveries, arrow_batch
+from lamppost.log import Entry, Record
 from lamppost.policy import Policy
 from lamppost_app.decoding import Decoder
 from lamppost_app.engine import Engine
@@ -43,12 +43,13 @@ _HOW: Final = (
 
 @dataclass(slots=True)
 class Taken:
-    """CPU seconds of each measured frame."""
+    """CPU seconds of each measured frame, and the readings it led to, derived ones included."""
 
     judging: list[float] = field(default_factory=list)
     judging_with_ticks: list[float] = field(default_factory=list)
     whole: list[float] = field(default_factory=list)
     with_ticks: list[float] = field(default_factory=list)
+    published: list[int] = field(default_factory=list)
 
 
 def measure(plan: Plan) -> list[Row]:
@@ -125,15 +126,26 @@ def take(entries: Iterable[Entry], policy: Policy, warm: int) -> Taken:
             engine.apply(entry)
             continue
         decoding = cpu_s(partial(_decode_body, decode, entry.body))
-        whole = cpu_s(partial(engine.apply, entry))
+        records: list[Record] = []
+        whole = cpu_s(partial(_apply, engine, entry, records))
         tick = cpu_s(partial(engine.apply, Entry(0, log.TICK, entry.at, b"")))
         if frame >= warm:
             taken.judging.append(whole - decoding)
             taken.judging_with_ticks.append(whole - decoding + tick)
             taken.whole.append(whole)
             taken.with_ticks.append(whole + tick)
+            taken.published.append(_readings_in(records))
         frame += 1
     return taken
+
+
+def _apply(engine: Engine, entry: Entry, records: list[Record]) -> None:
+    records += engine.apply(entry)
+
+
+def _readings_in(records: Iterable[Record]) -> int:
+    bodies = [record.body for record in records if record.kind == log.READINGS]
+    return sum(arrow_batch(body).num_rows for body in bodies)
 
 
 def _decode_body(decoder: Decoder, body: bytes) -> None:
