@@ -44,8 +44,8 @@ class Breakpoints:
     category: int = 1
     capped: bool = False
     categories: tuple[int, ...] = ()
-    _low: Int64Array = field(init=False, repr=False)
-    _high: Int64Array = field(init=False, repr=False)
+    _low: Int64Array = field(init=False, repr=False, compare=False)
+    _high: Int64Array = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Write the bands in steps."""
