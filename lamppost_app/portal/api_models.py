@@ -243,6 +243,10 @@ class StationIndexItem(BaseModel):
     value: float | None = Field(description="The highest of the pollutants; null without any.")
     category: int = Field(description="1 (best) upwards; 0 without a value.")
     category_name: str | None = Field(description="As the authors of the index call it.")
+    advice: str | None = Field(
+        description="What the newest rules tell people to do in this category, in English where"
+        " they say it in English; null without a value or a text."
+    )
     responsible: list[str] = Field(description="Pollutants that have that value.")
     pollutants: list[str] = Field(description="Pollutants that have a value.")
     measured: list[str] = Field(description="Pollutants of the index that are measured here.")

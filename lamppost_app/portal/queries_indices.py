@@ -17,7 +17,7 @@ from sinks.store_reader import Row, StoreReader
 
 from .queries_data import CHOSEN, JOINS, NAMES, DataFilter
 
-_CURRENT_NS: Final = 3 * HOUR_NS
+CURRENT_NS: Final = 3 * HOUR_NS
 """A value that ended earlier says nothing about now."""
 
 _IS_CORRECTED: Final = f"contains(';' || qualifiers, ';{CORRECTED}=')"
@@ -85,7 +85,7 @@ def current_values(reader: StoreReader, number: int, now: int) -> dict[str, Row]
     """Return the value of one index of every station that has one now."""
     found = f"""
         SELECT {NAMES}, latest_indices.* FROM latest_indices {JOINS}
-        WHERE "index" = $number AND "end" > $now - {_CURRENT_NS}
+        WHERE "index" = $number AND "end" > $now - {CURRENT_NS}
         QUALIFY "end" = max("end") OVER (PARTITION BY series.sensor)
     """  # noqa: S608 - fixed text
     rows = reader.rows(_COMBINED.format(found=found), {"number": number, "now": now})
