@@ -53,7 +53,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def windows_needed(self) -> Mapping[str, int]:
-        """Return the windows an alert rule relies on, by the setting that asks.
+        """Return the windows an alert rule or a sink relies on, by the setting that asks.
 
         A fixed length in ns, or minus the calendar of a day, month or year.
         """
