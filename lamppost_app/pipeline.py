@@ -25,13 +25,9 @@ from lamppost.component import (
     Component,
     Format,
     Kind,
-    LooksBack,
-    NamesTables,
     Observed,
-    RunsOn,
     Settings,
     Stateful,
-    Weighs,
     find,
     registered,
 )
@@ -41,6 +37,7 @@ from lamppost.fits import Fit
 from lamppost.flags import CORRECTION
 from lamppost.grouping import BoolArray
 from lamppost.imports import IMPORT_FORMAT
+from lamppost.index_needs import LooksBack, NamesTables, RunsOn, Weighs
 from lamppost.indices import IndexTable
 from lamppost.periods import resolution_name
 from lamppost.policy import Policy
