@@ -16,13 +16,14 @@ from pydantic import ValidationError
 from lamppost import log
 from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
 from lamppost.balance import LEDGER_RULE_ID, BalanceCommand, received_signal
-from lamppost.batch import Columns
+from lamppost.batch import Columns, IndexBatch
 from lamppost.commands import COMMAND_TYPES
 from lamppost.component import all_reasons, registered
 from lamppost.errors import ConfigError
 from lamppost.fits import Fit
 from lamppost.flooding import EXCESSES, FLOODING_RULE_ID, read_throttled
 from lamppost.frames import Deliveries, arrow_bytes
+from lamppost.indices import TABLES_KEY, named_tables
 from lamppost.log import Entry, Record
 from lamppost.policy import Policy
 from lamppost.quantities import QUANTITIES
@@ -223,7 +224,7 @@ class Engine:
         ]
         return [
             *self._columns(log.AGGREGATES, advanced.aggregates),
-            *self._columns(log.INDICES, advanced.indices),
+            *self._index_values(advanced.indices),
             *self._columns(log.CLOCKS, advanced.clocks),
             *self._alert_events(alerts),
             *([Record(log.LEDGER, self._now, ledger)] if ledger else []),
@@ -382,11 +383,16 @@ class Engine:
             sensor = self._ledger.stranger(door, sensor, self._now)
         self._ledger.count(door, sensor, self._now, column, items)
 
-    def _columns(self, kind: str, batch: Columns) -> list[Record]:
+    def _columns(self, kind: str, batch: Columns, **more: str) -> list[Record]:
         if not len(batch):
             return []
-        arrow = batch.to_arrow().replace_schema_metadata({"policy": self._version})
+        arrow = batch.to_arrow().replace_schema_metadata({"policy": self._version, **more})
         return [Record(kind, self._now, arrow_bytes(arrow))]
+
+    def _index_values(self, indices: IndexBatch) -> list[Record]:
+        # Which table made a value stands with it: the rules may change, and Lamppost with them.
+        tables = named_tables(indices, self._pipeline.index_tables())
+        return self._columns(log.INDICES, indices, **{TABLES_KEY: tables})
 
     def _fits(self, fits: list[Fit]) -> list[Record]:
         return [self._json(log.FITS, [fit.model_dump() for fit in fits])] if fits else []

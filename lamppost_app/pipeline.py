@@ -25,11 +25,9 @@ from lamppost.component import (
     Component,
     Format,
     Kind,
-    LooksBack,
     Observed,
     Settings,
     Stateful,
-    Weighs,
     find,
     registered,
 )
@@ -39,6 +37,8 @@ from lamppost.fits import Fit
 from lamppost.flags import CORRECTION
 from lamppost.grouping import BoolArray
 from lamppost.imports import IMPORT_FORMAT
+from lamppost.index_needs import LooksBack, NamesTables, RunsOn, Weighs
+from lamppost.indices import IndexTable
 from lamppost.periods import resolution_name
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
@@ -260,10 +260,30 @@ class Pipeline:
         """Let time pass: close windows, publish indices, look at clocks and for silence."""
         clocks = self._skew.advance(now)
         aggregates = self._aggregator.advance(now)
-        indices = IndexBatch.concat([index.update(aggregates) for index in self._indices])
-        news = self._past.newer_windows(aggregates), self._past.newer_indices(indices)
+        indices = self._index_values(aggregates)
+        heard = self._aggregator.clock("newest")
+        news = self._past.newer_windows(aggregates), self._past.newer_indices(indices, heard)
         alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True, clocks=clocks.renewed)
         return Advanced(aggregates, indices, clocks.said, alerts)
+
+    def _index_values(self, aggregates: AggregateBatch) -> IndexBatch:
+        closed = self._aggregator.clock("watermark")
+        parts = []
+        for index in self._indices:
+            parts.append(index.update(aggregates))
+            if isinstance(index, RunsOn):
+                parts.append(index.run_on(closed))
+        return IndexBatch.concat([part for part in parts if len(part)] or parts[:1])
+
+    def index_tables(self) -> dict[int, list[IndexTable]]:
+        """Return the tables of each index by its number, before them what an unnumbered one is."""
+        return {
+            index.number: [
+                IndexTable("", index.scale.version),
+                *(index.named_tables if isinstance(index, NamesTables) else ()),
+            ]
+            for index in self._indices
+        }
 
     def methods(self) -> dict[str, dict[str, object]]:
         """Return what is said of the methods of derived series, by the name in their qualifiers."""

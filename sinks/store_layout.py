@@ -8,7 +8,7 @@ from typing import Final
 
 from lamppost.batch import STATISTICS
 
-LAYOUT_VERSION: Final = 6
+LAYOUT_VERSION: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +217,8 @@ INDICES: Final = Table(
         "category": "UTINYINT",
         "coverage": "DOUBLE",
         "beyond": "UTINYINT",
+        "averaging": "VARCHAR",
+        "table_version": "VARCHAR",
         "policy": "VARCHAR",
         "published": "BIGINT",
         "entry": "BIGINT",

@@ -21,6 +21,7 @@ from lamppost.log import Entry
 from lamppost.periods import resolutions
 
 from . import store_layout as layout
+from .index_tables import index_tables
 from .store_layout import Table
 from .store_order import MANY, note_unsorted
 
@@ -253,12 +254,11 @@ def _arrow_rows(entry: Entry, table: Table) -> pa.Table:
     constants: dict[str, str | int] = {
         "entry": entry.seq, "policy": metadata.get(b"policy", b"").decode(), "published": entry.at
     }  # fmt: skip
+    made = _made(entry.kind, batch, table)
     columns: list[pa.Array[Any]] = []
     for name, kind in table.columns.items():
-        if name == "position":
-            columns.append(pa.array(np.arange(batch.num_rows, dtype=np.int32)))
-        elif name == "resolution":
-            columns.append(_resolutions(batch))
+        if name in made:
+            columns.append(made[name])
         elif name in constants:
             columns.append(_repeated(constants[name], kind, len(batch)))
         elif name in batch.schema.names:
@@ -267,6 +267,18 @@ def _arrow_rows(entry: Entry, table: Table) -> pa.Table:
             # Aggregates did not have this column yet, or no row says anything in it.
             columns.append(_repeated(None if kind == "DOUBLE" else 0, kind, len(batch)))
     return pa.table(columns, schema=_schema(table))
+
+
+def _made(kind: str, batch: pa.RecordBatch, table: Table) -> dict[str, pa.Array[Any]]:
+    """Return the columns of a table that the entry has in another form."""
+    made: dict[str, pa.Array[Any]] = {}
+    if "position" in table.columns:
+        made["position"] = pa.array(np.arange(batch.num_rows, dtype=np.int32))
+    if "resolution" in table.columns:
+        made["resolution"] = _resolutions(batch)
+    if kind == log.INDICES:
+        made |= index_tables(batch).or_null()
+    return made
 
 
 def _repeated(value: str | int | None, kind: str, size: int) -> pa.Array[Any]:

@@ -123,6 +123,11 @@ class EventTimeWindows:
             *(p.length_ns if isinstance(p, FixedPeriod) else -p.calendar for p in longer),
         )
 
+    def clock(self, column: str) -> IntArray:
+        """Return the ``newest`` instant of each series, or its ``watermark``: what is closed."""
+        found: IntArray = self._clocks[column]
+        return found
+
     def shelved(self) -> set[str]:
         """Return the names of the rows on the shelf."""
         return self._memory.names()

@@ -165,6 +165,18 @@ def test_a_time_weighted_mean_holds_values_through_every_resolution() -> None:
     assert hour["mean"] == pytest.approx((50 + 90 * 15) / 16)
 
 
+@pytest.mark.vector("traffic flow", "Highway Capacity Manual: time-mean and space-mean speed")
+def test_the_time_mean_of_speeds_is_above_their_space_mean() -> None:
+    """Of 60, 40 and 30: 43.33 and 40.0."""
+    made = windows(("speed",))
+    made.add(judged([60.0, 40.0, 30.0]))
+
+    hour = named(made.advance(BEGIN + 2 * HOUR_NS))["1h", 0]
+
+    assert hour["mean"] == pytest.approx(43.33, abs=5e-3)
+    assert hour["harmonic"] == pytest.approx(40.0)
+
+
 @pytest.mark.parametrize("late", ["vehicle_count", "speed"])
 def test_speeds_find_their_vehicles_whichever_comes_last(late: str) -> None:
     """A count that comes after its minute was published revises the speed."""
