@@ -49,7 +49,7 @@ from .decoding import DecodedFrame, Decoder
 from .flood_watch import FloodWatch
 from .ledger import Ledger
 from .pipeline import Judged, Pipeline
-from .policy_trial import PolicyTrial, set_aside_signal
+from .policy_trial import PolicyTrial, set_aside_sentence, set_aside_signal
 from .snapshots import pack, unpack
 from .tally import Tally
 
@@ -136,11 +136,7 @@ class Engine:
         except ConfigError:  # a plugin it needs is gone
             return []
         self._trial.go_back(former)
-        sentence = (
-            f"The engine failed on inbox entry {entry.seq} ({entry.kind}) under policy {version}, "
-            f"which was set aside; policy {self._version}, which worked before, is in force again. "
-            "The log of the engine says what failed (engine_failed)"
-        )
+        sentence = set_aside_sentence(entry, version, self._version)
         given = Entry(entry.seq, log.POLICY, self._now, failed.canonical().encode())
         return [
             *records,

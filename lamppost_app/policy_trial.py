@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lamppost.alerts import Signal
-from lamppost.log import FRAME, TICK
+from lamppost.log import FRAME, TICK, Entry
 from lamppost.policy import Policy
 from lamppost.times import HOUR_NS
 
@@ -92,6 +92,15 @@ class PolicyTrial:
         self._taken_at = facts["taken_at"]
         self._passed = set(facts["passed"])
         self._failed = Counter(facts["failed"])
+
+
+def set_aside_sentence(entry: Entry, failed: str, worked: str) -> str:
+    """Return what happened, by the versions of both policies."""
+    return (
+        f"The engine failed on inbox entry {entry.seq} ({entry.kind}) under policy {failed}, "
+        f"which was set aside; policy {worked}, which worked before, is in force again. "
+        "The log of the engine says what failed (engine_failed)"
+    )
 
 
 def set_aside_signal(at: int, sentence: str, *, active: bool) -> Signal:
