@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .decoded import Decoded
     from .frames import Deliveries
     from .grouping import BoolArray, Groups
-    from .indices import IndexTable, Scale
+    from .indices import Scale
     from .log import Entry
     from .series import SeriesKey
     from .state import Snapshot
@@ -332,29 +332,6 @@ class Weighs(Protocol):
 
     def weigh_at(self, conditions: Conditions) -> None:
         """Take masses of gases to be given at some conditions; without it at the EU's."""
-        ...
-
-
-@runtime_checkable
-class NamesTables(Protocol):
-    """An index that says of each value which of its tables made it."""
-
-    @property
-    def named_tables(self) -> Sequence[IndexTable]:
-        """The tables in force; the first has number 1 in published rows."""
-        ...
-
-
-@runtime_checkable
-class RunsOn(Protocol):
-    """An index that has something to say about hours in which a series was silent."""
-
-    def run_on(self, closed: Int64Array) -> IndexBatch:
-        """Return the values of hours that have closed without a window.
-
-        Args:
-            closed: until when the windows of each series code have closed, ns UTC.
-        """
         ...
 
 

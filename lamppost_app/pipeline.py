@@ -26,9 +26,7 @@ from lamppost.component import (
     Format,
     Kind,
     LooksBack,
-    NamesTables,
     Observed,
-    RunsOn,
     Settings,
     Stateful,
     Weighs,
@@ -41,7 +39,7 @@ from lamppost.fits import Fit
 from lamppost.flags import CORRECTION
 from lamppost.grouping import BoolArray
 from lamppost.imports import IMPORT_FORMAT
-from lamppost.indices import IndexTable
+from lamppost.indices import IndexTable, NamesTables, RunsOn
 from lamppost.periods import resolution_name
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable

@@ -106,7 +106,7 @@ def limits_reference() -> str:
                 f"`{rule_name}`",
                 sentence(compliance.explained(rule)),
                 sentence("; ".join(filter(None, (rule.source, rule.capture.source)))),
-                sentence(rule.remark),
+                sentence(rule.remarks),
             )
             for rule_name, rule in chosen.rules.items()
         )
