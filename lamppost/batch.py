@@ -359,6 +359,12 @@ class AggregateBatch(Columns):
     excluded: Int64Array
     flag: FlagArray
 
+    @property
+    def withdrawn(self) -> npt.NDArray[np.bool_]:
+        """Which rows take their window back: no reading was in it, though something was said."""
+        nothing: npt.NDArray[np.bool_] = (self.count == 0) & (self.excluded == 0)
+        return nothing & (self.revision > 0)
+
     @classmethod
     def dtypes(cls) -> dict[str, str]:
         """Return the numpy type of each column."""

@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .batch import FloatArray, IndexBatch, Int64Array
+from .batch import FloatArray, IndexBatch
 from .series import qualifiers_mapping
 
 CORRECTED: Final = "corrected"
@@ -64,29 +64,6 @@ class IndexTable(NamedTuple):
 
     averaging: str
     version: str
-
-
-@runtime_checkable
-class NamesTables(Protocol):
-    """An index that says of each value which of its tables made it."""
-
-    @property
-    def named_tables(self) -> Sequence[IndexTable]:
-        """The tables in force; the first has number 1 in published rows."""
-        ...
-
-
-@runtime_checkable
-class RunsOn(Protocol):
-    """An index that has something to say about hours in which a series was silent."""
-
-    def run_on(self, closed: Int64Array) -> IndexBatch:
-        """Return the values of hours that have closed without a window.
-
-        Args:
-            closed: until when the windows of each series code have closed, ns UTC.
-        """
-        ...
 
 
 TABLES_KEY: Final = "tables"

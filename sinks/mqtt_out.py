@@ -109,6 +109,7 @@ class MqttOutSink(NamedSink):
         columns = arrow_batch(body)
         policy = policy_of(columns, self.names)
         batch = AggregateBatch.from_arrow(columns)
+        batch = batch.take(~batch.withdrawn)
         batch = batch.take(_newest_rows(batch))
         resolution = resolutions(batch.length, batch.calendar)
         for row in range(len(batch)):

@@ -201,6 +201,10 @@ AGGREGATES: Final = Table(
     pruned_by="start",
 )
 
+TAKEN_BACK: Final = '"count" = 0 AND excluded = 0 AND revision > 0'
+IN_FORCE: Final = f"NOT ({TAKEN_BACK})"
+"""What holds of aggregates that were not taken back, as days of a former time zone are."""
+
 INDICES: Final = Table(
     "indices",
     {

@@ -80,6 +80,19 @@ _SUPERSEDED: Final = {
 }
 
 
+_TAKEN_BACK: Final = f"""
+CREATE TEMP TABLE taken_back AS
+SELECT DISTINCT series, resolution FROM staged WHERE {layout.TAKEN_BACK}
+"""  # noqa: S608 - names of this module only
+_IN_FORCE: Final = f"""
+INSERT INTO {layout.LATEST_AGGREGATES.name} BY NAME
+SELECT aggregates.*, resolution FROM aggregates JOIN taken_back USING (series)
+WHERE resolution = CASE calendar WHEN 0 THEN length ELSE -calendar::BIGINT END
+    AND {layout.IN_FORCE}
+QUALIFY row_number() OVER (PARTITION BY series, resolution ORDER BY start DESC) = 1
+"""  # noqa: S608 - names of this module only
+
+
 def apply_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> Tally:
     """Write entries into the tables, inside the caller's transaction.
 
@@ -98,8 +111,10 @@ def apply_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry
             if history is not None:
                 _merge_revisions(connection, table, history, rows)
                 continue
-            rows = newest_of_each_key(rows, table)
-            _merge(connection, table, rows)
+            newest = newest_of_each_key(rows, table)
+            _merge(connection, table, newest)
+            if table is layout.LATEST_AGGREGATES:
+                _pass_over_taken_back(connection, rows)
         if kind == log.READINGS:
             _count_held(connection, given, everything, tally)
         if kind == log.QUARANTINE_STATES:
@@ -132,18 +147,36 @@ def _merge_revisions(
         _merge(connection, history, newest_of_each_key(superseded, history))
 
 
-def forget_superseded(connection: duckdb.DuckDBPyConnection, before: int) -> None:
-    """Forget revisions that were replaced before an instant."""
+def _pass_over_taken_back(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
+    """Let the newest window that counts be the latest where newer ones were taken back."""
+    nothing = rows.column("count").to_numpy() == 0
+    if not nothing.any():
+        return
+    with _named(connection, staged=rows):
+        connection.execute(_TAKEN_BACK)
+    connection.execute(
+        f"DELETE FROM {layout.LATEST_AGGREGATES.name} AS old USING taken_back"  # noqa: S608 - names of this module only
+        " WHERE old.series = taken_back.series AND old.resolution = taken_back.resolution"
+    )
+    connection.execute(_IN_FORCE)
+    connection.execute("DROP TABLE taken_back")
+
+
+def forget_superseded(connection: duckdb.DuckDBPyConnection, before: int) -> int:
+    """Forget revisions that were replaced before an instant, and return how many."""
+    gone = 0
     for name, history in _SUPERSEDED.items():
         old = f"FROM {history.name} WHERE published IS NULL OR published < ?"
         if not connection.execute(f"SELECT 1 {old} LIMIT 1", [before]).fetchall():
             continue
         same = " AND ".join(f'old."{part}" = gone."{part}"' for part in history.key)
-        connection.execute(
+        found = connection.execute(
             f"DELETE FROM {history.name} AS old USING {name}_revisions AS gone"  # noqa: S608 - our own names
             f" WHERE {same} AND gone.replaced_at < ?",
             [before],
-        )
+        ).fetchone()
+        gone += found[0] if found else 0
+    return gone
 
 
 def _count_held(

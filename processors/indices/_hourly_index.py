@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import Field
 
 from lamppost.batch import AggregateBatch, FloatArray, IndexBatch, Int64Array
-from lamppost.component import HeldHours, Settings
+from lamppost.component import Settings
+from lamppost.index_needs import HeldHours
 from lamppost.indices import IndexTable, Scale
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot

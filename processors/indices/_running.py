@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import AggregateBatch, FloatArray, IndexBatch, Int64Array
-from lamppost.component import HeldHours
+from lamppost.index_needs import HeldHours
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot, nested, part
 from lamppost.times import HOUR_NS

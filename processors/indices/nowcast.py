@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from lamppost.batch import AggregateBatch, FloatArray, IndexBatch, Int64Array
-from lamppost.component import HeldHours, register
+from lamppost.component import register
+from lamppost.index_needs import HeldHours
 from lamppost.indices import IndexTable, Scale
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot, nested, part

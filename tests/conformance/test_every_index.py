@@ -14,7 +14,8 @@ import pytest
 
 from lamppost.batch import AggregateBatch
 from lamppost.component import Component, Index
-from lamppost.indices import NamesTables, RunsOn, named_tables
+from lamppost.index_needs import NamesTables, RunsOn
+from lamppost.indices import named_tables
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import HOUR_NS
 from tests.processor_conformance import assert_described, assert_same, components, law, make
