@@ -68,6 +68,7 @@ def test_other_tables_of_the_same_policy_keep_their_version() -> None:
     assert index.named_tables[0] == ("24h", "2024-05")
 
 
+@pytest.mark.vector("US AQI", "PMC9133359, table 2: the table before 2024")
 @pytest.mark.parametrize(("merged", "knee", "after"), KNEES)
 def test_one_hazardous_band_or_two_of_a_gas_agree_to_the_unit(
     merged: Breakpoints, knee: str, after: str
@@ -85,6 +86,8 @@ def test_one_hazardous_band_or_two_of_a_gas_agree_to_the_unit(
     assert np.abs(split.values(given).value - merged.values(given).value).max() <= 1
 
 
+@pytest.mark.vector("US AQI", "MazamaScience/AirMonitor; EPA-454/B-24-002")
+@pytest.mark.vector("European index", "ETC HE Report 2024/17; open-meteo")
 def test_the_colours_are_those_of_the_authors() -> None:
     """EPA-454/B-24-002 and the EEA, as AirMonitor and open-meteo have them."""
     us = [category.colour for category in us_aqi.SCALE.categories]
@@ -95,6 +98,7 @@ def test_the_colours_are_those_of_the_authors() -> None:
     assert nowcast.SCALE.categories == us_aqi.SCALE.categories
 
 
+@pytest.mark.vector("UK DAQI", "UK-AIR: low, moderate, high, very high")
 def test_the_bands_of_daqi_have_their_names() -> None:
     """Low 1-3, moderate 4-6, high 7-9, very high 10 (UK-AIR)."""
     bands = daqi.Daqi.pollutants["no2"][0].table
