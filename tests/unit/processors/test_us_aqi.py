@@ -151,14 +151,14 @@ def test_an_unchanged_correction_publishes_nothing() -> None:
 
 
 def test_an_hour_that_arrives_late_for_the_first_time_is_published() -> None:
-    """It fills its gap, and the later values follow."""
+    """It fills its gap, of which there was a value without it, and the later values follow."""
     us_aqi = index()
     us_aqi.update(hours([10.0] * 20))
     us_aqi.update(hours([10.0] * 2, first=21))
 
     found = us_aqi.update(hours([31.0], first=20))
 
-    assert found.revision.tolist() == [0, 1, 1]
+    assert found.revision.tolist() == [1, 1, 1]
     assert found.concentration.tolist() == [11.0, 10.9, 10.9]
 
 
