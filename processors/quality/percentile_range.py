@@ -126,8 +126,10 @@ class PercentileRange:
         limits = self._limits.of_rows(seen.groups)
         stretches = Stretches.of(seen.groups, seen.time // DAY_NS)
         shares = self._follow(seen, stretches, limits)
-        low, high, pad = limits if limits.shape[1] == 1 else limits[:, stretches.first]
-        bottom, top = low + shares * (high - low) + np.array([[-1.0], [1.0]]) * pad
+        by_row = limits.shape[1] > max(len(stretches.first), 1)
+        low, high, pad = limits[:, stretches.first] if by_row else limits
+        bottom, top = low + shares * (high - low)
+        bottom, top = bottom - pad, top + pad
         unlike = seen.value < stretches.spread(bottom)
         unlike |= seen.value > stretches.spread(top)
         flag, reasons = answer(
