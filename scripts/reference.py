@@ -184,7 +184,7 @@ def quantities_reference() -> str:
 def points_reference() -> str:
     """Return measurements, tags, times and fields in InfluxDB."""
     rows = (
-        (f"`{name}`", _names(found.tags), found.time, _names(found.all_fields))
+        (f"`{name}`", _names(found.tags), found.time, _names(found.fields))
         for name, found in line_protocol.LAYOUT.items()
     )
     return table(("measurement", "tags", "time", "fields"), rows)

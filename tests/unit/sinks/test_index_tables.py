@@ -13,7 +13,6 @@ from lamppost.log import Entry
 from lamppost.series import SeriesKey
 from lamppost.times import HOUR_NS
 from sinks.index_messages import StationHours, index_fields
-from sinks.line_protocol import LineWriter
 from sinks.open_data.sink import OpenDataSettings, OpenDataSink
 from sinks.series_names import SeriesNames
 from sinks.store import Store, StoreSettings
@@ -94,18 +93,6 @@ def test_open_data_name_it_for_series_and_stations(tmp_path: Path) -> None:
     assert rows("indices", "20") == by_series
     assert rows("station_indices", "20") == by_series[:1]
     assert rows("indices", "21") == [("", "")]
-
-
-def test_lines_hold_it_as_texts() -> None:
-    """A field, not a tag: a value made anew by another table is the same point."""
-    writer = LineWriter(names())
-
-    first, second = writer.lines(told()).to_pylist()
-    (silent,) = writer.lines(untold()).to_pylist()
-
-    assert ',averaging="24h",table_version="2012-12" ' in first
-    assert ',averaging="8h",table_version="2024-05, capped at 500" ' in second
-    assert "averaging" not in silent
 
 
 def test_messages_say_it_of_the_station_and_of_each_pollutant() -> None:
