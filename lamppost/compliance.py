@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
 from .periods import parse_length
-from .quantities import QUANTITIES
+from .quantities import QUANTITIES, QuantityName
 from .times import DAY_NS, HOUR_NS
-from .units import conversion
+from .units import CONDITIONS, Conditions, conversion, is_gas, to_conditions
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Month = Annotated[int, Field(ge=1, le=12)]
@@ -27,17 +33,8 @@ _NAMED: Final = {
     "peak_season": "mean of the daily highest 8-hour means over the six highest months in a row",
     "aot40": "sum of what hours of the day lie above a level (AOT40)",
 }
-_HANDED_DOWN: Final = ("capture", "purpose", "source")
+_HANDED_DOWN: Final = ("capture", "purpose", "source", "gas_conditions")
 _PER_WINDOW: Final = {"1h": "mean of an hour"}
-
-
-def _known_quantity(name: object) -> object:
-    if not isinstance(name, str) or name in QUANTITIES:
-        return name
-    close = difflib.get_close_matches(name, QUANTITIES, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    message = f"{name!r} is not a quantity{hint}"
-    raise ValueError(message)
 
 
 class _Part(BaseModel):
@@ -94,11 +91,12 @@ class ComplianceRule(_Part):
         purpose: what kind of number it is.
         interim: steps on the way to a guideline, the weakest first.
         accumulate: what aot40 adds up.
+        gas_conditions: temperature and pressure at which the limit of a gas is written.
         source: where the numbers are from.
         remark: what is not certain about them.
     """
 
-    quantity: Annotated[str, BeforeValidator(_known_quantity)]
+    quantity: QuantityName
     averaging: str
     limit: float | None = Field(default=None, gt=0)
     unit: str | None = None
@@ -110,8 +108,10 @@ class ComplianceRule(_Part):
     purpose: Purpose = "limit value"
     interim: tuple[float, ...] = ()
     accumulate: Accumulation | None = None
+    gas_conditions: Conditions = "eu_20c"
     source: str = Field(min_length=1)
     remark: str = ""
+    _measured_at: Conditions = PrivateAttr(default="eu_20c")
 
     @field_validator("averaging")
     @classmethod
@@ -157,9 +157,31 @@ class ComplianceRule(_Part):
 
     @property
     def scale(self) -> float:
-        """What turns the rule's unit into the canonical one; 0 where nothing does."""
-        found = conversion(self.quantity, self.unit)
-        return 0.0 if found is None or found.offset else found.scale
+        """What turns the rule's unit into the canonical one as it is measured; 0 if nothing does.
+
+        The conditions of the limit become those at which gases are measured, in the same step.
+        """
+        found = conversion(self.quantity, self.unit, self.gas_conditions)
+        if found is None or found.offset:
+            return 0.0
+        return found.scale * to_conditions(self.quantity, self.gas_conditions, self._measured_at)
+
+    def measured_at(self, conditions: Conditions) -> Self:
+        """Return the rule for values of gases that are kept at some conditions."""
+        rule = self.model_copy()
+        rule._measured_at = conditions  # noqa: SLF001 - of the same class
+        return rule
+
+    @property
+    def conditions(self) -> str:
+        """At which conditions a gas is compared, as people write them; empty for all else."""
+        return CONDITIONS[self.gas_conditions] if is_gas(self.quantity) else ""
+
+    @property
+    def measured_conditions(self) -> str:
+        """At which conditions a gas is measured, where they are others; empty otherwise."""
+        differs = is_gas(self.quantity) and self._measured_at != self.gas_conditions
+        return CONDITIONS[self._measured_at] if differs else ""
 
     @property
     def printed_unit(self) -> str:
@@ -176,7 +198,7 @@ class RuleSet(_Part):
         in_force_from: first day on which they apply.
         in_force_until: last day on which they apply.
         remark: what is not certain about that.
-        capture, purpose, source: of the rules that say nothing else.
+        capture, purpose, source, gas_conditions: of the rules that say nothing else.
         rules: by name.
     """
 
@@ -187,6 +209,7 @@ class RuleSet(_Part):
     capture: CaptureRule | None = None
     purpose: Purpose | None = None
     source: str | None = None
+    gas_conditions: Conditions | None = None
     rules: dict[str, ComplianceRule]
 
     @model_validator(mode="before")
@@ -201,6 +224,11 @@ class RuleSet(_Part):
             for name, rule in raw["rules"].items()
         }
         return {**raw, "rules": rules}
+
+    def measured_at(self, conditions: Conditions) -> Self:
+        """Return the rules for values of gases that are kept at some conditions."""
+        rules = {name: rule.measured_at(conditions) for name, rule in self.rules.items()}
+        return self.model_copy(update={"rules": rules})
 
     def in_force(self, first: date, last: date) -> bool:
         """Whether they apply on some day of a stretch."""
@@ -240,6 +268,14 @@ class Compliance(_Part):
             offset_s(value)
         return value
 
+    def measured_at(self, conditions: Conditions) -> Self:
+        """Return the limits for values of gases that are kept at some conditions.
+
+        What is read off the rules does not change; what they are compared with does.
+        """
+        sets = {name: given.measured_at(conditions) for name, given in self.sets.items()}
+        return self.model_copy(update={"sets": sets})
+
 
 def offset_s(text: str) -> int:
     """Return the offset of a fixed reckoning, seconds ahead of UTC.
@@ -269,7 +305,8 @@ def explained(rule: ComplianceRule) -> str:
     if rule.limit is None:
         return f"{label}: the {what} is reported; {_measured(rule.capture)}"
     over = f" over {rule.years} years" if rule.years > 1 else ""
-    amount = f"{rule.limit:g} {rule.printed_unit}"
+    at = f" at {rule.conditions}" if rule.conditions else ""
+    amount = f"{rule.limit:g} {rule.printed_unit}{at}"
     if rule.permitted is None:
         return f"{label}: the {what} may not exceed {amount}{over}; {_measured(rule.capture)}"
     times = "never permitted" if not rule.permitted else f"permitted {rule.permitted} times"

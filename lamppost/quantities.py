@@ -6,8 +6,11 @@ Source: the canonical quantities of the device payload reference; units in UCUM 
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import BeforeValidator
 
 Kind = Literal[
     "concentration",
@@ -102,3 +105,20 @@ _ALL: Final[tuple[Quantity, ...]] = (
 )
 
 QUANTITIES: Final[dict[str, Quantity]] = {quantity.name: quantity for quantity in _ALL}
+
+
+def _known(name: object) -> object:
+    if name is False:
+        raise ValueError('YAML reads a bare no as false; write "no" in quotes')
+    if not isinstance(name, str):
+        return name
+    if name in QUANTITIES:
+        return name
+    close = difflib.get_close_matches(name, QUANTITIES, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    message = f"{name!r} is not a quantity{hint}"
+    raise ValueError(message)
+
+
+QuantityName = Annotated[str, BeforeValidator(_known)]
+"""A canonical quantity name; anything else is a configuration error."""

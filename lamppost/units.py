@@ -136,14 +136,23 @@ def conversion(
     return _LINEAR.get((unit, target))
 
 
-def to_eu_conditions(quantity: str, conditions: Conditions) -> float:
-    """Return what a mass of gas per volume, given at some conditions, is multiplied with.
+def is_gas(quantity: str) -> bool:
+    """Return whether a mass of the quantity per volume depends on the temperature of the air.
 
-    1 for everything that is no gas.
+    >>> is_gas("no2"), is_gas("pm2_5")
+    (True, False)
+    """
+    return quantity in _MOLAR_MASS_REPORTED
 
-    >>> round(1.8804 * to_eu_conditions("no2", "us_25c"), 4)
+
+def to_conditions(quantity: str, given: Conditions, wanted: Conditions = "eu_20c") -> float:
+    """Return what a mass of gas per volume is multiplied with to bring it to other conditions.
+
+    1 for everything that is no gas: particles are weighed in the air as it is.
+
+    >>> round(1.8804 * to_conditions("no2", "us_25c"), 4)
     1.9125
     """
-    if quantity not in _MOLAR_MASS_REPORTED:
+    if not is_gas(quantity):
         return 1.0
-    return _MOLAR_VOLUME[conditions] / _MOLAR_VOLUME["eu_20c"]
+    return _MOLAR_VOLUME[given] / _MOLAR_VOLUME[wanted]

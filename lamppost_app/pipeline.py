@@ -363,6 +363,8 @@ class Pipeline:
         settings = component.parse(spec.settings, f"{where}.settings")
         self._require(settings, f"{where}.settings")
         rule: Alert = component.cls(settings, self._series, stations)
+        if isinstance(rule, Weighs):
+            rule.weigh_at(self._policy.units.gas_conditions)
         return rule
 
     def _require(self, settings: Settings, where: str) -> None:

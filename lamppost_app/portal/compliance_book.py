@@ -319,6 +319,7 @@ def _columns(
         "averaging": (rule.averaging, pa.string()),
         "limit": (rule.limit, pa.float64()),
         "unit": (rule.printed_unit, pa.string()),
+        "gas_conditions": (rule.conditions, pa.string()),
         "permitted": (rule.permitted, pa.int64()),
         "capture_required": (_required(rule), pa.float64()),
         "final": (span.final, pa.bool_()),

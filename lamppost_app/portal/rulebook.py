@@ -20,7 +20,7 @@ from lamppost.policy import Publication
 from lamppost.quantities import QUANTITIES
 from lamppost.series import qualifiers_mapping
 from lamppost.system_rules import SYSTEM_RULES
-from lamppost.units import CONDITIONS
+from lamppost.units import CONDITIONS, Conditions
 from lamppost.zones import zone_names
 from sinks.store_reader import StoreReader
 
@@ -70,9 +70,10 @@ class Rulebook:
     def compliance(self) -> Compliance:
         """The limits a year is held against; none where another version has told them."""
         try:
-            return Compliance.model_validate(self.content.get("compliance", {}))
+            found = Compliance.model_validate(self.content.get("compliance", {}))
         except ValidationError:
             return Compliance()
+        return found.measured_at(self._gas_conditions)
 
     @property
     def zone(self) -> str:
@@ -96,7 +97,12 @@ class Rulebook:
     @property
     def gas_conditions(self) -> str:
         """Temperature and pressure at which parts of a volume of gas became a mass."""
-        return CONDITIONS[self.content.get("units", {}).get("gas_conditions", "eu_20c")]
+        return CONDITIONS[self._gas_conditions]
+
+    @property
+    def _gas_conditions(self) -> Conditions:
+        named: Conditions = self.content.get("units", {}).get("gas_conditions", "eu_20c")
+        return named
 
     def method_of(self, qualifiers: str) -> dict[str, Any] | None:
         """Return what is said of the method a series was derived by; None for what was measured."""

@@ -203,8 +203,9 @@ def test_check_explains_every_rule_in_a_sentence() -> None:
 
     assert len(limits) == sum(len(found.rules) for found in POLICY.compliance.sets.values())
     assert (
-        "limit eu_2008_50.no2_hour: NO₂: the mean of an hour above 200 ug/m3 is permitted 18 times"
-        " a year; 90 % must be measured; 2008/50/EC, Annex XI" in limits
+        "limit eu_2008_50.no2_hour: NO₂: the mean of an hour above 200 ug/m3 at 20 °C and"
+        " 101.325 kPa (EU) is permitted 18 times a year; 90 % must be measured; 2008/50/EC,"
+        " Annex XI" in limits
     )
     assert [line.partition(":")[0] for line in limits if "NO WINDOWS" in line] == [
         "limit who_2021.so2_10min"
