@@ -52,6 +52,7 @@ from processors.arrival import Arrival, Arrived
 from processors.derivation import DerivationStage, Derived
 from processors.detection.stage import DetectionStage
 from processors.quality.stage import QualityStage
+from processors.rating import RatedSeries
 from processors.skew import SkewEstimate
 from processors.windows.event_time import EventTimeWindows
 
@@ -166,6 +167,9 @@ class Pipeline:
             self.formats.setdefault(IMPORT_FORMAT, find("format", IMPORT_FORMAT, "import").cls())
         self._past = ImportedPast(series)
         self._skew = SkewEstimate(series)
+        for name in policy.rating.prefer:
+            find("derivation", name, "rating.prefer")
+        self._rating = RatedSeries(policy.rating, series)
         self._aggregator = self._one_aggregator()
         self._arrival = Arrival(series, self._aggregator)
         self._stations = stations
@@ -260,8 +264,11 @@ class Pipeline:
         """Let time pass: close windows, publish indices, look at clocks and for silence."""
         clocks = self._skew.advance(now)
         aggregates = self._aggregator.advance(now)
-        indices = IndexBatch.concat([index.update(aggregates) for index in self._indices])
-        news = self._past.newer_windows(aggregates), self._past.newer_indices(indices)
+        self._rating.take_in(aggregates)
+        # Indices hear of every series: one that is rated again has its hours already.
+        told = IndexBatch.concat([index.update(aggregates) for index in self._indices])
+        indices, rated = self._rating.indices(told), self._rating.windows(aggregates)
+        news = self._past.newer_windows(rated), self._past.newer_indices(indices)
         alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True, clocks=clocks.renewed)
         return Advanced(aggregates, indices, clocks.said, alerts)
 
@@ -405,6 +412,7 @@ class Pipeline:
                 repr((policy.corrections, policy.derivations)),
             ),
             "detection": (self._detection, repr(policy.detection)),
+            "rating": (self._rating, repr(policy.rating)),
             "windows": (self._aggregator, repr((policy.windows, policy.time.zone))),
             **indices,
             **alerts,

@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from lamppost.batch import Int64Array
 from lamppost.compliance import Compliance, ComplianceRule, RuleSet
+from lamppost.rating import Rating
+from lamppost.series import SeriesKey
 from processors.compliance.assessment import (
     NO_DAY,
     STATUS_NAMES,
@@ -44,6 +46,22 @@ class RuleKey(NamedTuple):
 
     rule_set: str
     rule: str
+
+
+class YearRules(NamedTuple):
+    """What a city says of its years.
+
+    Attributes:
+        policy: version of the policy.
+        compliance: the limits.
+        rating: which of raw and corrected series are held against them.
+        zone: the city's time zone.
+    """
+
+    policy: str
+    compliance: Compliance
+    rating: Rating
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +139,7 @@ class ComplianceBook:
     def _forget(self) -> None:
         self._rules = ("", "")
         self._compliance = Compliance()
+        self._rating = Rating()
         self._reckoning = Reckoning("UTC", "UTC")
         self._position: int | None = None
         self._series: list[Row] = []
@@ -129,8 +148,7 @@ class ComplianceBook:
     def table(
         self,
         reader: StoreReader,
-        rules: tuple[str, Compliance],
-        zone: str,
+        rules: YearRules,
         year: int | None,
         now: int,
     ) -> YearTable:
@@ -138,8 +156,7 @@ class ComplianceBook:
 
         Args:
             reader: of the store.
-            rules: version of the policy, and what it says of compliance.
-            zone: the city's time zone.
+            rules: what the policy says.
             year: which year; None for the one under way.
             now: engine time, ns UTC.
 
@@ -149,7 +166,7 @@ class ComplianceBook:
         if not self._lock.acquire(timeout=_WAIT_S):
             raise QueryTimedOut("the table of limits is being worked out; ask again")
         try:
-            return self._table(reader, rules, zone, year, now)
+            return self._table(reader, rules, year, now)
         except BaseException:
             self._forget()  # half read is not read
             raise
@@ -159,24 +176,23 @@ class ComplianceBook:
     def _table(
         self,
         reader: StoreReader,
-        rules: tuple[str, Compliance],
-        zone: str,
+        rules: YearRules,
         year: int | None,
         now: int,
     ) -> YearTable:
-        if (rules[0], zone) != self._rules:
-            self._begin(rules[0], rules[1], zone)
+        if (rules.policy, rules.zone) != self._rules:
+            self._begin(rules)
         today = self._reckoning.day(now)
         this_year = day_of_number(today).year
         year = this_year if year is None else year
         span = Year(year, today - 1)
         with reader.snapshot(_LOAD_TIMEOUT_S) as position:
             if year != this_year and not self._measured(reader, year):
-                version = f"{rules[0]} {zone} {year} nothing"
+                version = f"{rules.policy} {rules.zone} {year} nothing"
                 return YearTable(year, version, span.end - 1, self._compliance, _NOTHING, {})
             self._update(reader, year, position)
         kept = self._years[year]
-        version = f"{rules[0]} {zone} {year} {span.end} {kept.changed_at}"
+        version = f"{rules.policy} {rules.zone} {year} {span.end} {kept.changed_at}"
         if kept.table is None or kept.table.version != version:
             kept.table = self._work_out(kept, span, version)
         return kept.table
@@ -191,11 +207,12 @@ class ComplianceBook:
         first, last = (day_of_number(self._reckoning.day(at)).year for at in between)
         return first <= year <= last
 
-    def _begin(self, policy: str, compliance: Compliance, zone: str) -> None:
+    def _begin(self, rules: YearRules) -> None:
         self._forget()
-        self._rules = (policy, zone)
-        self._compliance = compliance
-        self._reckoning = Reckoning(compliance.day, zone)
+        self._rules = (rules.policy, rules.zone)
+        self._compliance = rules.compliance
+        self._rating = rules.rating
+        self._reckoning = Reckoning(rules.compliance.day, rules.zone)
 
     def _kept_year(self, year: int) -> _KeptYear:
         """Return what is kept of a year, in the place of the one not asked for longest."""
@@ -239,6 +256,10 @@ class ComplianceBook:
         for row in self._series:
             by_quantity[row["quantity"]].append(row)
         kept = {(found.quantity, found.window_ns): found for found in year.days}
+        rated = {
+            group: _rated(by_quantity[group[0]], found.days, span, self._rating)
+            for group, found in kept.items()
+        }
         parts: list[pa.Table] = []
         days: dict[RuleKey, Exceedances] = {}
         for key, rule in _rules_of(self._compliance):
@@ -250,7 +271,8 @@ class ComplianceBook:
             if rule.counts:
                 days[key] = _exceedances(rule, known, span, self._compliance)
             chosen = self._compliance.sets[key.rule_set]
-            parts.append(_columns(key, chosen, rule, series, found, span))
+            rows = np.flatnonzero(found.measured & rated[rule.quantity, rule.window_ns])
+            parts.append(_columns(key, chosen, rule, series, found, span, rows))
         table = _arrow.concat_tables(parts) if parts else _NOTHING
         if parts:
             order = ["station", "quantity", "qualifiers", "rule_set", "rule"]
@@ -272,6 +294,23 @@ def _rules_of(compliance: Compliance) -> Iterator[tuple[RuleKey, ComplianceRule]
             yield RuleKey(set_name, rule_name), rule
 
 
+def _rated(series: Sequence[Row], days: Days, span: Year, rating: Rating) -> npt.NDArray[np.bool_]:
+    """Return which series are held against limits.
+
+    Of those that measure the same the best one that has enough of what the most complete one has.
+    """
+    rated = np.ones(len(series), np.bool_)
+    keys = [SeriesKey(row["station"], row["quantity"], row["qualifiers"]) for row in series]
+    valid = days.between(span.first, span.end).valid().sum(axis=1)
+    for classes in rating.choices(keys):
+        counts = [int(valid[places].max()) for places in classes]
+        enough = [count >= max(rating.year_share * max(counts), 1) for count in counts]
+        chosen = enough.index(True) if True in enough else 0
+        for places in classes[:chosen] + classes[chosen + 1 :]:
+            rated[places] = False
+    return rated
+
+
 def _exceedances(
     rule: ComplianceRule,
     days: Days,
@@ -290,9 +329,9 @@ def _columns(
     series: Sequence[Row],
     found: Assessment,
     span: Year,
+    rows: npt.NDArray[np.intp],
 ) -> pa.Table:
-    """Return what a rule says of the series there is something of."""
-    rows = np.flatnonzero(found.measured)
+    """Return what a rule says of some of the series."""
     count = len(rows)
     own = {
         name: _arrow.array([series[row][name] for row in rows.tolist()], pa.string())

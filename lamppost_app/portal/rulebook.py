@@ -18,6 +18,7 @@ from lamppost.flags import Reason
 from lamppost.indices import Category, Scale
 from lamppost.policy import Publication
 from lamppost.quantities import QUANTITIES
+from lamppost.rating import Rating
 from lamppost.series import qualifiers_mapping
 from lamppost.system_rules import SYSTEM_RULES
 from lamppost.units import CONDITIONS, Conditions
@@ -74,6 +75,14 @@ class Rulebook:
         except ValidationError:
             return Compliance()
         return found.measured_at(self._gas_conditions)
+
+    @cached_property
+    def rating(self) -> Rating:
+        """Which of raw and corrected series are rated."""
+        try:
+            return Rating.model_validate(self.content.get("rating", {}))
+        except ValidationError:
+            return Rating()
 
     @property
     def zone(self) -> str:

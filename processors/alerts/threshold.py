@@ -144,8 +144,8 @@ class Threshold:
     Source: limits of laws and guidelines, with their citation in the policy; how it is held and let
     go is Lamppost's own.
 
-    Known failures: two stations on both sides of a limit tell two stories about the same air; where
-    a series is corrected, the raw and the corrected one are judged each for itself.
+    Known failures: two stations on both sides of a limit tell two stories about the same air. Where
+    a series is corrected, ``rating`` in the policy says whether the raw one is judged too.
     """
 
     name: ClassVar[str] = "threshold"

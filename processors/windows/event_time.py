@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.batch import AggregateBatch, FloatArray, JudgedBatch
+from lamppost.batch import DERIVED, AggregateBatch, FloatArray, JudgedBatch
 from lamppost.component import register
 from lamppost.flags import FLAG_NAMES
 from lamppost.periods import FixedPeriod, Period
@@ -136,7 +136,8 @@ class EventTimeWindows:
         for name in ("series", "time", "value", "flag"):
             rows[name] = getattr(judged, name)
         rows["beside"] = np.nan
-        first = judged.revision == 0
+        # What is derived for the first time accounts for its time like what a device says.
+        first = (judged.revision == 0) | (judged.revision == DERIVED)
         fresh = judged if first.all() else judged.take(first)
         # An amended verdict says nothing about clock or cadence.
         if len(fresh):

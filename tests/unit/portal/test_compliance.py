@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lamppost.clock import ManualClock
+from lamppost.rating import Rating
 from lamppost.series import SeriesKey
 from lamppost.times import DAY_NS, HOUR_NS, parse_instant
 from lamppost_app.portal import api_models
@@ -31,6 +32,7 @@ from tests.unit.portal.limits_city import (
 from tests.unit.portal.measured_years import (
     POLICY,
     hours_entry,
+    rules_entry,
     series_entry,
 )
 
@@ -252,3 +254,57 @@ def _afresh(portal: Portal) -> dict[tuple[str, str], Any]:
     context = portal.context
     object.__setattr__(context, "compliance", ComplianceBook())
     return rows(portal, "")
+
+
+# ---- raw and corrected series side by side
+CORRECTED = (
+    SeriesKey("pa-1", "pm10", "channel=a"),
+    SeriesKey("pa-1", "pm10", "channel=ab;corrected=lrapa"),
+    SeriesKey("pa-1", "pm10", "channel=a;corrected=local_fit"),
+)
+
+
+def held(make_portal: MakePortal, rating: Rating, measured: dict[int, int]) -> list[str]:
+    """Return which of the series are held against limits, by how many days each has."""
+    portal = make_portal(seeded=False, now=NOW)
+    hours = {series: hourly(20.0)[: days * 24] for series, days in measured.items()}
+    write(
+        portal,
+        rules_entry(1, POLICY.model_copy(update={"rating": rating})),
+        series_entry(2, CORRECTED),
+        hours_entry(3, hours, YEAR_BEGAN),
+    )
+    answer = portal.get("/api/v1/compliance?limit=10000&rule=pm10_day&rule_set=eu_2008_50").json()
+    return [row["qualifiers"] for row in answer["items"]]
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        ({0: 180, 1: 180}, 1),
+        ({0: 180, 1: 135}, 1),
+        # Less than three quarters of what the raw one has.
+        ({0: 180, 1: 134}, 0),
+        ({0: 180}, 0),
+        ({0: 180, 1: 180, 2: 180}, 2),
+        ({0: 180, 1: 180, 2: 90}, 1),
+        ({1: 90}, 1),
+    ],
+)
+def test_one_series_of_each_thing_is_held_against_limits(
+    make_portal: MakePortal, measured: dict[int, int], expected: int
+) -> None:
+    """The best that has most of the year: a local fit, another correction, the raw one."""
+    assert held(make_portal, Rating(), measured) == [CORRECTED[expected].qualifiers]
+
+
+@pytest.mark.parametrize(("series", "expected"), [("raw", [0]), ("both", [0, 1])])
+def test_a_city_may_hold_raw_series_against_limits(
+    make_portal: MakePortal, series: str, expected: list[int]
+) -> None:
+    """The policy decides."""
+    rating = Rating.model_validate({"series": series})
+
+    found = held(make_portal, rating, {0: 180, 1: 180})
+
+    assert found == [CORRECTED[place].qualifiers for place in expected]
