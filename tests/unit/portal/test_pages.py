@@ -206,7 +206,8 @@ def test_kept_texts_are_used() -> None:
     source = "".join(path.read_text() for path in paths)
     made_up = ("flag.", "severity.", "state.", "event.", "nav.", "shape.", "filter.",
                "acknowledge.", "console.", "kind.", "held.", "clock.", "fits.",
-               "compliance_status.", "rated.", "averaging.", "amount.", "counted.", "month.")  # fmt: skip
+               "compliance_status.", "rated.", "averaging.", "amount.", "counted.",
+               "month.")  # fmt: skip
 
     unused = [key for key in catalogue() if key not in source and not key.startswith(made_up)]
 
