@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
@@ -23,6 +23,7 @@ from .units import CONDITIONS, Conditions, conversion, is_gas, to_conditions
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Month = Annotated[int, Field(ge=1, le=12)]
+Samples = Literal["hours", "days"]
 Purpose = Literal["limit value", "target value", "long-term objective", "guideline", "statistic"]
 
 _OFFSET: Final = re.compile(r"UTC(?:([+-])(\d{1,2})(?::(\d{2}))?)?")
@@ -39,6 +40,20 @@ _PER_WINDOW: Final = {"1h": "mean of an hour"}
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Basis(NamedTuple):
+    """What rules are worked out from: those with the same one share their days.
+
+    Attributes:
+        quantity: what is measured.
+        window_ns: length of the windows.
+        samples: which of them count.
+    """
+
+    quantity: str
+    window_ns: int
+    samples: Samples
 
 
 class CaptureRule(_Part):
@@ -91,6 +106,8 @@ class ComplianceRule(_Part):
         purpose: what kind of number it is.
         interim: steps on the way to a guideline, the weakest first.
         accumulate: what aot40 adds up.
+        samples: of what the mean of a year is made: of its valid hours; or of days, for what a
+            laboratory finds on filters: each day with any value is one that was measured.
         gas_conditions: temperature and pressure at which the limit of a gas is written.
         source: where the numbers are from.
         remark: what is not certain about them.
@@ -108,6 +125,7 @@ class ComplianceRule(_Part):
     purpose: Purpose = "limit value"
     interim: tuple[float, ...] = ()
     accumulate: Accumulation | None = None
+    samples: Samples = "hours"
     gas_conditions: Conditions = "eu_20c"
     source: str = Field(min_length=1)
     remark: str = ""
@@ -137,6 +155,8 @@ class ComplianceRule(_Part):
             )
         if (self.accumulate is None) == (self.averaging == "aot40"):
             raise ValueError("accumulate goes with averaging: aot40, and with nothing else")
+        if self.samples == "days" and self.averaging != "year":
+            raise ValueError("samples: days goes with averaging: year, and with nothing else")
         if self.years_needed > self.years:
             raise ValueError("years_needed must not exceed years")
         if self.limit is None and (self.counts or self.interim):
@@ -149,6 +169,11 @@ class ComplianceRule(_Part):
     def counts(self) -> bool:
         """Whether values above the limit are counted; otherwise one value of the year is."""
         return self.averaging in {"day", "max_daily_8h"} or self.averaging not in _NAMED
+
+    @property
+    def basis(self) -> Basis:
+        """What of the series it is worked out from."""
+        return Basis(self.quantity, self.window_ns, self.samples)
 
     @property
     def window_ns(self) -> int:
@@ -303,21 +328,22 @@ def explained(rule: ComplianceRule) -> str:
     label = QUANTITIES[rule.quantity].label
     what = _NAMED.get(rule.averaging) or _PER_WINDOW.get(rule.averaging, f"{rule.averaging} mean")
     if rule.limit is None:
-        return f"{label}: the {what} is reported; {_measured(rule.capture)}"
+        return f"{label}: the {what} is reported; {_measured(rule)}"
     over = f" over {rule.years} years" if rule.years > 1 else ""
     at = f" at {rule.conditions}" if rule.conditions else ""
     amount = f"{rule.limit:g} {rule.printed_unit}{at}"
     if rule.permitted is None:
-        return f"{label}: the {what} may not exceed {amount}{over}; {_measured(rule.capture)}"
+        return f"{label}: the {what} may not exceed {amount}{over}; {_measured(rule)}"
     times = "never permitted" if not rule.permitted else f"permitted {rule.permitted} times"
     mean = f" as a mean{over}" if over else ""
     yearly = " a year" if rule.permitted else ""
-    return f"{label}: the {what} above {amount} is {times}{yearly}{mean}; {_measured(rule.capture)}"
+    return f"{label}: the {what} above {amount} is {times}{yearly}{mean}; {_measured(rule)}"
 
 
-def _measured(capture: CaptureRule) -> str:
+def _measured(rule: ComplianceRule) -> str:
+    capture = rule.capture
     where = {
-        "all": "",
+        "all": " of its days" if rule.samples == "days" else "",
         "summer_and_winter": " of summer and of winter",
         "summer_months": f" of {capture.months} summer months",
     }[capture.of]

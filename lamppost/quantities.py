@@ -55,6 +55,15 @@ _GASES: Final = {
     "benzene": "Benzene",
 }
 
+# Of particles up to 10 um, by a laboratory from filters; limits of laws are about their year.
+_ON_FILTERS: Final = {
+    "lead": ("ug/m3", "Lead"),
+    "arsenic": ("ng/m3", "Arsenic"),
+    "cadmium": ("ng/m3", "Cadmium"),
+    "nickel": ("ng/m3", "Nickel"),
+    "benzo_a_pyrene": ("ng/m3", "Benzo(a)pyrene"),
+}
+
 _ALL: Final[tuple[Quantity, ...]] = (
     *(Quantity(name, "ug/m3", "concentration", label) for name, label in _PARTICLES.items()),
     *(
@@ -66,6 +75,7 @@ _ALL: Final[tuple[Quantity, ...]] = (
         for name, label in _PARTICLES.items()
     ),
     *(Quantity(name, "ug/m3", "concentration", label) for name, label in _GASES.items()),
+    *(Quantity(name, unit, "concentration", label) for name, (unit, label) in _ON_FILTERS.items()),
     Quantity("co2", "ppm", "concentration", "CO₂"),
     Quantity("temperature", "Cel", "climate", "Temperature"),
     Quantity("temperature_corrected", "Cel", "climate", "Temperature (corrected by vendor)"),

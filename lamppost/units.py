@@ -23,6 +23,7 @@ IDENTITY: Final = Conversion(1.0)
 _SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "ug/m3": ("µg/m³", "μg/m³", "ug/m³", "µg/m3", "μg/m3", "ug m-3", "µg⋅m⁻³", "ug.m-3", "GQ"),
     "mg/m3": ("mg/m³", "GP"),
+    "ng/m3": ("ng/m³", "ng m-3", "ng.m-3", "ng⋅m⁻³"),
     "ppb": ("[ppb]",),
     "ppm": ("[ppm]",),
     "Cel": ("°C", "C", "celsius", "degC", "CEL"),
@@ -76,6 +77,8 @@ _MOLAR_MASS_REPORTED: Final = {**_MOLAR_MASS, "nox": 46.0055, "benzene": 78.1118
 
 _LINEAR: Final[dict[tuple[str, str], Conversion]] = {
     ("mg/m3", "ug/m3"): Conversion(1000.0),
+    ("ug/m3", "ng/m3"): Conversion(1000.0),
+    ("ng/m3", "ug/m3"): Conversion(0.001),
     ("[degF]", "Cel"): Conversion(1 / 1.8, -32 / 1.8),
     ("K", "Cel"): Conversion(1.0, -273.15),
     ("1", "%"): Conversion(100.0),

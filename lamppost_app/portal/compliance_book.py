@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lamppost.batch import Int64Array
-from lamppost.compliance import Compliance, ComplianceRule, RuleSet
+from lamppost.compliance import Basis, Compliance, ComplianceRule, RuleSet
 from lamppost.rating import Rating
 from lamppost.series import SeriesKey
 from processors.compliance.assessment import (
@@ -218,8 +218,8 @@ class ComplianceBook:
         """Return what is kept of a year, in the place of the one not asked for longest."""
         kept = self._years.pop(year, None) or _KeptYear(
             [
-                KeptDays(quantity, given, self._compliance, self._reckoning, year, self._stop)
-                for quantity, given in _groups(self._compliance)
+                KeptDays(basis, given, self._compliance, self._reckoning, year, self._stop)
+                for basis, given in _groups(self._compliance).items()
             ]
         )
         self._years[year] = kept
@@ -245,7 +245,9 @@ class ComplianceBook:
         for kept in self._years.values():
             moved = renamed
             for days in kept.days:
-                moved |= days.update(reader, codes[days.quantity], changed.get(days.window_ns))
+                moved |= days.update(
+                    reader, codes[days.basis.quantity], changed.get(days.basis.window_ns)
+                )
             if moved:
                 # A position means the same after a restart, unlike a number of changes.
                 kept.changed_at = position
@@ -255,10 +257,10 @@ class ComplianceBook:
         by_quantity: dict[str, list[Row]] = defaultdict(list)
         for row in self._series:
             by_quantity[row["quantity"]].append(row)
-        kept = {(found.quantity, found.window_ns): found for found in year.days}
+        kept = {found.basis: found for found in year.days}
         rated = {
-            group: _rated(by_quantity[group[0]], found.days, span, self._rating)
-            for group, found in kept.items()
+            basis: _rated(by_quantity[basis.quantity], found.days, span, self._rating)
+            for basis, found in kept.items()
         }
         parts: list[pa.Table] = []
         days: dict[RuleKey, Exceedances] = {}
@@ -266,12 +268,12 @@ class ComplianceBook:
             series = by_quantity[rule.quantity]
             if not series:
                 continue
-            known = kept[rule.quantity, rule.window_ns].days
+            known = kept[rule.basis].days
             found = assess(rule, known, span, self._compliance)
             if rule.counts:
                 days[key] = _exceedances(rule, known, span, self._compliance)
             chosen = self._compliance.sets[key.rule_set]
-            rows = np.flatnonzero(found.measured & rated[rule.quantity, rule.window_ns])
+            rows = np.flatnonzero(found.measured & rated[rule.basis])
             parts.append(_columns(key, chosen, rule, series, found, span, rows))
         table = _arrow.concat_tables(parts) if parts else _NOTHING
         if parts:
@@ -280,12 +282,12 @@ class ComplianceBook:
         return YearTable(span.year, version, span.end - 1, self._compliance, table, days)
 
 
-def _groups(compliance: Compliance) -> list[tuple[str, list[ComplianceRule]]]:
-    """Return the rules of each quantity that are about windows of the same length."""
-    groups: dict[tuple[str, int], list[ComplianceRule]] = defaultdict(list)
+def _groups(compliance: Compliance) -> dict[Basis, list[ComplianceRule]]:
+    """Return the rules that are worked out from the same."""
+    groups: dict[Basis, list[ComplianceRule]] = defaultdict(list)
     for _, rule in _rules_of(compliance):
-        groups[rule.quantity, rule.window_ns].append(rule)
-    return [(quantity, given) for (quantity, _), given in groups.items()]
+        groups[rule.basis].append(rule)
+    return groups
 
 
 def _rules_of(compliance: Compliance) -> Iterator[tuple[RuleKey, ComplianceRule]]:

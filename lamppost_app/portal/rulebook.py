@@ -28,6 +28,7 @@ from sinks.store_reader import StoreReader
 _PRINTED_UNITS = {
     "ug/m3": "µg/m³",
     "mg/m3": "mg/m³",
+    "ng/m3": "ng/m³",
     "(ug/m3).h": "µg/m³·h",
     "Cel": "°C",
     "deg": "°",

@@ -116,6 +116,12 @@ def test_the_policy_says_which_set_is_in_force_when(day: date, expected: list[st
         ("eu_2008_50.so2_day", "so2", "day", 125, 3),
         ("eu_2008_50.co_8h", "co", "max_daily_8h", 10, 0),
         ("eu_2008_50.benzene_year", "benzene", "year", 5, None),
+        ("eu_2008_50.lead_year", "lead", "year", 0.5, None),
+        # 2004/107/EC, Annex I, by legislation.gov.uk: target values in ng/m3.
+        ("eu_2008_50.arsenic_year", "arsenic", "year", 6, None),
+        ("eu_2008_50.cadmium_year", "cadmium", "year", 5, None),
+        ("eu_2008_50.nickel_year", "nickel", "year", 20, None),
+        ("eu_2008_50.benzo_a_pyrene_year", "benzo_a_pyrene", "year", 1, None),
         ("eu_2008_50.o3_8h", "o3", "max_daily_8h", 120, 25),
         # domain.md 1.6, 2024/2881.
         ("eu_2024_2881.pm2_5_day", "pm2_5", "day", 25, 18),
@@ -131,6 +137,11 @@ def test_the_policy_says_which_set_is_in_force_when(day: date, expected: list[st
         ("eu_2024_2881.co_8h", "co", "max_daily_8h", 10, 0),
         ("eu_2024_2881.co_day", "co", "day", 4, 18),
         ("eu_2024_2881.benzene_year", "benzene", "year", 3.4, None),
+        ("eu_2024_2881.lead_year", "lead", "year", 0.5, None),
+        ("eu_2024_2881.arsenic_year", "arsenic", "year", 6, None),
+        ("eu_2024_2881.cadmium_year", "cadmium", "year", 5, None),
+        ("eu_2024_2881.nickel_year", "nickel", "year", 20, None),
+        ("eu_2024_2881.benzo_a_pyrene_year", "benzo_a_pyrene", "year", 1, None),
         ("eu_2024_2881.o3_8h", "o3", "max_daily_8h", 120, 18),
         ("eu_2024_2881.o3_8h_long_term", "o3", "max_daily_8h", 100, 3),
         # domain.md 1.5, WHO 2021.

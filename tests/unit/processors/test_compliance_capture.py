@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 import pytest
 
+from lamppost.flags import MISSING, SUSPECT
 from processors.compliance.daily import usable
 from processors.compliance.reckoning import day_number, day_of_number, year_days
 from tests.unit.processors.limit_years import (
@@ -216,3 +217,72 @@ def test_too_many_exceedances_are_too_many_however_little_was_measured() -> None
 
     assert status(found) == "exceeded"
     assert not found.valid[0]
+
+
+# ---- what a laboratory finds on filters
+def sampled(every: int, value: float, hour: int = 0) -> np.ndarray:
+    """Return a year with one value on every so manieth day, at one hour of it."""
+    values = hours_of(2025, NAN)
+    by_day(values)[:, ::every, hour] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("rule", "every", "valid"),
+    [
+        # 2004/107/EC, Annex IV: fixed measurements cover 50 % (metals) or 33 % (BaP); capture 90 %.
+        ("arsenic_year", 2, True),
+        ("nickel_year", 3, False),
+        ("benzo_a_pyrene_year", 3, True),
+        ("benzo_a_pyrene_year", 4, False),
+        ("lead_year", 1, True),
+        ("lead_year", 2, False),
+    ],
+)
+def test_samples_of_days_cover_their_part_of_the_year(rule: str, every: int, valid: bool) -> None:  # noqa: FBT001
+    """One value makes a day measured, whatever its hours."""
+    found = judged(f"eu_2008_50.{rule}", sampled(every, 0.3, hour=11))
+
+    assert bool(found.valid[0]) == valid
+    assert found.capture[0] == pytest.approx(len(range(0, 365, every)) / 365)
+    assert found.value[0] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("rule", "mean", "expected"),
+    [
+        ("eu_2008_50.arsenic_year", 6.49, "met"),
+        ("eu_2008_50.arsenic_year", 6.5, "exceeded"),
+        ("eu_2024_2881.cadmium_year", 5.6, "exceeded"),
+        ("eu_2024_2881.nickel_year", 20.4, "met"),
+        ("eu_2024_2881.benzo_a_pyrene_year", 1.4, "met"),
+        ("eu_2024_2881.benzo_a_pyrene_year", 1.5, "exceeded"),
+        ("eu_2024_2881.lead_year", 0.54, "met"),
+        ("eu_2024_2881.lead_year", 0.56, "exceeded"),
+    ],
+)
+def test_annual_means_of_filters_are_compared_after_rounding(
+    rule: str, mean: float, expected: str
+) -> None:
+    """domain.md 1.6: Pb 0.5, As 6, Cd 5, Ni 20, BaP 1; rounded to the precision of the limit."""
+    assert status(judged(rule, sampled(1, mean))) == expected
+
+
+def test_each_day_weighs_the_same_however_many_values_it_has() -> None:
+    """A day with two half-day filters is one day."""
+    values = sampled(2, 2.0)
+    by_day(values)[:, 0, 12] = 4.0
+
+    found = judged("eu_2008_50.arsenic_year", values)
+
+    assert found.value[0] == pytest.approx((182 * 2.0 + 3.0) / 183)
+
+
+def test_a_sample_counts_though_it_covers_little_of_its_hour() -> None:
+    """A laboratory's value stands at one instant; failed ones are missing all the same."""
+    mean, flag = np.array([1.0, 2.0]), np.array([SUSPECT, MISSING], np.uint8)
+
+    kept = usable(mean, np.array([0.01, 1.0]), flag, RULES, "days")
+
+    assert kept.tolist()[0] == 1.0
+    assert np.isnan(kept[1])
