@@ -106,8 +106,8 @@ class ComplianceRule(_Part):
         purpose: what kind of number it is.
         interim: steps on the way to a guideline, the weakest first.
         accumulate: what aot40 adds up.
-        samples: of what the mean of a year is made: of its valid hours; or of days, for what a
-            laboratory finds on filters: each day with any value is one that was measured.
+        samples: of what the mean of a year is made; of its valid hours, or of days, each with any
+            value being one that was measured, as a laboratory's filters are.
         gas_conditions: temperature and pressure at which the limit of a gas is written.
         source: where the numbers are from.
         remark: what is not certain about them.
