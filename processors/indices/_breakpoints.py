@@ -16,6 +16,7 @@ from lamppost.units import conversion
 from ._rating import NUDGE, Values
 
 _PLACES: Final = 12
+_TOP: Final = 500
 # Far above every table; a larger number would not fit into the whole numbers the index is made of.
 _MOST_STEPS: Final = 1e9
 
@@ -54,6 +55,11 @@ class Breakpoints:
         return np.array(edges, np.int64)
 
     @property
+    def reaches_500(self) -> bool:
+        """Whether the table ends where the index itself does."""
+        return self.index[-1][1] == _TOP
+
+    @property
     def per_unit(self) -> float:
         """Canonical units in one unit of the table.
 
@@ -69,7 +75,8 @@ class Breakpoints:
     def values(self, concentration: FloatArray) -> Values:
         """Return the index of concentrations: truncated, interpolated, rounded half up.
 
-        Less than nothing counts as nothing; below the table there is no value.
+        Less than nothing counts as nothing; below the table there is no value. Above a table that
+        ends before the index does, another averaging has to say more: that is not beyond the index.
         """
         steps = self._truncated(concentration)
         missing = ~np.isfinite(concentration)
@@ -87,7 +94,7 @@ class Breakpoints:
             np.where(missing, np.nan, self._printable(steps) if self.per_unit == 1 else back),
             np.where(out, np.nan, value),
             np.where(out, 0, band + self.category).astype(np.uint8),
-            (~out & (steps > top)).astype(np.uint8),
+            (~out & (steps > top) & self.reaches_500).astype(np.uint8),
         )
 
     def _truncated(self, concentration: FloatArray) -> Int64Array:
