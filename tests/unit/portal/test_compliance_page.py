@@ -194,7 +194,7 @@ def test_the_page_of_a_station_leads_to_its_limits(city: Portal) -> None:
 def test_where_gases_are_kept_at_25_degrees_the_table_says_what_was_compared(
     make_portal: MakePortal,
 ) -> None:
-    """domain.md 1.7: 197.5 at 25 °C is 200.9 at 20 °C, above the limit of 200."""
+    """197.5 at 25 °C is 200.9 at 20 °C, above the limit of 200."""
     portal = make_portal(seeded=False, now=NOW)
     kept = POLICY.model_copy(update={"units": UnitRule(gas_conditions="us_25c")})
     no2 = hourly(20.0, range(1), peak=197.5)

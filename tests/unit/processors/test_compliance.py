@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Years against limits: the counting vectors of domain.md 1.6, dates, means over years."""
+"""Years against limits: counting as the law has it, dates, means over years, conditions."""
 
 from __future__ import annotations
 
@@ -29,14 +29,31 @@ from tests.unit.processors.limit_years import (
     status,
 )
 
+COUNTS = pytest.mark.vector(
+    "EU limit values",
+    "2008/50/EC, Annex XI: PM10 50 µg/m³ not more than 35 days (rounding not verified)",
+)
+OZONE = pytest.mark.vector(
+    "EU limit values",
+    "2008/50/EC, Annex VII: 120 µg/m³ not more than 25 days, mean over three years",
+)
+WHO = pytest.mark.vector("WHO guidelines", "WHO global air quality guidelines 2021 (airclim.org)")
+NO2 = pytest.mark.vector(
+    "EU limit values", "2008/50/EC, Annex XI: NO2 200 µg/m³ not more than 18 hours"
+)
+CONDITIONS = pytest.mark.vector(
+    "EU limit values", "2008/50/EC, Annex VI: gases at 293 K and 101.3 kPa; decree 98-360"
+)
 
-# ---- counting vectors of domain.md 1.6 (PM10, 2008/50/EC)
+
+# ---- days of PM10 that are counted
+@COUNTS
 @pytest.mark.parametrize(
     ("days", "level", "count", "expected"),
     [(36, 51.0, 36, "exceeded"), (35, 51.0, 35, "met"), (40, 50.4, 0, "met")],
 )
 def test_counting_vectors_of_pm10(days: int, level: float, count: int, expected: str) -> None:
-    """domain.md 1.6: 36 days of 51; 35 days of 51; 40 days of 50.4 round to 50."""
+    """36 days of 51; 35 days of 51; 40 days of 50.4 round to 50."""
     values = hours_of(2025)
     by_day(values)[:, 10 : 10 + days] = level
 
@@ -63,7 +80,7 @@ def test_counting_vectors_of_pm10(days: int, level: float, count: int, expected:
 def test_values_are_rounded_half_up_before_they_are_compared(
     rule: str, level: float, expected: int
 ) -> None:
-    """domain.md 1.6: strictly greater after rounding to the limit's precision."""
+    """Strictly greater after rounding to the limit's precision."""
     assert int(judged(rule, hours_of(2025, level)).exceedances[0]) == expected
 
 
@@ -71,7 +88,7 @@ def test_values_are_rounded_half_up_before_they_are_compared(
 def test_decimals_that_are_sums_of_binary_fractions_round_like_decimals(
     tenths: int, precision: float
 ) -> None:
-    """Law: a mean of equal hours is rounded as the hours themselves (domain.md, trap 4)."""
+    """Law: a mean of equal hours is rounded as the hours themselves."""
     value = tenths / 20
     level = Level(50.0, precision)
     mean = np.array([sum([value] * 24) / 24])
@@ -137,8 +154,9 @@ def test_a_day_under_way_does_not_count() -> None:
 
 
 # ---- means over years, seasons, targets on the way
+@OZONE
 def test_the_ozone_target_is_a_mean_over_three_years() -> None:
-    """domain.md 1.6: O3 target 120 max daily 8 h, <= 25 days, 3-yr mean."""
+    """O3 target 120 max daily 8 h, <= 25 days, 3-yr mean."""
     values = hours_of(2025, 60.0, years=3)
     for year, count in ((2023, 20), (2024, 25), (2025, 30)):
         begin = day_number(date(year, 7, 1)) - year_days(2023)[0]
@@ -164,8 +182,9 @@ def test_a_former_year_that_is_not_valid_does_not_enter() -> None:
     assert (int(found.years[0]), status(found)) == (1, "exceeded")
 
 
+@WHO
 def test_the_peak_season_is_the_highest_six_months_in_a_row() -> None:
-    """domain.md 1.5: best 6 running months of daily max 8 h."""
+    """Best 6 running months of daily max 8 h."""
     values = hours_of(2025, 40.0, years=2)
     first = year_days(2024)[0]
     begin, end = (day_number(date(2025, month, 1)) - first for month in (3, 9))
@@ -190,11 +209,12 @@ def test_a_peak_season_may_begin_in_the_year_before() -> None:
     assert found.value[0] == pytest.approx(75.0, abs=0.2)
 
 
+@WHO
 @pytest.mark.parametrize(
     ("mean", "targets"), [(36.0, 0), (35.0, 1), (25.4, 2), (15.0, 3), (9.0, 4), (5.0, 4)]
 )
 def test_interim_targets_are_counted_from_the_weakest(mean: float, targets: int) -> None:
-    """domain.md 1.5: PM2.5 annual 35/25/15/10, then the guideline 5."""
+    """PM2.5 annual 35/25/15/10, then the guideline 5."""
     found = judged("who_2021.pm2_5_year", hours_of(2025, mean))
 
     assert int(found.interim[0]) == targets
@@ -209,8 +229,9 @@ def test_a_mean_that_is_too_high_is_a_risk_until_the_year_is_over() -> None:
     assert status(judged("eu_2008_50.pm10_year", values)) == "exceeded"
 
 
+@NO2
 def test_hours_above_are_counted_with_their_days() -> None:
-    """domain.md 1.6: NO2 hour 200 not > 18."""
+    """NO2 hour 200 not > 18."""
     values = hours_of(2025, 30.0)
     by_day(values)[:, 50, 6:16] = 201.0
     by_day(values)[:, 60, 6:14] = 230.0
@@ -232,7 +253,8 @@ def test_nothing_measured_is_nothing_to_tell() -> None:
     assert not found.measured[0]
 
 
-# ---- temperature at which gases are weighed, domain.md 1.7
+# ---- temperature at which gases are weighed
+@CONDITIONS
 @pytest.mark.parametrize(
     ("rule", "level", "count"),
     [
@@ -242,7 +264,7 @@ def test_nothing_measured_is_nothing_to_tell() -> None:
         ("eu_2008_50.so2_hour", 344.9, 24),
         ("eu_2024_2881.no2_day", 49.7, 1),
         ("who_2021.no2_hour", 197.2, 24),
-        # Particles are weighed in the air as it is (domain.md 1.7).
+        # Particles are weighed in the air as it is.
         ("eu_2024_2881.pm10_day", 45.4, 0),
         ("eu_2024_2881.pm10_day", 45.5, 1),
     ],
@@ -250,7 +272,7 @@ def test_nothing_measured_is_nothing_to_tell() -> None:
 def test_gases_kept_at_25_degrees_are_brought_to_the_conditions_of_the_limit(
     rule: str, level: float, count: int
 ) -> None:
-    """domain.md 1.7, trap 6: EU limits are written for 20 °C."""
+    """EU limits are written for 20 °C."""
     values = hours_of(2025)
     by_day(values)[:, 10] = level
 

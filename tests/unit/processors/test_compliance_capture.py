@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""How much of a year must be measured: the capture rules of domain.md 1.6, each by name."""
+"""How much of a year must be measured: capture as the law has it, each rule by name."""
 
 from __future__ import annotations
 
@@ -22,10 +22,20 @@ from tests.unit.processors.limit_years import (
     status,
 )
 
+CAPTURE = pytest.mark.vector("EU limit values", "2008/50/EC, Annexes VII and XI; UK SI 2007/64")
+AOT40 = pytest.mark.vector("EU limit values", "2008/50/EC, Annex VII")
+SHARES = pytest.mark.vector(
+    "EU limit values", "2008/50/EC, Annex I; Directive (EU) 2024/2881, Annex V (one source)"
+)
+FILTERS = pytest.mark.vector(
+    "EU limit values", "2008/50/EC, Annex XI; 2004/107/EC, Annexes I and IV (legislation.gov.uk)"
+)
 
-# ---- data capture, domain.md 1.6
+
+# ---- data capture
+@CAPTURE
 def test_an_hour_needs_45_minutes() -> None:
-    """domain.md 1.6: 1-h value 75 % = 45 min (2008/50 Annex VII and XI; UK SI 2007/64)."""
+    """1-h value 75 % = 45 min (2008/50 Annex VII and XI; UK SI 2007/64)."""
     means = usable(
         np.array([1.0, 2.0, 3.0]), np.array([0.75, 44 / 60, 1.0]), np.array([1, 3, 9]), RULES
     )
@@ -35,7 +45,7 @@ def test_an_hour_needs_45_minutes() -> None:
 
 @pytest.mark.parametrize(("missing", "valid"), [(6, True), (7, False)])
 def test_a_day_needs_18_hours(missing: int, valid: bool) -> None:  # noqa: FBT001
-    """domain.md 1.6: 24-h mean 75 % = 18 h."""
+    """24-h mean 75 % = 18 h."""
     values = hours_of(2025, 60.0)
     by_day(values)[:, 100, :missing] = np.nan
     rule = law("eu_2008_50.pm10_day")
@@ -46,9 +56,10 @@ def test_a_day_needs_18_hours(missing: int, valid: bool) -> None:  # noqa: FBT00
     assert found.capture[0] == pytest.approx(1.0 if valid else 364 / 365)
 
 
+@CAPTURE
 @pytest.mark.parametrize(("present", "valid"), [(6, True), (5, False)])
 def test_a_running_mean_needs_six_of_eight_hours(present: int, valid: bool) -> None:  # noqa: FBT001
-    """domain.md 1.6: 8-h running mean 75 % = 6 h."""
+    """8-h running mean 75 % = 6 h."""
     lenient = RULES.model_copy(update={"running_means": 0.01})
     values = hours_of(2025, NAN)
     by_day(values)[:, 100, 8 : 8 + present] = 130.0
@@ -60,8 +71,9 @@ def test_a_running_mean_needs_six_of_eight_hours(present: int, valid: bool) -> N
     assert bool(np.isfinite(peaks).any()) == valid
 
 
+@CAPTURE
 def test_a_running_mean_belongs_to_the_day_on_which_it_ends() -> None:
-    """domain.md 1.6: the first of a day is 17:00 to 01:00, the last 16:00 to 24:00."""
+    """The first of a day is 17:00 to 01:00, the last 16:00 to 24:00."""
     rule = law("eu_2008_50.o3_8h_long_term")
     values = hours_of(2025, 10.0)
     flat = values[0]
@@ -74,9 +86,10 @@ def test_a_running_mean_belongs_to_the_day_on_which_it_ends() -> None:
     assert peaks[99] == pytest.approx((7 * 200 + 10) / 8)  # 16:00 to 24:00
 
 
+@CAPTURE
 @pytest.mark.parametrize(("means", "valid"), [(18, True), (17, False)])
 def test_a_highest_running_mean_needs_18_of_24(means: int, valid: bool) -> None:  # noqa: FBT001
-    """domain.md 1.6: max daily 8-h mean, 18 of 24 running means valid."""
+    """Max daily 8-h mean, 18 of 24 running means valid."""
     rule = law("eu_2008_50.o3_8h_long_term")
     values = hours_of(2025, 50.0)
     # Valid until 6 of 8 are left: the mean that ends two hours into the gap is the last one.
@@ -88,6 +101,7 @@ def test_a_highest_running_mean_needs_18_of_24(means: int, valid: bool) -> None:
     assert bool(np.isfinite(peaks[100])) == valid
 
 
+@CAPTURE
 @pytest.mark.parametrize(
     ("summer", "winter", "valid"),
     [(0.75, 0.75, True), (1.0, 0.74, False), (0.74, 1.0, False), (0.76, 0.76, True)],
@@ -97,7 +111,7 @@ def test_the_annual_mean_of_ozone_needs_summer_and_winter(
     winter: float,
     valid: bool,  # noqa: FBT001
 ) -> None:
-    """domain.md 1.6: 75 % of hours in summer (Apr-Sep) and in winter, separately."""
+    """75 % of hours in summer (Apr-Sep) and in winter, separately."""
     values = hours_of(2025, 60.0)
     first = year_days(2025)[0]
     months = np.array([day_of_number(first + day).month for day in range(365)])
@@ -113,6 +127,7 @@ def test_the_annual_mean_of_ozone_needs_summer_and_winter(
     assert found.value[0] == pytest.approx(60.0)
 
 
+@CAPTURE
 @pytest.mark.parametrize(
     ("missing", "valid"),
     [
@@ -127,7 +142,7 @@ def test_exceedances_of_ozone_need_five_of_six_summer_months(
     missing: dict[int, int],
     valid: bool,  # noqa: FBT001
 ) -> None:
-    """domain.md 1.6: 90 % of daily maxima (27 days) per month, 5 of 6 summer months per year."""
+    """90 % of daily maxima (27 days) per month, 5 of 6 summer months per year."""
     values = hours_of(2025, 60.0)
     first = year_days(2025)[0]
     for month, count in missing.items():
@@ -138,6 +153,7 @@ def test_exceedances_of_ozone_need_five_of_six_summer_months(
     assert bool(judged("eu_2008_50.o3_8h", values).valid[0]) == valid
 
 
+@AOT40
 def test_aot40_adds_up_what_lies_above_80_between_8_and_20() -> None:
     """2008/50/EC, Annex VII, A.1: May to July, 08:00 to 20:00."""
     values = hours_of(2025, 60.0)
@@ -155,9 +171,10 @@ def test_aot40_adds_up_what_lies_above_80_between_8_and_20() -> None:
     assert status(found) == "exceeded"
 
 
+@AOT40
 @pytest.mark.parametrize(("lost", "valid"), [(9, True), (10, False)])
 def test_aot40_is_scaled_and_needs_90_percent(lost: int, valid: bool) -> None:  # noqa: FBT001
-    """domain.md 1.6: AOT40 90 %; else scale measured * possible / valid hours."""
+    """AOT40 90 %; else scale measured * possible / valid hours."""
     values = hours_of(2025, 90.0)
     begin = day_number(date(2025, 6, 1)) - year_days(2025)[0]
     by_day(values)[:, begin : begin + lost] = np.nan
@@ -169,6 +186,7 @@ def test_aot40_is_scaled_and_needs_90_percent(lost: int, valid: bool) -> None:  
     assert found.value[0] == pytest.approx(92 * 12 * 10)
 
 
+@AOT40
 def test_aot40_is_a_mean_over_five_years_of_which_three_are_needed() -> None:
     """2008/50/EC, Annex VII, B, notes 2 and 3."""
     values = hours_of(2025, 90.0, years=5)
@@ -181,6 +199,7 @@ def test_aot40_is_a_mean_over_five_years_of_which_three_are_needed() -> None:
     assert (int(found.years[0]), status(found)) == (2, "not_enough_data")
 
 
+@SHARES
 @pytest.mark.parametrize(
     ("rule", "share", "valid"),
     [
@@ -197,7 +216,7 @@ def test_annual_values_need_their_share_of_hours(
     share: float,
     valid: bool,  # noqa: FBT001
 ) -> None:
-    """domain.md 1.6: annual mean 90 %; 2024/2881 Annex V, fixed measurements 85 %."""
+    """Annual mean 90 %; 2024/2881 Annex V, fixed measurements 85 %."""
     values = hours_of(2025, 5.0)
     size = values.shape[1]
     values[0, : size - int(np.ceil(size * share))] = np.nan
@@ -227,6 +246,7 @@ def sampled(every: int, value: float, hour: int = 0) -> np.ndarray:
     return values
 
 
+@FILTERS
 @pytest.mark.parametrize(
     ("rule", "every", "valid"),
     [
@@ -248,6 +268,7 @@ def test_samples_of_days_cover_their_part_of_the_year(rule: str, every: int, val
     assert found.value[0] == pytest.approx(0.3)
 
 
+@FILTERS
 @pytest.mark.parametrize(
     ("rule", "mean", "expected"),
     [
@@ -264,7 +285,7 @@ def test_samples_of_days_cover_their_part_of_the_year(rule: str, every: int, val
 def test_annual_means_of_filters_are_compared_after_rounding(
     rule: str, mean: float, expected: str
 ) -> None:
-    """domain.md 1.6: Pb 0.5, As 6, Cd 5, Ni 20, BaP 1; rounded to the precision of the limit."""
+    """Pb 0.5, As 6, Cd 5, Ni 20, BaP 1; rounded to the precision of the limit."""
     assert status(judged(rule, sampled(1, mean))) == expected
 
 

@@ -206,6 +206,6 @@ def test_every_rule_of_the_default_policy_can_be_worked_out() -> None:
         for rule in chosen.rules.values():
             first, end = year_days(2025)
             per_day = DAY_NS // rule.window_ns
-            values = np.full((1, 365 * per_day), 1.0)
+            values = np.full((1, 365 * per_day), 0.4)
             found = assess(rule, days_of(rule, values, first, end), Year(2025, end), RULES)
             assert STATUS_NAMES[int(found.status[0])] in {"met", "reported", "not_enough_data"}

@@ -12,8 +12,8 @@ import pytest
 
 from lamppost.alerts import Signal
 from lamppost.batch import IndexBatch
-from lamppost.component import Weighs
 from lamppost.errors import ConfigError
+from lamppost.index_needs import Weighs
 from lamppost.times import HOUR_NS, MINUTE_NS
 from tests.processor_cases import NAN, START_NS, build, hours, step, table, windows
 
