@@ -50,12 +50,13 @@ class RatedSeries:
         rows = np.flatnonzero(self._is_better[aggregates.series])
         if not len(rows):
             return
-        found = aggregates.take(rows)
-        own = (found.calendar == FIXED) & (found.length <= HOUR_NS)
-        own &= (found.flag == GOOD) & np.isfinite(found.mean)
-        found = found.take(own)
-        np.minimum.at(self._state["first"], found.series, found.start)
-        np.maximum.at(self._state["last"], found.series, found.start + found.length)
+        length = aggregates.length[rows]
+        own = (aggregates.calendar[rows] == FIXED) & (length <= HOUR_NS)
+        own &= (aggregates.flag[rows] == GOOD) & np.isfinite(aggregates.mean[rows])
+        rows, length = rows[own], length[own]
+        series, start = aggregates.series[rows], aggregates.start[rows]
+        np.minimum.at(self._state["first"], series, start)
+        np.maximum.at(self._state["last"], series, start + length)
 
     def windows(self, aggregates: AggregateBatch) -> AggregateBatch:
         """Return the windows that are rated."""
@@ -121,7 +122,8 @@ class RatedSeries:
 
     def _tabulate(self) -> None:
         """Write the preferred series of each series as a row."""
-        pairs = np.array(sorted(self._pairs), np.int32).reshape(-1, 2)
+        pairs = np.array(self._pairs, np.int32).reshape(-1, 2)
+        pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
         counts = np.bincount(pairs[:, 0], minlength=self._known)
         starts = np.cumsum(counts) - counts
         self._better = np.full((self._known, int(counts.max(initial=0))), _NOBODY, np.int32)
