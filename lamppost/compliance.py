@@ -34,7 +34,7 @@ _NAMED: Final = {
     "peak_season": "mean of the daily highest 8-hour means over the six highest months in a row",
     "aot40": "sum of what hours of the day lie above a level (AOT40)",
 }
-_HANDED_DOWN: Final = ("capture", "purpose", "source", "gas_conditions")
+_HANDED_DOWN: Final = ("capture", "purpose", "source", "gas_conditions", "rounding_remark")
 _PER_WINDOW: Final = {"1h": "mean of an hour"}
 
 
@@ -111,6 +111,7 @@ class ComplianceRule(_Part):
         gas_conditions: temperature and pressure at which the limit of a gas is written.
         source: where the numbers are from.
         remark: what is not certain about them.
+        rounding_remark: what is not certain about rounding before comparing.
     """
 
     quantity: QuantityName
@@ -129,6 +130,7 @@ class ComplianceRule(_Part):
     gas_conditions: Conditions = "eu_20c"
     source: str = Field(min_length=1)
     remark: str = ""
+    rounding_remark: str = ""
     _measured_at: Conditions = PrivateAttr(default="eu_20c")
 
     @field_validator("averaging")
@@ -209,6 +211,12 @@ class ComplianceRule(_Part):
         return CONDITIONS[self._measured_at] if differs else ""
 
     @property
+    def remarks(self) -> str:
+        """Everything that is not certain about the rule; without a limit nothing is compared."""
+        compared = self.rounding_remark if self.limit is not None else ""
+        return " ".join(filter(None, (self.remark, compared)))
+
+    @property
     def printed_unit(self) -> str:
         """The unit of the limit."""
         unit = self.unit or QUANTITIES[self.quantity].unit
@@ -223,7 +231,8 @@ class RuleSet(_Part):
         in_force_from: first day on which they apply.
         in_force_until: last day on which they apply.
         remark: what is not certain about that.
-        capture, purpose, source, gas_conditions: of the rules that say nothing else.
+        capture, purpose, source, gas_conditions, rounding_remark: of the rules that say nothing
+            else.
         rules: by name.
     """
 
@@ -235,6 +244,7 @@ class RuleSet(_Part):
     purpose: Purpose | None = None
     source: str | None = None
     gas_conditions: Conditions | None = None
+    rounding_remark: str | None = None
     rules: dict[str, ComplianceRule]
 
     @model_validator(mode="before")
