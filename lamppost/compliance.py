@@ -3,20 +3,27 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from datetime import date
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
 from .periods import parse_length
-from .quantities import QUANTITIES
+from .quantities import QUANTITIES, QuantityName
 from .times import DAY_NS, HOUR_NS
-from .units import conversion
+from .units import CONDITIONS, Conditions, conversion, is_gas, to_conditions
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Month = Annotated[int, Field(ge=1, le=12)]
+Samples = Literal["hours", "days"]
 Purpose = Literal["limit value", "target value", "long-term objective", "guideline", "statistic"]
 
 _OFFSET: Final = re.compile(r"UTC(?:([+-])(\d{1,2})(?::(\d{2}))?)?")
@@ -27,21 +34,26 @@ _NAMED: Final = {
     "peak_season": "mean of the daily highest 8-hour means over the six highest months in a row",
     "aot40": "sum of what hours of the day lie above a level (AOT40)",
 }
-_HANDED_DOWN: Final = ("capture", "purpose", "source", "rounding_remark")
+_HANDED_DOWN: Final = ("capture", "purpose", "source", "gas_conditions", "rounding_remark")
 _PER_WINDOW: Final = {"1h": "mean of an hour"}
-
-
-def _known_quantity(name: object) -> object:
-    if not isinstance(name, str) or name in QUANTITIES:
-        return name
-    close = difflib.get_close_matches(name, QUANTITIES, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    message = f"{name!r} is not a quantity{hint}"
-    raise ValueError(message)
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Basis(NamedTuple):
+    """What rules are worked out from: those with the same one share their days.
+
+    Attributes:
+        quantity: what is measured.
+        window_ns: length of the windows.
+        samples: which of them count.
+    """
+
+    quantity: str
+    window_ns: int
+    samples: Samples
 
 
 class CaptureRule(_Part):
@@ -94,12 +106,15 @@ class ComplianceRule(_Part):
         purpose: what kind of number it is.
         interim: steps on the way to a guideline, the weakest first.
         accumulate: what aot40 adds up.
+        samples: of what the mean of a year is made; of its valid hours, or of days, each with any
+            value being one that was measured, as a laboratory's filters are.
+        gas_conditions: temperature and pressure at which the limit of a gas is written.
         source: where the numbers are from.
         remark: what is not certain about them.
         rounding_remark: what is not certain about rounding before comparing.
     """
 
-    quantity: Annotated[str, BeforeValidator(_known_quantity)]
+    quantity: QuantityName
     averaging: str
     limit: float | None = Field(default=None, gt=0)
     unit: str | None = None
@@ -111,9 +126,12 @@ class ComplianceRule(_Part):
     purpose: Purpose = "limit value"
     interim: tuple[float, ...] = ()
     accumulate: Accumulation | None = None
+    samples: Samples = "hours"
+    gas_conditions: Conditions = "eu_20c"
     source: str = Field(min_length=1)
     remark: str = ""
     rounding_remark: str = ""
+    _measured_at: Conditions = PrivateAttr(default="eu_20c")
 
     @field_validator("averaging")
     @classmethod
@@ -139,6 +157,8 @@ class ComplianceRule(_Part):
             )
         if (self.accumulate is None) == (self.averaging == "aot40"):
             raise ValueError("accumulate goes with averaging: aot40, and with nothing else")
+        if self.samples == "days" and self.averaging != "year":
+            raise ValueError("samples: days goes with averaging: year, and with nothing else")
         if self.years_needed > self.years:
             raise ValueError("years_needed must not exceed years")
         if self.limit is None and (self.counts or self.interim):
@@ -153,15 +173,42 @@ class ComplianceRule(_Part):
         return self.averaging in {"day", "max_daily_8h"} or self.averaging not in _NAMED
 
     @property
+    def basis(self) -> Basis:
+        """What of the series it is worked out from."""
+        return Basis(self.quantity, self.window_ns, self.samples)
+
+    @property
     def window_ns(self) -> int:
         """Length of the windows it is worked out from, ns."""
         return HOUR_NS if self.averaging in _NAMED else parse_length(self.averaging)
 
     @property
     def scale(self) -> float:
-        """What turns the rule's unit into the canonical one; 0 where nothing does."""
-        found = conversion(self.quantity, self.unit)
-        return 0.0 if found is None or found.offset else found.scale
+        """What turns the rule's unit into the canonical one as it is measured; 0 if nothing does.
+
+        The conditions of the limit become those at which gases are measured, in the same step.
+        """
+        found = conversion(self.quantity, self.unit, self.gas_conditions)
+        if found is None or found.offset:
+            return 0.0
+        return found.scale * to_conditions(self.quantity, self.gas_conditions, self._measured_at)
+
+    def measured_at(self, conditions: Conditions) -> Self:
+        """Return the rule for values of gases that are kept at some conditions."""
+        rule = self.model_copy()
+        rule._measured_at = conditions  # noqa: SLF001 - of the same class
+        return rule
+
+    @property
+    def conditions(self) -> str:
+        """At which conditions a gas is compared, as people write them; empty for all else."""
+        return CONDITIONS[self.gas_conditions] if is_gas(self.quantity) else ""
+
+    @property
+    def measured_conditions(self) -> str:
+        """At which conditions a gas is measured, where they are others; empty otherwise."""
+        differs = is_gas(self.quantity) and self._measured_at != self.gas_conditions
+        return CONDITIONS[self._measured_at] if differs else ""
 
     @property
     def remarks(self) -> str:
@@ -184,7 +231,8 @@ class RuleSet(_Part):
         in_force_from: first day on which they apply.
         in_force_until: last day on which they apply.
         remark: what is not certain about that.
-        capture, purpose, source, rounding_remark: of the rules that say nothing else.
+        capture, purpose, source, gas_conditions, rounding_remark: of the rules that say nothing
+            else.
         rules: by name.
     """
 
@@ -195,6 +243,7 @@ class RuleSet(_Part):
     capture: CaptureRule | None = None
     purpose: Purpose | None = None
     source: str | None = None
+    gas_conditions: Conditions | None = None
     rounding_remark: str | None = None
     rules: dict[str, ComplianceRule]
 
@@ -210,6 +259,11 @@ class RuleSet(_Part):
             for name, rule in raw["rules"].items()
         }
         return {**raw, "rules": rules}
+
+    def measured_at(self, conditions: Conditions) -> Self:
+        """Return the rules for values of gases that are kept at some conditions."""
+        rules = {name: rule.measured_at(conditions) for name, rule in self.rules.items()}
+        return self.model_copy(update={"rules": rules})
 
     def in_force(self, first: date, last: date) -> bool:
         """Whether they apply on some day of a stretch."""
@@ -249,6 +303,14 @@ class Compliance(_Part):
             offset_s(value)
         return value
 
+    def measured_at(self, conditions: Conditions) -> Self:
+        """Return the limits for values of gases that are kept at some conditions.
+
+        What is read off the rules does not change; what they are compared with does.
+        """
+        sets = {name: given.measured_at(conditions) for name, given in self.sets.items()}
+        return self.model_copy(update={"sets": sets})
+
 
 def offset_s(text: str) -> int:
     """Return the offset of a fixed reckoning, seconds ahead of UTC.
@@ -276,20 +338,22 @@ def explained(rule: ComplianceRule) -> str:
     label = QUANTITIES[rule.quantity].label
     what = _NAMED.get(rule.averaging) or _PER_WINDOW.get(rule.averaging, f"{rule.averaging} mean")
     if rule.limit is None:
-        return f"{label}: the {what} is reported; {_measured(rule.capture)}"
+        return f"{label}: the {what} is reported; {_measured(rule)}"
     over = f" over {rule.years} years" if rule.years > 1 else ""
-    amount = f"{rule.limit:g} {rule.printed_unit}"
+    at = f" at {rule.conditions}" if rule.conditions else ""
+    amount = f"{rule.limit:g} {rule.printed_unit}{at}"
     if rule.permitted is None:
-        return f"{label}: the {what} may not exceed {amount}{over}; {_measured(rule.capture)}"
+        return f"{label}: the {what} may not exceed {amount}{over}; {_measured(rule)}"
     times = "never permitted" if not rule.permitted else f"permitted {rule.permitted} times"
     mean = f" as a mean{over}" if over else ""
     yearly = " a year" if rule.permitted else ""
-    return f"{label}: the {what} above {amount} is {times}{yearly}{mean}; {_measured(rule.capture)}"
+    return f"{label}: the {what} above {amount} is {times}{yearly}{mean}; {_measured(rule)}"
 
 
-def _measured(capture: CaptureRule) -> str:
+def _measured(rule: ComplianceRule) -> str:
+    capture = rule.capture
     where = {
-        "all": "",
+        "all": " of its days" if rule.samples == "days" else "",
         "summer_and_winter": " of summer and of winter",
         "summer_months": f" of {capture.months} summer months",
     }[capture.of]

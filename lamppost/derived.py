@@ -85,6 +85,18 @@ METHOD_QUALIFIERS = ("corrected", "derived")
 """Qualifiers that name the method a series was made by. No device's series has one."""
 
 
+def is_derived(qualifiers: str) -> bool:
+    """Return whether a series was made by a method; one that a device calls so is refused.
+
+    >>> is_derived("channel=a;corrected=lrapa"), is_derived("channel=a")
+    (True, False)
+    """
+    if not qualifiers:
+        return False
+    given = qualifiers_mapping(qualifiers)
+    return any(name in given for name in METHOD_QUALIFIERS)
+
+
 def named(key: SeriesKey, qualifier: str, method: str, quantity: str | None = None) -> SeriesKey:
     """Return the series a method makes from another: the same sensor, one more qualifier.
 
@@ -136,8 +148,7 @@ class DerivedSeries:
         self._codes = np.append(self._codes, np.full(len(added), -1, np.int32))
 
     def _concerns(self, key: SeriesKey) -> bool:
-        made = qualifiers_mapping(key.qualifiers)
-        return not any(name in made for name in METHOD_QUALIFIERS) and bool(self._naming(key))
+        return not is_derived(key.qualifiers) and bool(self._naming(key))
 
 
 def derived(

@@ -50,7 +50,7 @@ class LooksBack(Protocol):
 
 @runtime_checkable
 class Weighs(Protocol):
-    """An index whose tables depend on the temperature at which gases were weighed."""
+    """An index or alert rule whose numbers depend on the temperature gases were weighed at."""
 
     def weigh_at(self, conditions: Conditions) -> None:
         """Take masses of gases to be given at some conditions; without it at the EU's."""

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from .alerts import Severity
 from .compliance import Compliance
 from .errors import ConfigError
+from .rating import Rating
 from .units import Conditions
 from .validation import first_problem
 from .zones import zone_names
@@ -155,6 +156,7 @@ class Policy(_Part):
         advice: what people are told to do, by index and language: a text for each category.
         corrections, derivations: settings of derivations by name; those that correct what a sensor
             shows, and all others.
+        rating: which of raw and corrected series are rated and alerted about.
         alerts: rules by id.
         compliance: the limits of laws and guidelines that every year is held against.
         publication: for open data.
@@ -167,6 +169,7 @@ class Policy(_Part):
     quality: dict[str, dict[str, Any]] = Field(default_factory=dict)
     corrections: dict[str, dict[str, Any]] = Field(default_factory=dict)
     derivations: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    rating: Rating = Rating()
     detection: dict[str, dict[str, Any]] = Field(default_factory=dict)
     windows: dict[str, dict[str, Any]] = Field(default_factory=dict)
     indices: dict[str, dict[str, Any]] = Field(default_factory=dict)

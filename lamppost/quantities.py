@@ -6,8 +6,11 @@ Source: the canonical quantities of the device payload reference; units in UCUM 
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import BeforeValidator
 
 Kind = Literal[
     "concentration",
@@ -52,6 +55,15 @@ _GASES: Final = {
     "benzene": "Benzene",
 }
 
+# Of particles up to 10 um, by a laboratory from filters; limits of laws are about their year.
+_ON_FILTERS: Final = {
+    "lead": ("ug/m3", "Lead"),
+    "arsenic": ("ng/m3", "Arsenic"),
+    "cadmium": ("ng/m3", "Cadmium"),
+    "nickel": ("ng/m3", "Nickel"),
+    "benzo_a_pyrene": ("ng/m3", "Benzo(a)pyrene"),
+}
+
 _ALL: Final[tuple[Quantity, ...]] = (
     *(Quantity(name, "ug/m3", "concentration", label) for name, label in _PARTICLES.items()),
     *(
@@ -63,6 +75,7 @@ _ALL: Final[tuple[Quantity, ...]] = (
         for name, label in _PARTICLES.items()
     ),
     *(Quantity(name, "ug/m3", "concentration", label) for name, label in _GASES.items()),
+    *(Quantity(name, unit, "concentration", label) for name, (unit, label) in _ON_FILTERS.items()),
     Quantity("co2", "ppm", "concentration", "CO₂"),
     Quantity("temperature", "Cel", "climate", "Temperature"),
     Quantity("temperature_corrected", "Cel", "climate", "Temperature (corrected by vendor)"),
@@ -102,3 +115,20 @@ _ALL: Final[tuple[Quantity, ...]] = (
 )
 
 QUANTITIES: Final[dict[str, Quantity]] = {quantity.name: quantity for quantity in _ALL}
+
+
+def _known(name: object) -> object:
+    if name is False:
+        raise ValueError('YAML reads a bare no as false; write "no" in quotes')
+    if not isinstance(name, str):
+        return name
+    if name in QUANTITIES:
+        return name
+    close = difflib.get_close_matches(name, QUANTITIES, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    message = f"{name!r} is not a quantity{hint}"
+    raise ValueError(message)
+
+
+QuantityName = Annotated[str, BeforeValidator(_known)]
+"""A canonical quantity name; anything else is a configuration error."""

@@ -23,6 +23,7 @@ CODES: Final[dict[str, str]] = {
     "duplicate_key": "The message names something twice, so that it is not clear what it says.",
     "unknown_quantity": "The quantity is not in the vocabulary.",
     "unknown_unit": "The unit is unknown or does not measure this quantity.",
+    "reserved_qualifier": "The qualifiers corrected and derived are for Lamppost's own results.",
     "time_unusable": "The message holds several numbers of one series and no usable times.",
     "time_implausible": "The time of an imported row cannot be true, and it has no other.",
     "beyond_horizon": "The reading is older than the correction horizon allows.",

@@ -23,6 +23,7 @@ IDENTITY: Final = Conversion(1.0)
 _SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "ug/m3": ("µg/m³", "μg/m³", "ug/m³", "µg/m3", "μg/m3", "ug m-3", "µg⋅m⁻³", "ug.m-3", "GQ"),
     "mg/m3": ("mg/m³", "GP"),
+    "ng/m3": ("ng/m³", "ng m-3", "ng.m-3", "ng⋅m⁻³"),
     "ppb": ("[ppb]",),
     "ppm": ("[ppm]",),
     "Cel": ("°C", "C", "celsius", "degC", "CEL"),
@@ -76,6 +77,8 @@ _MOLAR_MASS_REPORTED: Final = {**_MOLAR_MASS, "nox": 46.0055, "benzene": 78.1118
 
 _LINEAR: Final[dict[tuple[str, str], Conversion]] = {
     ("mg/m3", "ug/m3"): Conversion(1000.0),
+    ("ug/m3", "ng/m3"): Conversion(1000.0),
+    ("ng/m3", "ug/m3"): Conversion(0.001),
     ("[degF]", "Cel"): Conversion(1 / 1.8, -32 / 1.8),
     ("K", "Cel"): Conversion(1.0, -273.15),
     ("1", "%"): Conversion(100.0),
@@ -136,14 +139,23 @@ def conversion(
     return _LINEAR.get((unit, target))
 
 
-def to_eu_conditions(quantity: str, conditions: Conditions) -> float:
-    """Return what a mass of gas per volume, given at some conditions, is multiplied with.
+def is_gas(quantity: str) -> bool:
+    """Return whether a mass of the quantity per volume depends on the temperature of the air.
 
-    1 for everything that is no gas.
+    >>> is_gas("no2"), is_gas("pm2_5")
+    (True, False)
+    """
+    return quantity in _MOLAR_MASS_REPORTED
 
-    >>> round(1.8804 * to_eu_conditions("no2", "us_25c"), 4)
+
+def to_conditions(quantity: str, given: Conditions, wanted: Conditions = "eu_20c") -> float:
+    """Return what a mass of gas per volume is multiplied with to bring it to other conditions.
+
+    1 for everything that is no gas: particles are weighed in the air as it is.
+
+    >>> round(1.8804 * to_conditions("no2", "us_25c"), 4)
     1.9125
     """
-    if quantity not in _MOLAR_MASS_REPORTED:
+    if not is_gas(quantity):
         return 1.0
-    return _MOLAR_VOLUME[conditions] / _MOLAR_VOLUME["eu_20c"]
+    return _MOLAR_VOLUME[given] / _MOLAR_VOLUME[wanted]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lamppost.batch import ReadingBatch
 from lamppost.component import Format
 from lamppost.decoded import Decoded, Key, Measurement, Shapes
+from lamppost.derived import is_derived
 from lamppost.flags import (
     MISSING,
     MISSING_VALUE,
@@ -156,6 +157,11 @@ class Decoder:
         if meaning.quantity not in QUANTITIES:
             detail = f"{meaning.quantity!r} is not in the vocabulary"
             self._refusals[number] = ("unknown_quantity", detail, meaning.sensor)
+            self._unsettled.discard(number)
+            return
+        if is_derived(meaning.qualifiers):
+            detail = f"{meaning.qualifiers!r} would pass for a result of ours; name it otherwise"
+            self._refusals[number] = ("reserved_qualifier", detail, meaning.sensor)
             self._unsettled.discard(number)
             return
         way = conversion(meaning.quantity, meaning.unit, self._gas_conditions)

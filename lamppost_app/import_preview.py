@@ -34,7 +34,7 @@ class Preview:
         series: by meaning.
         refused: the first rows that are no readings, with their file.
         refusals: how many there are.
-        rows, empty, passed_over, ambiguous: as in an import.
+        rows, empty, passed_over, derived, ambiguous: as in an import.
         broken: files that cannot be read to the end.
     """
 
@@ -44,6 +44,7 @@ class Preview:
     rows: int = 0
     empty: int = 0
     passed_over: int = 0
+    derived: int = 0
     ambiguous: int = 0
     broken: list[str] = field(default_factory=list)
 
@@ -52,6 +53,7 @@ class Preview:
         self.rows += said.rows
         self.empty += said.empty
         self.passed_over += said.passed_over
+        self.derived += said.derived
         self.refusals += len(said.refused)
         room = _MOST_SHOWN - len(self.refused)
         self.refused += [(name, row) for row in said.refused[:room]]

@@ -50,6 +50,7 @@ class Progress:
         refused: rows put there as no readings, by code.
         empty: cells or rows without a number.
         passed_over: aggregates of other windows than the one asked for.
+        derived: rows of series that are worked out anew from others.
         ambiguous: rows of an hour that came twice.
         broken: files that could not be read to the end, and why.
         waiting: whether the engine is waited for.
@@ -63,6 +64,7 @@ class Progress:
     refused: Counter[str] = field(default_factory=Counter)
     empty: int = 0
     passed_over: int = 0
+    derived: int = 0
     ambiguous: int = 0
     broken: list[str] = field(default_factory=list)
     waiting: bool = False
@@ -74,6 +76,7 @@ class Progress:
         self.refused.update(row[1] for row in said.refused)
         self.empty += said.empty
         self.passed_over += said.passed_over
+        self.derived += said.derived
 
 
 Tell = Callable[[Progress], None]

@@ -52,6 +52,7 @@ from processors.arrival import Arrival, Arrived
 from processors.derivation import DerivationStage, Derived
 from processors.detection.stage import DetectionStage
 from processors.quality.stage import QualityStage
+from processors.rating import RatedSeries
 from processors.skew import SkewEstimate
 from processors.windows.event_time import EventTimeWindows
 
@@ -166,6 +167,9 @@ class Pipeline:
             self.formats.setdefault(IMPORT_FORMAT, find("format", IMPORT_FORMAT, "import").cls())
         self._past = ImportedPast(series)
         self._skew = SkewEstimate(series)
+        for name in policy.rating.prefer:
+            find("derivation", name, "rating.prefer")
+        self._rating = RatedSeries(policy.rating, series)
         self._aggregator = self._one_aggregator()
         self._arrival = Arrival(series, self._aggregator)
         self._stations = stations
@@ -260,9 +264,12 @@ class Pipeline:
         """Let time pass: close windows, publish indices, look at clocks and for silence."""
         clocks = self._skew.advance(now)
         aggregates = self._aggregator.advance(now)
-        indices = self._index_values(aggregates)
+        self._rating.take_in(aggregates)
+        # Indices hear of every series: one that is rated again has its hours already.
+        indices = self._rating.indices(self._index_values(aggregates))
+        rated = self._rating.windows(aggregates)
         heard = self._aggregator.clock("newest")
-        news = self._past.newer_windows(aggregates), self._past.newer_indices(indices, heard)
+        news = self._past.newer_windows(rated), self._past.newer_indices(indices, heard)
         alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True, clocks=clocks.renewed)
         return Advanced(aggregates, indices, clocks.said, alerts)
 
@@ -387,6 +394,8 @@ class Pipeline:
         settings = component.parse(spec.settings, f"{where}.settings")
         self._require(settings, f"{where}.settings")
         rule: Alert = component.cls(settings, self._series, stations)
+        if isinstance(rule, Weighs):
+            rule.weigh_at(self._policy.units.gas_conditions)
         return rule
 
     def _require(self, settings: Settings, where: str) -> None:
@@ -427,6 +436,7 @@ class Pipeline:
                 repr((policy.corrections, policy.derivations)),
             ),
             "detection": (self._detection, repr(policy.detection)),
+            "rating": (self._rating, repr(policy.rating)),
             "windows": (self._aggregator, repr((policy.windows, policy.time.zone))),
             **indices,
             **alerts,

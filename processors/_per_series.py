@@ -3,36 +3,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BeforeValidator
 
 from lamppost.batch import FloatArray
 from lamppost.grouping import Groups
-from lamppost.quantities import QUANTITIES
+from lamppost.quantities import QuantityName
 from lamppost.series import SeriesTable
 
-
-def _known(name: object) -> object:
-    if name is False:
-        raise ValueError('YAML reads a bare no as false; write "no" in quotes')
-    if not isinstance(name, str):
-        return name
-    if name in QUANTITIES:
-        return name
-    close = difflib.get_close_matches(name, QUANTITIES, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    message = f"{name!r} is not a quantity{hint}"
-    raise ValueError(message)
-
-
-QuantityName = Annotated[str, BeforeValidator(_known)]
-"""A canonical quantity name; anything else is a configuration error."""
-
+__all__ = ["Numbered", "PerSeries", "QuantityName", "optional"]
 
 _ALL: Final = slice(None)
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from ingest.formats import native_json
-from lamppost import compliance, eea, policy
+from lamppost import compliance, eea, policy, rating
 from lamppost.alerts import AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
 from lamppost.clock_skew import ClockBatch
@@ -82,7 +82,9 @@ def policy_reference() -> str:
     models: dict[str, type[BaseModel]] = {
         "routes[]": policy.Route,
         "time": policy.TimeRule,
+        "units": policy.UnitRule,
         "growth": policy.GrowthRule,
+        "rating": rating.Rating,
         "alerts.<id>": policy.AlertRule,
         "compliance": compliance.Compliance,
         "compliance.sets.<name>": compliance.RuleSet,

@@ -94,6 +94,14 @@ _ALIASES: Final = {
     "relativehumidity": "humidity",
     "relative_humidity": "humidity",
     "temp": "temperature",
+    "pb": "lead",
+    "as": "arsenic",
+    "cd": "cadmium",
+    "ni": "nickel",
+    "bap": "benzo_a_pyrene",
+    "b(a)p": "benzo_a_pyrene",
+    "benzo(a)pyrene": "benzo_a_pyrene",
+    "c6h6": "benzene",
 }
 _SENSOR_COMMUNITY: Final = {
     "P0": Measured("pm1"),

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ingest.formats.archive_columns import Meaning, RowCode
 from lamppost.decoded import Measurement
+from lamppost.derived import is_derived
 from lamppost.series import qualifiers_mapping, qualifiers_text
 from lamppost.times import format_length
 
@@ -47,6 +48,7 @@ class ArchiveRows:
         rows: how many rows were looked at.
         empty: cells, or rows, that hold no number.
         passed_over: aggregates of other windows than the one asked for.
+        derived: rows of series that were worked out from others, which is done anew here.
         windows: resolutions of all aggregates among the rows.
     """
 
@@ -59,6 +61,7 @@ class ArchiveRows:
     rows: int = 0
     empty: int = 0
     passed_over: int = 0
+    derived: int = 0
     windows: set[str] = field(default_factory=set)
 
 
@@ -116,6 +119,9 @@ class RowReader:
         other = ready & ~self._of_window(table, instants, said.windows)
         said.passed_over = int(other.sum())
         ready &= ~other
+        made = np.array([is_derived(one.qualifiers) for one in keys.found])[keys.number]
+        said.derived = int((ready & made).sum())
+        ready &= ~made
         said.refused += self._refused_times(table, lines, status, blank)
         said.refused += self._refused_numbers(table, lines, unread & ready[:, None])
         said.empty = int((absent & ready[:, None]).sum())

@@ -46,6 +46,7 @@ def explain(policy: Policy) -> list[str]:
     )
     for kind, named in sections:
         lines += [f"{kind} {name}: {find(kind, name, kind).summary}" for name in named]
+    lines.append(f"rating: {policy.rating.sentence}")
     for rule_id, rule in policy.alerts.items():
         held = f" after {rule.for_s:g} s" if rule.for_s else ""
         lines.append(f"alert {rule_id} ({rule.severity}, {rule.use}{held}): {rule.title}")

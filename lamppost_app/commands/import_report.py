@@ -127,7 +127,7 @@ def print_preview(found: Sequence[Archive]) -> bool:
     console.print()
     console.print(
         f"{said.rows:,} rows: {readings:,} readings of {len(said.series):,} series, "
-        f"{said.refusals:,} refused{_asides(said.empty, said.passed_over, said.ambiguous)}",
+        f"{said.refusals:,} refused{_asides(said)}",
         highlight=False,
     )
     for problem in said.broken:
@@ -146,7 +146,7 @@ def print_summary(
     typer.echo(
         f"{progress.rows:,} rows read: {progress.readings:,} readings in the inbox, "
         f"{refused:,} rows refused"
-        f"{_asides(progress.empty, progress.passed_over, progress.ambiguous)}"
+        f"{_asides(progress)}"
         f"; {seconds:.1f} s, {rate:,.0f}/s"
     )
     for code, rows in sorted(progress.refused.items()):
@@ -168,12 +168,13 @@ def print_summary(
         typer.echo("rows that were refused: lamppost quarantine list --route import/archive")
 
 
-def _asides(empty: int, passed_over: int, ambiguous: int) -> str:
+def _asides(found: Preview | Progress) -> str:
     """Return what else there is to say of rows, where there is."""
     said = {
-        "cells without a number": empty,
-        "of other windows": passed_over,
-        "in an hour that came twice": ambiguous,
+        "cells without a number": found.empty,
+        "of other windows": found.passed_over,
+        "of corrected or derived series, which are worked out anew": found.derived,
+        "in an hour that came twice": found.ambiguous,
     }
     return "".join(f", {rows:,} {what}" for what, rows in said.items() if rows)
 

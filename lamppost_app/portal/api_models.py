@@ -207,6 +207,9 @@ class ComplianceItem(BaseModel):
     averaging: str = Field(description="1h, day, max_daily_8h, year, peak_season, aot40 ...")
     limit: float | None = Field(description="What may not be exceeded; null: only reported.")
     unit: str = Field(description="UCUM code of the unit of limit, value and highest.")
+    gas_conditions: str = Field(
+        description="Temperature and pressure of limit, value and highest of gases; else empty."
+    )
     permitted: int | None = Field(description="How often in a year it may be exceeded.")
     exceedances: int | None = Field(description="How often it was exceeded, so far.")
     exceeded_on: list[str] = Field(description="On which days: 2026-01-17, or 2026-01-17 (3).")

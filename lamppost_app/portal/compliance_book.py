@@ -14,7 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lamppost.batch import Int64Array
-from lamppost.compliance import Compliance, ComplianceRule, RuleSet
+from lamppost.compliance import Basis, Compliance, ComplianceRule, RuleSet
+from lamppost.rating import Rating
+from lamppost.series import SeriesKey
 from processors.compliance.assessment import (
     NO_DAY,
     STATUS_NAMES,
@@ -44,6 +46,22 @@ class RuleKey(NamedTuple):
 
     rule_set: str
     rule: str
+
+
+class YearRules(NamedTuple):
+    """What a city says of its years.
+
+    Attributes:
+        policy: version of the policy.
+        compliance: the limits.
+        rating: which of raw and corrected series are held against them.
+        zone: the city's time zone.
+    """
+
+    policy: str
+    compliance: Compliance
+    rating: Rating
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +139,7 @@ class ComplianceBook:
     def _forget(self) -> None:
         self._rules = ("", "")
         self._compliance = Compliance()
+        self._rating = Rating()
         self._reckoning = Reckoning("UTC", "UTC")
         self._position: int | None = None
         self._series: list[Row] = []
@@ -129,8 +148,7 @@ class ComplianceBook:
     def table(
         self,
         reader: StoreReader,
-        rules: tuple[str, Compliance],
-        zone: str,
+        rules: YearRules,
         year: int | None,
         now: int,
     ) -> YearTable:
@@ -138,8 +156,7 @@ class ComplianceBook:
 
         Args:
             reader: of the store.
-            rules: version of the policy, and what it says of compliance.
-            zone: the city's time zone.
+            rules: what the policy says.
             year: which year; None for the one under way.
             now: engine time, ns UTC.
 
@@ -149,7 +166,7 @@ class ComplianceBook:
         if not self._lock.acquire(timeout=_WAIT_S):
             raise QueryTimedOut("the table of limits is being worked out; ask again")
         try:
-            return self._table(reader, rules, zone, year, now)
+            return self._table(reader, rules, year, now)
         except BaseException:
             self._forget()  # half read is not read
             raise
@@ -159,24 +176,23 @@ class ComplianceBook:
     def _table(
         self,
         reader: StoreReader,
-        rules: tuple[str, Compliance],
-        zone: str,
+        rules: YearRules,
         year: int | None,
         now: int,
     ) -> YearTable:
-        if (rules[0], zone) != self._rules:
-            self._begin(rules[0], rules[1], zone)
+        if (rules.policy, rules.zone) != self._rules:
+            self._begin(rules)
         today = self._reckoning.day(now)
         this_year = day_of_number(today).year
         year = this_year if year is None else year
         span = Year(year, today - 1)
         with reader.snapshot(_LOAD_TIMEOUT_S) as position:
             if year != this_year and not self._measured(reader, year):
-                version = f"{rules[0]} {zone} {year} nothing"
+                version = f"{rules.policy} {rules.zone} {year} nothing"
                 return YearTable(year, version, span.end - 1, self._compliance, _NOTHING, {})
             self._update(reader, year, position)
         kept = self._years[year]
-        version = f"{rules[0]} {zone} {year} {span.end} {kept.changed_at}"
+        version = f"{rules.policy} {rules.zone} {year} {span.end} {kept.changed_at}"
         if kept.table is None or kept.table.version != version:
             kept.table = self._work_out(kept, span, version)
         return kept.table
@@ -191,18 +207,19 @@ class ComplianceBook:
         first, last = (day_of_number(self._reckoning.day(at)).year for at in between)
         return first <= year <= last
 
-    def _begin(self, policy: str, compliance: Compliance, zone: str) -> None:
+    def _begin(self, rules: YearRules) -> None:
         self._forget()
-        self._rules = (policy, zone)
-        self._compliance = compliance
-        self._reckoning = Reckoning(compliance.day, zone)
+        self._rules = (rules.policy, rules.zone)
+        self._compliance = rules.compliance
+        self._rating = rules.rating
+        self._reckoning = Reckoning(rules.compliance.day, rules.zone)
 
     def _kept_year(self, year: int) -> _KeptYear:
         """Return what is kept of a year, in the place of the one not asked for longest."""
         kept = self._years.pop(year, None) or _KeptYear(
             [
-                KeptDays(quantity, given, self._compliance, self._reckoning, year, self._stop)
-                for quantity, given in _groups(self._compliance)
+                KeptDays(basis, given, self._compliance, self._reckoning, year, self._stop)
+                for basis, given in _groups(self._compliance).items()
             ]
         )
         self._years[year] = kept
@@ -228,7 +245,9 @@ class ComplianceBook:
         for kept in self._years.values():
             moved = renamed
             for days in kept.days:
-                moved |= days.update(reader, codes[days.quantity], changed.get(days.window_ns))
+                moved |= days.update(
+                    reader, codes[days.basis.quantity], changed.get(days.basis.window_ns)
+                )
             if moved:
                 # A position means the same after a restart, unlike a number of changes.
                 kept.changed_at = position
@@ -238,19 +257,24 @@ class ComplianceBook:
         by_quantity: dict[str, list[Row]] = defaultdict(list)
         for row in self._series:
             by_quantity[row["quantity"]].append(row)
-        kept = {(found.quantity, found.window_ns): found for found in year.days}
+        kept = {found.basis: found for found in year.days}
+        rated = {
+            basis: _rated(by_quantity[basis.quantity], found.days, span, self._rating)
+            for basis, found in kept.items()
+        }
         parts: list[pa.Table] = []
         days: dict[RuleKey, Exceedances] = {}
         for key, rule in _rules_of(self._compliance):
             series = by_quantity[rule.quantity]
             if not series:
                 continue
-            known = kept[rule.quantity, rule.window_ns].days
+            known = kept[rule.basis].days
             found = assess(rule, known, span, self._compliance)
             if rule.counts:
                 days[key] = _exceedances(rule, known, span, self._compliance)
             chosen = self._compliance.sets[key.rule_set]
-            parts.append(_columns(key, chosen, rule, series, found, span))
+            rows = np.flatnonzero(found.measured & rated[rule.basis])
+            parts.append(_columns(key, chosen, rule, series, found, span, rows))
         table = _arrow.concat_tables(parts) if parts else _NOTHING
         if parts:
             order = ["station", "quantity", "qualifiers", "rule_set", "rule"]
@@ -258,18 +282,35 @@ class ComplianceBook:
         return YearTable(span.year, version, span.end - 1, self._compliance, table, days)
 
 
-def _groups(compliance: Compliance) -> list[tuple[str, list[ComplianceRule]]]:
-    """Return the rules of each quantity that are about windows of the same length."""
-    groups: dict[tuple[str, int], list[ComplianceRule]] = defaultdict(list)
+def _groups(compliance: Compliance) -> dict[Basis, list[ComplianceRule]]:
+    """Return the rules that are worked out from the same."""
+    groups: dict[Basis, list[ComplianceRule]] = defaultdict(list)
     for _, rule in _rules_of(compliance):
-        groups[rule.quantity, rule.window_ns].append(rule)
-    return [(quantity, given) for (quantity, _), given in groups.items()]
+        groups[rule.basis].append(rule)
+    return groups
 
 
 def _rules_of(compliance: Compliance) -> Iterator[tuple[RuleKey, ComplianceRule]]:
     for set_name, chosen in compliance.sets.items():
         for rule_name, rule in chosen.rules.items():
             yield RuleKey(set_name, rule_name), rule
+
+
+def _rated(series: Sequence[Row], days: Days, span: Year, rating: Rating) -> npt.NDArray[np.bool_]:
+    """Return which series are held against limits.
+
+    Of those that measure the same the best one that has enough of what the most complete one has.
+    """
+    rated = np.ones(len(series), np.bool_)
+    keys = [SeriesKey(row["station"], row["quantity"], row["qualifiers"]) for row in series]
+    valid = days.between(span.first, span.end).valid().sum(axis=1)
+    for classes in rating.choices(keys):
+        counts = [int(valid[places].max()) for places in classes]
+        enough = [count >= max(rating.year_share * max(counts), 1) for count in counts]
+        chosen = enough.index(True) if True in enough else 0
+        for places in classes[:chosen] + classes[chosen + 1 :]:
+            rated[places] = False
+    return rated
 
 
 def _exceedances(
@@ -290,9 +331,9 @@ def _columns(
     series: Sequence[Row],
     found: Assessment,
     span: Year,
+    rows: npt.NDArray[np.intp],
 ) -> pa.Table:
-    """Return what a rule says of the series there is something of."""
-    rows = np.flatnonzero(found.measured)
+    """Return what a rule says of some of the series."""
     count = len(rows)
     own = {
         name: _arrow.array([series[row][name] for row in rows.tolist()], pa.string())
@@ -319,6 +360,7 @@ def _columns(
         "averaging": (rule.averaging, pa.string()),
         "limit": (rule.limit, pa.float64()),
         "unit": (rule.printed_unit, pa.string()),
+        "gas_conditions": (rule.conditions, pa.string()),
         "permitted": (rule.permitted, pa.int64()),
         "capture_required": (_required(rule), pa.float64()),
         "final": (span.final, pa.bool_()),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lamppost.batch import Int64Array
-from lamppost.compliance import Compliance, ComplianceRule
+from lamppost.compliance import Basis, Compliance, ComplianceRule
 from processors.compliance.daily import Days, Needs, reduce, usable
 from processors.compliance.reckoning import Reckoning, year_days
 from sinks.store_reader import QueryTimedOut, StoreReader
@@ -37,7 +37,7 @@ class KeptDays:
 
     def __init__(
         self,
-        quantity: str,
+        basis: Basis,
         given: list[ComplianceRule],
         rules: Compliance,
         reckoning: Reckoning,
@@ -45,7 +45,7 @@ class KeptDays:
         stop: threading.Event,
     ) -> None:
         """Take the rules about windows of one length; nothing is read yet, nor once stopped."""
-        self.quantity = quantity
+        self.basis = basis
         self.rules = given
         self._settings = rules
         self._reckoning = reckoning
@@ -56,11 +56,6 @@ class KeptDays:
         self._days: Days | None = None
 
     @property
-    def window_ns(self) -> int:
-        """Length of the windows they are made of, ns."""
-        return self._needs.window_ns
-
-    @property
     def days(self) -> Days:
         """The days, after they were brought up to date.
 
@@ -68,7 +63,7 @@ class KeptDays:
             ValueError: they never were.
         """
         if self._days is None:
-            raise ValueError(self.quantity)
+            raise ValueError(self.basis)
         return self._days
 
     def update(self, reader: StoreReader, codes: list[int], changed: pa.Table | None) -> bool:
@@ -163,6 +158,7 @@ class KeptDays:
                 _floats(found, "coverage"),
                 _numbers(found, "flag").astype(np.uint8),
                 self._settings,
+                self.basis.samples,
             )
             self.days.put(rows, reduce(values, origin, begin, starts, self._needs, self._settings))
 

@@ -32,7 +32,7 @@ def sentence(row: Row, rule: ComplianceRule, rules: Rulebook) -> str:
     """Return what a row of the table says, in one or two sentences."""
     label = rules.label(row["quantity"])
     said = f"{label}: {_counted(row, rule) if rule.counts else _compared(row, rule)}"
-    return f"{said}{_lacking(row, rule)}"
+    return f"{said}{_brought(rule)}{_lacking(row, rule)}"
 
 
 def limit_words(rule: ComplianceRule) -> str:
@@ -116,6 +116,13 @@ def _compared(row: Row, rule: ComplianceRule) -> str:
     if rule.limit is None:
         key = "compliance.reported" if row["final"] else "compliance.reported_so_far"
     return text(key, what=what, value=value, limit=_limit(rule))
+
+
+def _brought(rule: ComplianceRule) -> str:
+    """Return from where a gas was brought to the conditions of its limit; nothing if it was not."""
+    if not rule.measured_conditions:
+        return ""
+    return f" {text('compliance.brought', at=rule.conditions, measured=rule.measured_conditions)}"
 
 
 def _lacking(row: Row, rule: ComplianceRule) -> str:

@@ -15,7 +15,7 @@ from lamppost_app.settings import Settings
 from sinks.store import Store
 from sinks.store_reader import StoreReader
 
-from .compliance_book import ComplianceBook, YearTable
+from .compliance_book import ComplianceBook, YearRules, YearTable
 from .connections import Doorkeeper
 from .live import LiveFeed
 from .rulebook import Rulebook, RulebookShelf
@@ -65,7 +65,10 @@ class PortalContext:
         """Return a year of every station held against the rules in force; the one under way."""
         rules, now = self.rulebook(), self.clock.now_ns()
         return self.compliance.table(
-            self.reader, (rules.policy, rules.compliance), rules.zone, year, now
+            self.reader,
+            YearRules(rules.policy, rules.compliance, rules.rating, rules.zone),
+            year,
+            now,
         )
 
 

@@ -61,6 +61,7 @@ def compliance(request: Request) -> HTMLResponse:
         years=_years(context),
         sets=sets,
         chosen_set=rule_set,
+        conditions=_conditions(sets.get(rule_set)),
         in_force=rule_set in sets and _in_force(sets[rule_set], found.year),
         chosen=wanted,
         choices=_choices(context, found, rule_set),
@@ -82,6 +83,12 @@ def _years(context: PortalContext) -> list[int]:
 
 def _in_force(given: RuleSet, year: int) -> bool:
     return given.in_force(date(year, 1, 1), date(year, 12, 31))
+
+
+def _conditions(given: RuleSet | None) -> str:
+    """Return at which conditions gases are compared with the limits of a set, in words."""
+    rules = given.rules.values() if given else ()
+    return "; ".join(sorted({rule.conditions for rule in rules} - {""}))
 
 
 def _usual(found: YearTable) -> str:

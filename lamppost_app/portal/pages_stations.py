@@ -11,6 +11,8 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from lamppost.quarantine import CODES, excerpt
+from lamppost.rating import Rating
+from lamppost.series import SeriesKey
 from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant, is_instant, parse_instant
 from sinks.store_reader import Row
 
@@ -106,6 +108,7 @@ def station(request: Request, sensor: str) -> HTMLResponse:
             context.reader, state, AlertFilter(sensor=sensor), limit=50
         )
     ]
+    _mark_unrated(latest, context.rulebook().rating)
     shown = [row for row in latest if view.quantity in {"", row["quantity"]}]
     return render(
         request,
@@ -125,6 +128,16 @@ def station(request: Request, sensor: str) -> HTMLResponse:
         earlier=format_instant(view.start),
         later=None if view.end >= now else format_instant(min(now, view.end + view.length)),
     )
+
+
+def _mark_unrated(latest: list[Row], rating: Rating) -> None:
+    """Say of each series whether another one is rated in its place."""
+    keys = [SeriesKey("", row["quantity"], row["qualifiers"]) for row in latest]
+    unrated = {
+        place for classes in rating.choices(keys) for places in classes[1:] for place in places
+    }
+    for place, row in enumerate(latest):
+        row["gives_way"] = place in unrated
 
 
 def _held(row: Row) -> dict[str, Any]:

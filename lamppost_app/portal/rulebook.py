@@ -20,15 +20,17 @@ from lamppost.flags import Reason
 from lamppost.indices import Category, Scale
 from lamppost.policy import Publication
 from lamppost.quantities import QUANTITIES
+from lamppost.rating import Rating
 from lamppost.series import qualifiers_mapping
 from lamppost.system_rules import SYSTEM_RULES
-from lamppost.units import CONDITIONS
+from lamppost.units import CONDITIONS, Conditions
 from lamppost.zones import zone_names
 from sinks.store_reader import StoreReader
 
 _PRINTED_UNITS = {
     "ug/m3": "µg/m³",
     "mg/m3": "mg/m³",
+    "ng/m3": "ng/m³",
     "(ug/m3).h": "µg/m³·h",
     "Cel": "°C",
     "deg": "°",
@@ -74,9 +76,18 @@ class Rulebook:
     def compliance(self) -> Compliance:
         """The limits a year is held against; none where another version has told them."""
         try:
-            return Compliance.model_validate(self.content.get("compliance", {}))
+            found = Compliance.model_validate(self.content.get("compliance", {}))
         except ValidationError:
             return Compliance()
+        return found.measured_at(self._gas_conditions)
+
+    @cached_property
+    def rating(self) -> Rating:
+        """Which of raw and corrected series are rated."""
+        try:
+            return Rating.model_validate(self.content.get("rating", {}))
+        except ValidationError:
+            return Rating()
 
     @property
     def zone(self) -> str:
@@ -100,7 +111,12 @@ class Rulebook:
     @property
     def gas_conditions(self) -> str:
         """Temperature and pressure at which parts of a volume of gas became a mass."""
-        return CONDITIONS[self.content.get("units", {}).get("gas_conditions", "eu_20c")]
+        return CONDITIONS[self._gas_conditions]
+
+    @property
+    def _gas_conditions(self) -> Conditions:
+        named: Conditions = self.content.get("units", {}).get("gas_conditions", "eu_20c")
+        return named
 
     def method_of(self, qualifiers: str) -> dict[str, Any] | None:
         """Return what is said of the method a series was derived by; None for what was measured."""

@@ -21,8 +21,10 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant
+from lamppost.units import Conditions
 from processors._per_series import PerSeries, QuantityName
 
+from ._conditions import Brought
 from ._wording import amount, label
 
 _REMEMBERED: Final = 64
@@ -39,6 +41,11 @@ class PublicThresholdSettings(Settings):
         default="1h", description="Mean of an hour, or of a day of the city's calendar."
     )
     above: float = Field(gt=0, description="Level, canonical unit.")
+    gas_conditions: Conditions = Field(
+        default="eu_20c",
+        description="Temperature and pressure at which the level of a gas is written: eu_20c or"
+        " us_25c. Means are brought there from units.gas_conditions before they are compared.",
+    )
     consecutive: int = Field(
         default=1, ge=1, le=24, description="Windows in a row that must be above it."
     )
@@ -83,7 +90,8 @@ class PublicThresholdSettings(Settings):
 class PublicThreshold:
     """Holds once so many hours or days in a row are above a level that concerns the public.
 
-    A window is above when its mean, rounded half up to ``precision``, is greater than ``above``.
+    A window is above when its mean, rounded half up to ``precision``, is greater than ``above``;
+    of a gas the mean at the temperature and pressure of the law, wherever it was weighed.
     It holds from the end of the last of ``consecutive`` windows in a row, and ends with the first
     window that is not above. A window that is missing, or covered too thinly, interrupts the row
     before it holds, and afterwards neither goes on nor ends it. A corrected window counts: it may
@@ -111,6 +119,7 @@ class PublicThreshold:
         self._settings = settings
         self._series = series
         self._wanted = PerSeries(series, {settings.quantity: (1.0,)}, width=1)
+        self._brought = Brought(settings.quantity, settings.gas_conditions)
         self._row = np.uint64((1 << settings.consecutive) - 1)
         self._limit = round(settings.above / settings.precision)
         self._state = SeriesState(
@@ -120,6 +129,10 @@ class PublicThreshold:
             value=np.float64(np.nan),
             holds=np.bool_(False),
         )
+
+    def weigh_at(self, conditions: Conditions) -> None:
+        """Take masses of gases to be given at some conditions."""
+        self._brought = self._brought.weighed_at(conditions)
 
     def evaluate(self, observed: Observed) -> list[Signal]:
         """Judge the windows of this step."""
@@ -175,7 +188,8 @@ class PublicThreshold:
         codes, state = found.series, self._state
         # The middle of a day of 23 or 25 hours lies in the day that is counted.
         number = (found.start + found.length // 2) // self._settings.usual_ns
-        above = np.floor(found.mean / self._settings.precision + (0.5 + _TINY)) > self._limit
+        mean = self._brought.of(found.mean)
+        above = np.floor(mean / self._settings.precision + (0.5 + _TINY)) > self._limit
         former = state["newest"][codes]
         known = former != NO_TIME
         ahead = np.where(known, number - np.where(known, former, 0), _REMEMBERED)
@@ -188,7 +202,7 @@ class PublicThreshold:
         newest = ahead >= 0
         state["newest"][codes[newest]] = number[newest]
         state["end"][codes[newest]] = (found.start + found.length)[newest]
-        state["value"][codes[newest]] = found.mean[newest]
+        state["value"][codes[newest]] = mean[newest]
         return self._signals(codes, np.asarray(newest & ~above, np.bool_))
 
     def _signals(self, codes: npt.NDArray[np.int32], ends: BoolArray) -> list[Signal]:
@@ -224,6 +238,7 @@ class PublicThreshold:
         key, settings = self._series[code], self._settings
         unit, word = QUANTITIES[key.quantity].unit, _UNITS[settings.window]
         what, level = label(key.quantity, key.qualifiers), amount(settings.above, unit)
+        level += self._brought.words
         value = float(self._state["value"][code])
         end = int(self._state["end"][code])
         if stopped is not None:

@@ -22,8 +22,10 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import HOUR_NS, MINUTE_NS, NO_TIME, SECOND_NS, format_instant
+from lamppost.units import Conditions
 from processors._per_series import PerSeries, QuantityName
 
+from ._conditions import Brought
 from ._latch import latch, worth_saying
 from ._wording import amount, label
 
@@ -56,6 +58,11 @@ class ThresholdSettings(Settings):
     clear_above: float | None = Field(
         default=None, description="With below: it ends at this value or above; below if left out."
     )
+    gas_conditions: Conditions | None = Field(
+        default=None,
+        description="Temperature and pressure at which the limits of a gas are written: eu_20c or"
+        " us_25c. Left out: those of units.gas_conditions; values are compared as they are.",
+    )
     min_coverage: float = Field(
         default=0.75, ge=0, le=1, description="Coverage a window must have to be judged."
     )
@@ -73,6 +80,10 @@ class ThresholdSettings(Settings):
             raise ValueError("a window needs a quantity and a length such as 15min")
         if (self.above is None) == (self.below is None):
             raise ValueError("give either above or below")
+        if self.gas_conditions is not None and (
+            self.index is not None or self.statistic not in {"mean", "max", "min"}
+        ):
+            raise ValueError("gas_conditions goes with the mean, max or min of a window")
         wrong = self.clear_above if self.below is None else self.clear_below
         if wrong is not None:
             raise ValueError("clear_below goes with above, and clear_above with below")
@@ -133,8 +144,8 @@ class Threshold:
     Source: limits of laws and guidelines, with their citation in the policy; how it is held and let
     go is Lamppost's own.
 
-    Known failures: two stations on both sides of a limit tell two stories about the same air; where
-    a series is corrected, the raw and the corrected one are judged each for itself.
+    Known failures: two stations on both sides of a limit tell two stories about the same air. Where
+    a series is corrected, ``rating`` in the policy says whether the raw one is judged too.
     """
 
     name: ClassVar[str] = "threshold"
@@ -151,8 +162,13 @@ class Threshold:
         self._series = series
         wanted = QUANTITIES if settings.quantity is None else (settings.quantity,)
         self._wanted = PerSeries(series, dict.fromkeys(wanted, (1.0,)), width=1)
+        self._brought = Brought(settings.quantity or "", settings.gas_conditions)
         self._index = 0 if settings.index is None else _index_number(settings.index)
         self._state = SeriesState(holds=np.bool_(False), end=np.int64(NO_TIME))
+
+    def weigh_at(self, conditions: Conditions) -> None:
+        """Take masses of gases to be given at some conditions."""
+        self._brought = self._brought.weighed_at(conditions)
 
     def evaluate(self, observed: Observed) -> list[Signal]:
         """Judge the windows or index values of this step."""
@@ -188,6 +204,7 @@ class Threshold:
         usable = (found.calendar[rows] == FIXED) & (found.flag[rows] != MISSING)
         rows = rows[usable & (found.coverage[rows] >= self._settings.min_coverage)]
         value = np.asarray(getattr(found, self._settings.statistic)[rows], np.float64)
+        value = self._brought.of(value)
         end = found.start[rows] + found.length[rows]
         return _Evidence(found.series[rows], end, found.revision[rows], value)
 
@@ -236,7 +253,7 @@ class Threshold:
             sentence = f"{what} has not been known since {since}; it is no longer judged"
         else:
             verb = "is" if active else "is no longer"
-            limit = amount(settings.limit, unit)
+            limit = amount(settings.limit, unit) + self._brought.words
             sentence = f"{what} {amount(value, unit)} {verb} {side} {limit}"
         return Signal(
             subject=key.sensor,

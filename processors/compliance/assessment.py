@@ -156,6 +156,8 @@ def _units(rule: ComplianceRule, days: Days, rules: Compliance) -> tuple[Int64Ar
         wanted = _in_months(days, rule.accumulate.months)
         valid = days.accumulated(rule.accumulate)[1].astype(np.int64)
         return valid * wanted, possible * wanted
+    if rule.samples == "days":
+        return (days.valid() > 0).astype(np.int64), (days.possible > 0).astype(np.int64)
     return days.valid().astype(np.int64), days.possible
 
 
@@ -282,14 +284,14 @@ def _compared(rule: ComplianceRule, days: Days, year: Year, rules: Compliance) -
 
 
 def _mean_of_year(
-    rule: ComplianceRule,  # noqa: ARG001 - the same for every statistic
+    rule: ComplianceRule,
     days: Days,
     year: Year,
-    rules: Compliance,  # noqa: ARG001
+    rules: Compliance,
 ) -> tuple[FloatArray, BoolArray]:
-    """Return the mean of the valid hours of a year."""
+    """Return the mean of the valid hours of a year, or of its days."""
     own = days.between(year.first, year.end)
-    valid = own.valid().astype(np.float64)
+    valid = _units(rule, own, rules)[0].astype(np.float64)
     total = np.where(valid > 0, own.window_means() * valid, 0.0).sum(axis=1)
     count = valid.sum(axis=1)
     mean = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)

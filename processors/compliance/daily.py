@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import FloatArray, Int64Array
-from lamppost.compliance import Accumulation, Compliance, ComplianceRule
+from lamppost.compliance import Accumulation, Compliance, ComplianceRule, Samples
 from lamppost.flags import MISSING, FlagArray
 from lamppost.times import HOUR_NS
 
@@ -94,10 +94,19 @@ class Needs:
 
 
 def usable(
-    mean: FloatArray, coverage: FloatArray, flag: FlagArray, rules: Compliance
+    mean: FloatArray,
+    coverage: FloatArray,
+    flag: FlagArray,
+    rules: Compliance,
+    samples: Samples = "hours",
 ) -> FloatArray:
-    """Return the means of windows that count as measured, NaN for the others."""
-    enough = (coverage >= rules.hour_coverage - _TINY) & (flag != MISSING)
+    """Return the means of windows that count as measured, NaN for the others.
+
+    A sample of a day stands in one of its windows, and covers little of that.
+    """
+    enough = flag != MISSING
+    if samples == "hours":
+        enough &= coverage >= rules.hour_coverage - _TINY
     return np.where(enough, mean, np.nan)
 
 

@@ -77,7 +77,8 @@ class Breakpoints:
     def values(self, concentration: FloatArray) -> Values:
         """Return the index of concentrations: truncated, interpolated, rounded half up.
 
-        Less than nothing counts as nothing; below the table there is no value.
+        Less than nothing counts as nothing; below the table there is no value. Above a table that
+        ends before the index does, another averaging has to say more: that is not beyond the index.
         """
         steps = self._truncated(concentration)
         missing = ~np.isfinite(concentration)
@@ -98,7 +99,7 @@ class Breakpoints:
             np.where(missing, np.nan, self._printable(steps) if self.per_unit == 1 else back),
             np.where(out, np.nan, value),
             np.where(out, 0, category[band]).astype(np.uint8),
-            (~out & (steps > top)).astype(np.uint8),
+            (~out & (steps > top) & self.reaches_500).astype(np.uint8),
         )
 
     def _truncated(self, concentration: FloatArray) -> Int64Array:

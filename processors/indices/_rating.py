@@ -21,7 +21,7 @@ class Values(NamedTuple):
         concentration: as the index takes it: truncated or rounded, canonical unit.
         value: of the index; NaN where there is none.
         category: 1 (best) upwards; 0 where there is no value.
-        beyond: 1 where the value lies above the table.
+        beyond: 1 where the value lies above the end of the index.
     """
 
     concentration: FloatArray

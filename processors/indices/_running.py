@@ -14,7 +14,7 @@ from lamppost.index_needs import HeldHours
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot, nested, part
 from lamppost.times import HOUR_NS
-from lamppost.units import Conditions, to_eu_conditions
+from lamppost.units import Conditions, to_conditions
 
 from ._hours import DAY_HOURS, MOST_NEAR, CodeArray, HourRings
 from ._lookup import Lookup, located
@@ -76,7 +76,7 @@ class RunningValues:
 
     def weigh_at(self, conditions: Conditions) -> None:
         """Take masses of gases to be given at some conditions; the tables are about the EU's."""
-        self._to_eu = np.array([to_eu_conditions(name, conditions) for name in self._pollutants])
+        self._to_eu = np.array([to_conditions(name, conditions) for name in self._pollutants])
 
     def look_back(self, held: HeldHours) -> None:
         """Ask here for hours further back than a day; without it they correct nothing."""

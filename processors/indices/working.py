@@ -19,7 +19,7 @@ from lamppost.component import Component, Settings
 from lamppost.indices import Category, IndexTable, Scale, combine
 from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesKey, SeriesTable
-from lamppost.units import CONDITIONS, Conditions, to_eu_conditions
+from lamppost.units import CONDITIONS, Conditions, to_conditions
 
 from . import _ozone
 from ._hourly_index import HOURS, QUARTER, HourlySettings
@@ -198,7 +198,7 @@ class _Question:
         self._index, self._given, self._conditions = index, given, conditions
         self._negative = settings.negative
         self._counted = settings.rules.counted(np.array(given.numbers, np.float64))
-        self._to_eu = to_eu_conditions(given.quantity, conditions)
+        self._to_eu = to_conditions(given.quantity, conditions)
 
     def answer(self, sub: SubIndex) -> Worked:
         averaged, said = self._averaged(sub)

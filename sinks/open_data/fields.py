@@ -325,6 +325,7 @@ COMPLIANCE: Final = Table(
         Field("averaging", "string", "1h, day, max_daily_8h, year, peak_season, aot40 ..."),
         Field("limit", "number", "What may not be exceeded; empty: only reported.", _UNIT),
         Field("unit", "string", "Unit of limit, value and highest, UCUM spelling."),
+        Field("gas_conditions", "string", "Temperature and pressure of them, for gases."),
         Field("permitted", "integer", "How often in a year it may be exceeded.", "1", _COUNT),
         Field("exceedances", "integer", "How often it was exceeded, so far.", "1", _COUNT),
         Field("exceeded_on", "string", "On which days: 2026-01-17;2026-01-18 (3), with how often."),

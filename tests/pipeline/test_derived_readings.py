@@ -105,6 +105,10 @@ def test_derived_readings_have_evidence_windows_and_a_place_in_the_store(tmp_pat
     hour = both.take((both.series == code) & (both.length == HOUR_NS))
     assert hour.count.tolist() == [7]
     assert hour.excluded.tolist() == [1]
+    raw = both.take((both.series != code) & (both.length == HOUR_NS))
+    # Seven minutes of the hour are accounted for, of what is derived as of what was sent.
+    np.testing.assert_allclose(hour.coverage, 7 / 60)
+    np.testing.assert_allclose(raw.coverage, 7 / 60)
 
 
 @pytest.mark.parametrize(("conditions", "mass"), [("eu_20c", 191.25), ("us_25c", 188.04)])

@@ -214,6 +214,23 @@ def test_a_day_of_the_city_is_told_from_one_of_utc(tmp_path: Path) -> None:
     ]
 
 
+def test_corrected_and_derived_series_do_not_come_back_as_measured_ones(tmp_path: Path) -> None:
+    """A release holds them beside what they were made from; they are counted, and left out."""
+    keys = [
+        SeriesKey("a", "pm2_5"),
+        SeriesKey("a", "pm2_5", "corrected=lrapa"),
+        SeriesKey("a", "flow", "derived=flow_from_count"),
+    ]
+    release(tmp_path / "open", keys, [(code, "1h", 0, 1.0 + code) for code in range(3)])
+
+    found = archives([str(tmp_path / "open")], FileWishes(window="1h"))
+    parts = [part.said for archive in found for part in archive.parts() if part.said is not None]
+
+    assert [meaning.qualifiers for meaning, _, _ in readings(found)] == [""]
+    assert sum(part.derived for part in parts) == 2
+    assert sum(len(part.refused) for part in parts) == 0
+
+
 def test_what_is_passed_over_is_told(tmp_path: Path) -> None:
     """Text beside Parquet, other windows, and tables that are no readings."""
     told: list[str] = []

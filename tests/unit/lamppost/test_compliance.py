@@ -121,6 +121,12 @@ NUMBERS = [
     ("eu_2008_50.so2_day", "so2", "day", 125, 3),
     ("eu_2008_50.co_8h", "co", "max_daily_8h", 10, 0),
     ("eu_2008_50.benzene_year", "benzene", "year", 5, None),
+    ("eu_2008_50.lead_year", "lead", "year", 0.5, None),
+    # 2004/107/EC, Annex I: target values in ng/m3.
+    ("eu_2008_50.arsenic_year", "arsenic", "year", 6, None),
+    ("eu_2008_50.cadmium_year", "cadmium", "year", 5, None),
+    ("eu_2008_50.nickel_year", "nickel", "year", 20, None),
+    ("eu_2008_50.benzo_a_pyrene_year", "benzo_a_pyrene", "year", 1, None),
     ("eu_2008_50.o3_8h", "o3", "max_daily_8h", 120, 25),
     # 2024/2881.
     ("eu_2024_2881.pm2_5_day", "pm2_5", "day", 25, 18),
@@ -136,6 +142,11 @@ NUMBERS = [
     ("eu_2024_2881.co_8h", "co", "max_daily_8h", 10, 0),
     ("eu_2024_2881.co_day", "co", "day", 4, 18),
     ("eu_2024_2881.benzene_year", "benzene", "year", 3.4, None),
+    ("eu_2024_2881.lead_year", "lead", "year", 0.5, None),
+    ("eu_2024_2881.arsenic_year", "arsenic", "year", 6, None),
+    ("eu_2024_2881.cadmium_year", "cadmium", "year", 5, None),
+    ("eu_2024_2881.nickel_year", "nickel", "year", 20, None),
+    ("eu_2024_2881.benzo_a_pyrene_year", "benzo_a_pyrene", "year", 1, None),
     ("eu_2024_2881.o3_8h", "o3", "max_daily_8h", 120, 18),
     ("eu_2024_2881.o3_8h_long_term", "o3", "max_daily_8h", 100, 3),
     # WHO 2021.
@@ -216,8 +227,9 @@ def test_check_explains_every_rule_in_a_sentence() -> None:
 
     assert len(limits) == sum(len(found.rules) for found in POLICY.compliance.sets.values())
     assert (
-        "limit eu_2008_50.no2_hour: NO₂: the mean of an hour above 200 ug/m3 is permitted 18 times"
-        " a year; 90 % must be measured; 2008/50/EC, Annex XI" in limits
+        "limit eu_2008_50.no2_hour: NO₂: the mean of an hour above 200 ug/m3 at 20 °C and"
+        " 101.325 kPa (EU) is permitted 18 times a year; 90 % must be measured; 2008/50/EC,"
+        " Annex XI" in limits
     )
     assert [line.partition(":")[0] for line in limits if "NO WINDOWS" in line] == [
         "limit who_2021.so2_10min"

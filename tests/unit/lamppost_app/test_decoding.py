@@ -217,6 +217,30 @@ def test_an_unknown_unit_or_quantity_costs_only_its_reading() -> None:
     assert len(series) == 2
 
 
+@pytest.mark.parametrize(
+    ("qualifiers", "code"),
+    [
+        ({"corrected": "lrapa"}, "reserved_qualifier"),
+        ({"channel": "a", "derived": "x"}, "reserved_qualifier"),
+        ({"channel": "a;corrected=lrapa"}, "schema"),
+    ],
+)
+def test_a_device_cannot_pass_for_a_result_of_ours(qualifiers: dict[str, str], code: str) -> None:
+    """Its readings would be taken for corrected ones, and rated in place of measured ones."""
+    series = SeriesTable()
+
+    frame = make_decoder(series).decode(
+        frame_of(
+            {"values": {"pm2_5": 1.0}, "qualifiers": qualifiers},
+            {"values": {"pm2_5": 2.0}, "qualifiers": {"channel": "a"}},
+        )
+    )
+
+    assert frame.readings.value.tolist() == [2.0]
+    assert [one.code for one in frame.refused] == [code]
+    assert [key.qualifiers for key in series] == ["channel=a"]
+
+
 def test_a_refused_meaning_is_refused_in_every_frame() -> None:
     """It is looked up once and never forgotten."""
     decoder = make_decoder()

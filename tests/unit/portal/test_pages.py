@@ -206,7 +206,8 @@ def test_kept_texts_are_used() -> None:
     source = "".join(path.read_text() for path in paths)
     made_up = ("flag.", "severity.", "state.", "event.", "nav.", "shape.", "filter.",
                "acknowledge.", "console.", "kind.", "held.", "clock.", "fits.",
-               "compliance_status.", "averaging.", "amount.", "counted.", "month.")  # fmt: skip
+               "compliance_status.", "rated.", "averaging.", "amount.", "counted.",
+               "month.")  # fmt: skip
 
     unused = [key for key in catalogue() if key not in source and not key.startswith(made_up)]
 
@@ -279,6 +280,7 @@ def test_a_derived_value_is_shown_with_its_method_and_uncertainty(portal: Portal
     assert re.search(r"7\.5 ± 1\.[23]", page)
     assert "worked out by lrapa/1" in page
     assert "0.5 x - 0.66" in page
+    assert page.count("shown, not rated") == 1
     (derived,) = [item for item in latest if item["qualifiers"]]
     assert (derived["method"], derived["uncertainty"]) == ("lrapa/1", 1.25)
     assert all(item["method"] is None for item in latest if not item["qualifiers"])

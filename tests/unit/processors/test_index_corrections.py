@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lamppost.batch import AggregateBatch, IndexBatch
 from lamppost.times import HOUR_NS, MINUTE_NS
-from lamppost.units import to_eu_conditions
+from lamppost.units import to_conditions
 from tests.processor_cases import START_NS, build, hours, table, windows
 
 DAYS = 34
@@ -162,7 +162,7 @@ def test_the_same_parts_of_a_volume_give_the_same_index(name: str, raw: dict[str
     """Whether ppb became a mass at 20 or at 25 degrees: only the concentration told differs."""
     city = City(1)
     hours = city.everything()
-    factor = np.array([to_eu_conditions(name, "us_25c") for name in POLLUTANTS])[hours.series]
+    factor = np.array([to_conditions(name, "us_25c") for name in POLLUTANTS])[hours.series]
     at_25 = replace(hours, mean=hours.mean / factor, max=hours.max / factor)
     index = build("index", name, raw, table(*POLLUTANTS))
     index.weigh_at("us_25c")
@@ -174,6 +174,6 @@ def test_the_same_parts_of_a_volume_give_the_same_index(name: str, raw: dict[str
     np.testing.assert_array_equal(found.value, expected.value)
     np.testing.assert_array_equal(found.category, expected.category)
     given = expected.concentration / np.array(
-        [to_eu_conditions(name, "us_25c") for name in POLLUTANTS]
+        [to_conditions(name, "us_25c") for name in POLLUTANTS]
     ).take(found.series)
     np.testing.assert_allclose(found.concentration, given, rtol=1e-9)

@@ -15,6 +15,7 @@ from lamppost.alerts import Signal
 from lamppost.batch import DAY, AggregateBatch
 from lamppost.component import Alert
 from lamppost.errors import ConfigError
+from lamppost.index_needs import Weighs
 from lamppost.times import DAY_NS, HOUR_NS
 from tests.processor_cases import NAN, START_NS, build, hours, step, table
 from tests.processor_conformance import POLICY
@@ -221,3 +222,32 @@ def test_the_default_policy_switches_every_threshold_on() -> None:
         ("pm10", 90, 1), ("pm10", 90, 3),
     }  # fmt: skip
     assert all(r.settings["advice"] for r in POLICY.alerts.values() if r.use == "public_threshold")
+
+
+def test_a_gas_kept_at_25_degrees_is_brought_to_the_conditions_of_the_law() -> None:
+    """180 at 20 °C is 176.98 at 25 °C; the sentence says both."""
+    made = rule(OZONE)
+    assert isinstance(made, Weighs)
+    made.weigh_at("us_25c")
+
+    below, above = after(made, [177.0], 0), after(made, [177.6], 1)
+
+    assert below == []
+    assert above[0].active
+    assert above[0].observed == pytest.approx(177.6 * 24.4654 / 24.0551)
+    assert above[0].sentence == (
+        "O₃ 180.6 ug/m3 in the last hour is above 180 ug/m3 (both at 20 °C and 101.325 kPa (EU);"
+        " measured at 25 °C and 101.325 kPa (US))"
+    )
+
+
+def test_particles_are_compared_as_they_are() -> None:
+    """PM is at ambient conditions."""
+    made = rule({"quantity": "pm2_5", "above": 50})
+    assert isinstance(made, Weighs)
+    made.weigh_at("us_25c")
+
+    found = after(made, [50.4, 50.6])
+
+    assert [signal.observed for signal in found] == [50.6]
+    assert "°C" not in found[0].sentence

@@ -13,8 +13,9 @@ import pytest
 from lamppost.alerts import Signal
 from lamppost.batch import IndexBatch
 from lamppost.errors import ConfigError
+from lamppost.index_needs import Weighs
 from lamppost.times import HOUR_NS, MINUTE_NS
-from tests.processor_cases import NAN, START_NS, build, step, table, windows
+from tests.processor_cases import NAN, START_NS, build, hours, step, table, windows
 
 NOW = START_NS + HOUR_NS
 HIGH = {"quantity": "pm2_5", "window": "15min", "above": 75, "clear_below": 55}
@@ -146,3 +147,38 @@ def test_evidence_is_timed_by_the_end_of_the_window() -> None:
     (signal,) = rule(HIGH).evaluate(step(NOW, aggregates=windows([100.0])))
 
     assert signal.at == START_NS + 15 * MINUTE_NS
+
+
+def test_a_limit_of_a_law_is_compared_at_the_conditions_it_is_written_for() -> None:
+    """200 at 20 °C is 196.6 at 25 °C; a limit without conditions is taken as values are kept."""
+    settings = {"quantity": "no2", "window": "1h", "above": 200}
+    said = []
+    for given in ({"gas_conditions": "eu_20c"}, {}):
+        made = build("alert", "threshold", {**settings, **given}, table("no2"), {})
+        assert isinstance(made, Weighs)
+        made.weigh_at("us_25c")
+        said.append([one.sentence for one in made.evaluate(step(NOW, aggregates=hours([197.5])))])
+
+    assert said == [
+        [
+            (
+                "NO₂ 1h mean 200.9 ug/m3 is above 200 ug/m3 (both at 20 °C and 101.325 kPa (EU);"
+                " measured at 25 °C and 101.325 kPa (US))"
+            )
+        ],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"index": "us_aqi", "above": 150, "gas_conditions": "eu_20c"},
+        {"quantity": "no2", "window": "1h", "statistic": "count", "above": 9,
+         "gas_conditions": "eu_20c"},
+    ],
+)  # fmt: skip
+def test_conditions_of_what_is_no_concentration_are_refused(settings: dict[str, Any]) -> None:
+    """An index and a count have no temperature."""
+    with pytest.raises(ConfigError, match="gas_conditions goes with"):
+        rule(settings)
