@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .balance import Tally
     from .batch import AggregateBatch, FloatArray, IndexBatch, Int32Array, Int64Array, JudgedBatch
     from .decoded import Decoded
+    from .details import Detail
     from .frames import Deliveries
     from .grouping import BoolArray, Groups
     from .indices import Scale
@@ -115,6 +116,7 @@ class Verdict:
             verdict (they would see into the future otherwise).
         amended_flag: the verdict on those readings.
         amended_reasons: the reason bits of those readings.
+        details: the numbers behind some of the reasons given to rows.
     """
 
     flag: FlagArray
@@ -122,6 +124,7 @@ class Verdict:
     amended_series: Int32Array | None = None
     amended_flag: FlagArray | None = None
     amended_reasons: ReasonArray | None = None
+    details: Sequence[Detail] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +251,20 @@ class Check(Stateful, Protocol):
 
     def judge(self, rows: Rows) -> Verdict:
         """Return a verdict for each row."""
+        ...
+
+
+@runtime_checkable
+class FindsCodes(Protocol):
+    """A check that knows numbers which stand for no measurement.
+
+    Such a number is taken for a missing one from its arrival on: no other processor sees it.
+    """
+
+    reasons: ClassVar[tuple[Reason, ...]]
+
+    def codes(self, series: Int32Array, value: FloatArray) -> Int64Array:
+        """Return the rows whose number is a code, which has the check's first reason."""
         ...
 
 

@@ -19,6 +19,7 @@ from lamppost.balance import LEDGER_RULE_ID, BalanceCommand, received_signal
 from lamppost.batch import Columns
 from lamppost.commands import COMMAND_TYPES
 from lamppost.component import all_reasons, registered
+from lamppost.details import Detail
 from lamppost.errors import ConfigError
 from lamppost.fits import Fit
 from lamppost.flooding import EXCESSES, FLOODING_RULE_ID, read_throttled
@@ -141,6 +142,7 @@ class Engine:
         return [
             *self._fits(judged.fits),
             *self._columns(log.READINGS, judged.readings),
+            *self._details(judged.details),
             *self._alert_events(judged.alerts),
             *self._quarantine(deliveries, [*decoded.refused, *too_old]),
         ]
@@ -339,6 +341,10 @@ class Engine:
 
     def _fits(self, fits: list[Fit]) -> list[Record]:
         return [self._json(log.FITS, [fit.model_dump() for fit in fits])] if fits else []
+
+    def _details(self, details: list[Detail]) -> list[Record]:
+        told = [detail._asdict() for detail in details]
+        return [self._json(log.DETAILS, told)] if told else []
 
     def _alert_events(self, events: list[AlertEvent]) -> list[Record]:
         if not events:

@@ -45,6 +45,10 @@ class Chosen:
         self._grow()
         return self._keys[known:]
 
+    def key(self, number: int) -> SeriesKey:
+        """Return the name of a chosen series."""
+        return self._keys[number]
+
     def rows(self, rows: Rows) -> tuple[Where, Rows]:
         """Return where the rows of chosen series stand, and the rows with numbers for codes."""
         number = self.of(rows.groups.places)
