@@ -33,6 +33,7 @@ from .api_models import (
     QuarantineItem,
     RevisionItem,
     SeriesItem,
+    StationIndexItem,
     StationItem,
 )
 from .api_openapi import ANSWERS, PROBLEM_ANSWERS
@@ -52,6 +53,7 @@ TABLES: Final[dict[str, type[BaseModel]]] = {
     "aggregates": AggregateItem,
     "aggregates/history": RevisionItem,
     "indices": IndexItem,
+    "indices/stations": StationIndexItem,
     "compliance": ComplianceItem,
     "alerts": AlertItem,
     "ledger": LedgerItem,

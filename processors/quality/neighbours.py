@@ -203,8 +203,7 @@ class Neighbours:
     ) -> None:
         """Prepare the limits; neighbours are found as series appear."""
         self._settings = settings
-        given = {name: limits.numbers() for name, limits in settings.quantities.items()}
-        self._limits = PerSeries(series, given, width=3)
+        self._limits = PerSeries.given_by(series, settings.quantities, width=3)
         self._chosen = Chosen(series, settings.quantities)
         self._nearest = Nearest(
             self._chosen, stations, most=settings.most, radii_m=settings.radii_m

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import FlagArray, Int64Array, ReadingBatch
-from lamppost.component import Check, FindsCodes, Rows, Stateful, restore_each, snapshot_of
+from lamppost.component import Check, Rows, Stateful, restore_each, snapshot_of
 from lamppost.details import Detail
+from lamppost.device_codes import FindsCodes
 from lamppost.flags import MISSING, MISSING_VALUE, Reason, from_ranks
 from lamppost.grouping import Groups
 from lamppost.quantities import QUANTITIES

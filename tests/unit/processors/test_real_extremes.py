@@ -32,6 +32,8 @@ from sensor_sim.recordings import RecordingError, open_recording
 from tests.processor_cases import START_NS
 from tests.processor_conformance import POLICY
 
+SMOKE = pytest.mark.vector("traps", "hourly PM2.5 above 325.4 and 1000 µg/m³ in wildfire smoke")
+
 _OWN = Path(__file__).parents[2] / "data"
 _FOLDER = os.environ.get("LAMPPOST_RECORDINGS")
 _WHOLE = sorted(Path(_FOLDER).rglob("*.csv")) if _FOLDER else []
@@ -265,9 +267,10 @@ def heat_and_frost() -> Extreme:
 EXTREMES = {"wildfire": wildfire, "sleeping road": sleeping_road, "heat": heat_and_frost}
 
 
+@SMOKE
 @under_both
 def test_days_of_wildfire_smoke_stay(policy: Policy) -> None:
-    """Domain.md, trap 10: particles far beyond the index, and what comes with them."""
+    """Particles far beyond the index, and what comes with them."""
     extreme = wildfire()
 
     found = extreme.judged(policy)
