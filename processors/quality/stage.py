@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import FlagArray, Int64Array, ReadingBatch
-from lamppost.component import Check, Rows, Stateful, restore_each, snapshot_of
+from lamppost.component import Check, Rows, Stateful, Verdict, restore_each, snapshot_of
 from lamppost.details import Detail
 from lamppost.device_codes import FindsCodes
 from lamppost.flags import MISSING, MISSING_VALUE, Reason, from_ranks
@@ -23,6 +23,7 @@ from lamppost.times import NO_TIME
 
 from ._concern import Concern, Where
 from ._merging import Amended, Merged, explained
+from ._verdicts import answer
 
 _OWN: Final = "stage"
 _ALL: Final = slice(None)
@@ -72,6 +73,7 @@ class QualityStage:
         """Take the checks in the order of the policy."""
         self._checks = tuple(checks)
         self._series = series
+        self._of_codes = tuple(check for check in checks if isinstance(check, FindsCodes))
         self._concern = Concern(self._checks, series)
         self._last = SeriesState(
             time=np.int64(NO_TIME),
@@ -85,9 +87,7 @@ class QualityStage:
         """Take numbers that stand for no measurement out of a batch that has just arrived."""
         value, flag, reasons = batch.value, batch.flag, batch.reasons
         details: dict[int, Detail] = {}
-        for check in self._checks:
-            if not isinstance(check, FindsCodes):
-                continue
+        for check in self._of_codes:
             rows = check.codes(batch.series, value)
             if not len(rows):
                 continue
@@ -131,7 +131,11 @@ class QualityStage:
             if picked is None:
                 continue
             chosen, where = picked
-            verdict = check.judge(replace(chosen, flag=merged.first_flag(where)))
+            if check in self._of_codes:
+                # What it has to say of a number it said when that arrived.
+                verdict = Verdict(*answer(chosen.missing, reason=check.reasons[0]))
+            else:
+                verdict = check.judge(replace(chosen, flag=merged.first_flag(where)))
             merged.take_in(verdict, where)
             amended.take_in(verdict)
             details += verdict.details
