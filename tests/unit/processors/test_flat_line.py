@@ -207,6 +207,24 @@ def defined(
     return found
 
 
+def test_series_that_appear_later_find_their_own_runs() -> None:
+    """Those there are keep theirs while room is made for many."""
+    settings = limits(tolerance=0.5)
+    series = SeriesTable([SeriesKey("aq-0", "pm2_5")])
+    check = build("check", "flat_line", settings, series)
+    value = np.array([5.0, 5.1, 5.2, 5.3])
+    time = START_NS + np.arange(4, dtype=np.int64) * SECOND_NS
+    judged(check, value[:2], time[:2], np.zeros(2, np.int32))
+
+    for number in range(1, 40):
+        series.code(SeriesKey(f"aq-{number}", "pm2_5"))
+    codes = np.arange(40, dtype=np.int32)
+    judged(check, np.full(40, 5.2), np.full(40, time[2]), codes)
+    found = judged(check, np.full(40, 5.3), np.full(40, time[3]), codes)
+
+    assert found == [3] + [1] * 39
+
+
 def test_a_slow_drift_needs_memory_for_no_more_than_the_longest_run() -> None:
     """Of values that rise for ever by little only those count that a run can still hold."""
     check = build("check", "flat_line", limits(tolerance=10.0), table("pm2_5"))
