@@ -42,6 +42,21 @@ class Stay:
     readings: Int64Array
 
 
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """The newest row of each group.
+
+    Attributes:
+        reach: how far back each stays together with the rows of the batch.
+        near: first step of either staircase that is near enough, shape (2 groups,).
+        kept: whether anything of the staircases is to be kept, shape (2 groups,).
+    """
+
+    reach: Reach
+    near: Int64Array
+    kept: BoolArray
+
+
 class Within:
     """The staircases of each series; series go by numbers from 0 on.
 
@@ -95,11 +110,17 @@ class Within:
         value = np.clip(rows.value, -_LARGEST, _LARGEST)
         continues = self._continues(groups, value, limits.tolerance)
         reach = reaches(groups, rows.time, value, limits, continues)
-        began, first = self._begin(groups, rows.time, reach, limits, continues)
+        began, first, near = self._begin(groups, rows.time, reach, limits, continues)
         ordinal = reach.rows - groups.starts[group_of(groups, reach.rows)]
         ordinal += self._state["seen"][groups.series[reach.rows]]
-        self._remember(rows.groups, rows.time, value, reach, limits, continues)
-        return Stay(reach.rows, began, ordinal - first + 1)
+        stay = Stay(reach.rows, began, ordinal - first + 1)
+        if not groups.once:
+            newest = np.searchsorted(reach.rows, groups.lasts)
+            reach, near = reach.take(newest), near[:, newest]
+        kept = np.tile((reach.begin == groups.starts) & continues, SIDES)
+        steps = _steps(groups, rows.time, value, reach.begin, limits)
+        self._remember(groups, rows.time, _Ends(reach, near.ravel(), kept), steps, limits)
+        return stay
 
     def _continues(self, groups: Groups, value: FloatArray, tolerance: FloatArray) -> BoolArray:
         """Return for each group whether its first value may stay with those before the batch."""
@@ -118,8 +139,12 @@ class Within:
         reach: Reach,
         limits: Limits,
         continues: BoolArray,
-    ) -> tuple[Int64Array, Int64Array]:
-        """Return when the stay of each row began, and the number of its first reading."""
+    ) -> tuple[Int64Array, Int64Array, Int64Array]:
+        """Return when the stay of each row began, the number of its first reading, and its steps.
+
+        Those are the first ones near enough, shape (2, rows), of rows that stay with former ones.
+        """
+        near = np.zeros((SIDES, len(reach.rows)), np.int64)
         group = group_of(groups, reach.rows)
         start = groups.starts[group]
         began = time[reach.begin]
@@ -129,10 +154,11 @@ class Within:
             mine = group[back]
             column = self._columns(groups.places[mine])
             step = self._near(column, reach.top[::-1, back].ravel(), limits.tolerance[mine])
+            near[:, back] = step.reshape(SIDES, -1)
             for name, found in (("since", began), ("first", first)):
                 kept = self._kept(name, column, step, np.tile(found[back], SIDES))
                 found[back] = kept.reshape(SIDES, -1).max(axis=0)
-        return began, first
+        return began, first, near
 
     def _near(self, column: Int64Array, opposite: FloatArray, tolerance: FloatArray) -> Int64Array:
         """Return the first step of each staircase near enough to the highest of the other side."""
@@ -146,36 +172,24 @@ class Within:
             return self._first_step(column, near)
 
     def _remember(
-        self,
-        groups: Groups,
-        time: Int64Array,
-        value: FloatArray,
-        reach: Reach,
-        limits: Limits,
-        continues: BoolArray,
+        self, groups: Groups, time: Int64Array, ends: _Ends, steps: _Steps, limits: Limits
     ) -> None:
         """Cut the staircases as the newest values ask, and put these on."""
         state, places = self._state, groups.places
-        if not groups.once:
-            reach = reach.take(np.searchsorted(reach.rows, groups.lasts))
         column = self._columns(places)
         head, tail = state["head"].reshape(-1), state["tail"].reshape(-1)
-        kept = np.tile((reach.begin == groups.starts) & continues, SIDES)
-        top = reach.top.ravel()
-        near = self._near(column, reach.top[::-1].ravel(), limits.tolerance)
-        higher = self._first_step(column, lambda held, lane: held <= top[lane])
+        reach, kept = ends.reach, np.flatnonzero(ends.kept)
+        top = reach.top.ravel()[kept]
+        higher = self._first_step(column[kept], lambda held, lane: held <= top[lane])
         seen = state["seen"][places]
         inherited = {
-            name: np.where(kept, self._kept(name, column, higher, own), own)
-            for name, own in (
-                ("since", np.tile(time[reach.begin], SIDES)),
-                ("first", np.tile(seen + reach.begin - groups.starts, SIDES)),
-            )
+            "since": np.tile(time[reach.begin], SIDES),
+            "first": np.tile(seen + reach.begin - groups.starts, SIDES),
         }
-        end = tail[column]
-        head[column] = np.where(kept, near, end)
-        tail[column] = np.where(kept, higher, end)
-        steps = _steps(groups, time, value, reach.begin, limits)
+        for name, own in inherited.items():
+            own[kept] = self._kept(name, column[kept], higher, own[kept])
+        head[column] = tail[column]
+        head[column[kept]], tail[column[kept]] = ends.near[kept], higher
         self._put(groups, time, steps, inherited, seen)
         state["seen"][places] = seen + groups.lasts - groups.starts + 1
         self._drop(groups, time[groups.lasts], limits)
