@@ -31,6 +31,7 @@ _LIMITS: Final[dict[str, Any]] = {
     "spike": {"suspect": 2, "fail": 4},
     "rate_of_change": {"suspect_per_s": 0.01},
     "flat_line": {"suspect_s": 3_600, "fail_s": 14_400},  # as the default policy for particles
+    "flat_line within 5": {"suspect_s": 3_600, "fail_s": 14_400, "tolerance": 5},
     "attenuated_signal": {"window_s": 600, "suspect": 1, "fail": 0.5, "activity": "sd"},
     "saturation": {"high": 4, "suspect_s": 600},
     "gap": {"suspect_s": 600},
@@ -114,7 +115,7 @@ def _grouped(series: np.ndarray[Any, np.dtype[np.int32]]) -> Groups:
 
 def _check(name: str, series: int) -> Any:  # noqa: ANN401 - the registry knows classes only
     table = SeriesTable(SeriesKey(f"aq-{number}", "o3") for number in range(series))
-    component = find("check", name, "benchmarks")
+    component = find("check", name.split(maxsplit=1)[0], "benchmarks")
     return component.cls(component.parse({"quantities": {"o3": _LIMITS[name]}}, name), table)
 
 
@@ -134,6 +135,7 @@ def _oracle(
         "spike": lambda: qartod.spike_test(value, 2, 4),
         "rate_of_change": lambda: qartod.rate_of_change_test(value, stamps, 0.01),
         "flat_line": lambda: qartod.flat_line_test(value, stamps, 3_600, 14_400, 1e-6),
+        "flat_line within 5": lambda: qartod.flat_line_test(value, stamps, 3_600, 14_400, 5),
         "attenuated_signal": lambda: qartod.attenuated_signal_test(
             value, stamps, 1, 0.5, 600, min_obs=10
         ),

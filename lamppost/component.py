@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .balance import Tally
     from .batch import AggregateBatch, FloatArray, IndexBatch, Int32Array, Int64Array, JudgedBatch
     from .decoded import Decoded
+    from .details import Detail
     from .frames import Deliveries
     from .grouping import BoolArray, Groups
     from .indices import Scale
@@ -114,6 +115,7 @@ class Verdict:
             verdict (they would see into the future otherwise).
         amended_flag: the verdict on those readings.
         amended_reasons: the reason bits of those readings.
+        details: the numbers behind some of the reasons given to rows.
     """
 
     flag: FlagArray
@@ -121,6 +123,7 @@ class Verdict:
     amended_series: Int32Array | None = None
     amended_flag: FlagArray | None = None
     amended_reasons: ReasonArray | None = None
+    details: Sequence[Detail] = ()
 
 
 @dataclass(frozen=True, slots=True)

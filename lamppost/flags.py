@@ -85,7 +85,7 @@ class Reason:
         return np.uint32(1 << self.bit)
 
 
-MISSING_VALUE: Final = Reason(0, "missing_value", "The device sent no number.")
+MISSING_VALUE: Final = Reason(0, "missing_value", "No measured number came with it.")
 TIME_MISSING: Final = Reason(
     1, "time_missing", "The device sent no usable time; receipt time is used."
 )

@@ -41,6 +41,7 @@ QUARANTINE_STATES: Final = "quarantine_states"
 LEDGER: Final = "ledger"
 CLOCKS: Final = "clocks"
 FITS: Final = "fits"
+DETAILS: Final = "details"
 RULES: Final = "rules"
 OUTBOX_KINDS: Final = (
     SERIES,
@@ -55,6 +56,7 @@ OUTBOX_KINDS: Final = (
     LEDGER,
     CLOCKS,
     FITS,
+    DETAILS,
 )
 
 

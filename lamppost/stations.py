@@ -20,6 +20,22 @@ RoadClass = Literal["", "freeway", "street_1", "street_2", "street_3", "street_4
 DetectorKind = Literal["", "single_loop", "double_loop", "radar", "camera", "other"]
 """How traffic is detected; a single loop measures no speed."""
 
+LaneType = Literal[
+    "",
+    "mainline",
+    "velocity",
+    "exit",
+    "hov",
+    "wrong_way",
+    "merge",
+    "queue",
+    "passage",
+    "auxiliary",
+    "parking",
+    "other",
+]
+"""What the lane of a detector is for, in the words of IRIS."""
+
 
 class Station(BaseModel):
     """One physical device at one place with one owner.
@@ -38,6 +54,7 @@ class Station(BaseModel):
         area: part of the city.
         detector: how it detects vehicles.
         lanes: lanes under the detector, all of one direction of travel.
+        lane_type: what these lanes are for; how long nobody may pass depends on it.
         road_class: kind of road.
         free_flow_speed_km_h: mean speed on the empty road.
         detector_length_m: length of road a detector feels.
@@ -64,6 +81,7 @@ class Station(BaseModel):
     area: str = ""
     detector: DetectorKind = ""
     lanes: int | None = Field(default=None, ge=1, le=20)
+    lane_type: LaneType = ""
     road_class: RoadClass = ""
     free_flow_speed_km_h: float | None = Field(default=None, gt=0, le=250)
     detector_length_m: float | None = Field(default=None, gt=0, le=100)

@@ -20,7 +20,6 @@ from lamppost.batch import Columns, IndexBatch
 from lamppost.commands import COMMAND_TYPES
 from lamppost.component import all_reasons, registered
 from lamppost.errors import ConfigError
-from lamppost.fits import Fit
 from lamppost.flooding import EXCESSES, FLOODING_RULE_ID, read_throttled
 from lamppost.frames import Deliveries, arrow_bytes
 from lamppost.indices import TABLES_KEY, named_tables
@@ -174,8 +173,9 @@ class Engine:
         self._book_readings(doors, decoded, judged)
         self._book_refusals(doors, decoded.refused, too_old)
         return [
-            *self._fits(judged.fits),
+            *self._listed(log.FITS, [fit.model_dump() for fit in judged.fits]),
             *self._columns(log.READINGS, judged.readings),
+            *self._listed(log.DETAILS, [one._asdict() for one in judged.details]),
             *self._alert_events(judged.alerts),
             *self._quarantine(deliveries, [*decoded.refused, *too_old]),
         ]
@@ -390,13 +390,11 @@ class Engine:
         tables = named_tables(indices, self._pipeline.index_tables())
         return self._columns(log.INDICES, indices, **{TABLES_KEY: tables})
 
-    def _fits(self, fits: list[Fit]) -> list[Record]:
-        return [self._json(log.FITS, [fit.model_dump() for fit in fits])] if fits else []
-
     def _alert_events(self, events: list[AlertEvent]) -> list[Record]:
-        if not events:
-            return []
-        return [self._json(log.ALERTS, [event.model_dump() for event in events])]
+        return self._listed(log.ALERTS, [event.model_dump() for event in events])
+
+    def _listed(self, kind: str, items: list[dict[str, Any]]) -> list[Record]:
+        return [self._json(kind, items)] if items else []
 
     def _quarantine(self, deliveries: Deliveries, refused: list[Refusal]) -> list[Record]:
         # One row for each message and code, however many of its readings it concerns: the message

@@ -32,6 +32,7 @@ from lamppost.component import (
     registered,
 )
 from lamppost.derived import Derivation
+from lamppost.details import Detail
 from lamppost.errors import ConfigError
 from lamppost.fits import Fit
 from lamppost.flags import CORRECTION
@@ -69,12 +70,14 @@ class Judged:
         readings: judged readings, then what is derived from them, changes of earlier ones last.
         alerts: what happened to alerts.
         fits: lines found between sensors and references.
+        details: the numbers behind some of the reasons given to readings.
     """
 
     arrived: Arrived
     readings: JudgedBatch
     alerts: list[AlertEvent]
     fits: list[Fit]
+    details: list[Detail]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +211,11 @@ class Pipeline:
             imported: which of them come out of a file.
             claimed: the instant each device gave; by default the one that was believed.
         """
-        arrived = self._arrival.sort_out(readings, imported)
+        decoded = self._quality.without_codes(readings)
+        arrived = self._arrival.sort_out(decoded.readings, imported)
         self._hear_clocks(arrived, readings.time if claimed is None else claimed, imported)
         judgement = self._quality.judge(arrived.readings, arrived.in_order)
+        details = [*decoded.of_rows(arrived.kept), *judgement.details]
         derived = self._derivation.derive(judgement)
         old = self._note_past(arrived, derived, imported)
         judgement = derived.beside(judgement)
@@ -231,7 +236,7 @@ class Pipeline:
             known = self._past.holds(revised)
             news = both.take(~np.concatenate([old, verdicts, known]))
         alerts = self._alert(now, news, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
-        return Judged(arrived, both, alerts, self._derivation.fits())
+        return Judged(arrived, both, alerts, self._derivation.fits(), details)
 
     def _note_past(
         self, arrived: Arrived, derived: Derived, imported: BoolArray | None

@@ -54,7 +54,7 @@ class PerSeries:
         cls,
         series: SeriesTable,
         quantities: Mapping[str, Numbered],
-        default: Numbered | None,
+        default: Numbered | None = None,
         *,
         width: int,
     ) -> Self:

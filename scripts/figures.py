@@ -19,7 +19,7 @@ import numpy as np
 import processors
 from lamppost.batch import ReadingBatch
 from lamppost.component import discover, find
-from lamppost.flags import FAIL, GOOD, NOT_EVALUATED, SUSPECT
+from lamppost.flags import FAIL, GOOD, MISSING, NOT_EVALUATED, SUSPECT
 from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesTable
 from lamppost.times import SECOND_NS
@@ -41,6 +41,7 @@ _COLOURS: Final = {
     NOT_EVALUATED: ("not evaluated", "#9aa3ad"),
     SUSPECT: ("suspect", "#d08a1e"),
     FAIL: ("fail", "#b3402e"),
+    MISSING: ("missing", "#5b6470"),
 }
 _UNITS: Final = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
@@ -88,13 +89,15 @@ def _flags(name: str, example: Example) -> list[np.ndarray[tuple[int], np.dtype[
     found = [np.zeros(len(line.time), np.uint8) for line in example.lines]
     for moment in np.unique(np.concatenate([line.time for line in example.lines])).tolist():
         batch, places = _at(example, moment)
-        judgement = stage.judge(batch, np.ones(len(batch), np.bool_))
+        judgement = stage.judge(stage.without_codes(batch).readings, np.ones(len(batch), np.bool_))
         for part in (judgement.amended, judgement.readings):
             for code, time, flag in zip(part.series, part.time, part.flag, strict=True):
                 at = (int(time) - _START_NS) / SECOND_NS
                 place = places.get(int(code)) if at == moment else None
                 times = example.lines[code].time
                 found[code][int(np.searchsorted(times, at)) if place is None else place] = flag
+    for line, flags in zip(example.lines, found, strict=True):
+        flags[np.isnan(line.value)] = 0  # nothing is drawn there
     return found
 
 
@@ -201,7 +204,7 @@ def _dots(x: Floats, y: Floats, flags: np.ndarray[tuple[int], np.dtype[np.uint8]
     for flag, (_, colour) in _COLOURS.items():
         where = np.flatnonzero(flags == flag)
         if len(where):
-            width = 5 if flag in {SUSPECT, FAIL} else 3
+            width = 5 if flag in {SUSPECT, FAIL, MISSING} else 3
             steps = "".join(f"M{x[at]:.1f} {y[at]:.1f}h0" for at in where.tolist())
             parts.append(
                 f'<path d="{steps}" stroke="{colour}" stroke-width="{width}"'

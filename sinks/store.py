@@ -191,6 +191,7 @@ class Store:
         keep = self._settings
         limits: list[tuple[str, list[int]]] = [
             ("readings WHERE time < ?", [now - round(keep.readings_days * DAY_NS)]),
+            ("details WHERE time < ?", [now - round(keep.readings_days * DAY_NS)]),
             ("quarantine WHERE received_at < ?", [now - round(keep.quarantine_days * DAY_NS)]),
             ('quarantine_states WHERE "at" < ?', [now - round(keep.quarantine_days * DAY_NS)]),
         ]

@@ -8,7 +8,7 @@ from typing import Final
 
 from lamppost.batch import STATISTICS
 
-LAYOUT_VERSION: Final = 7
+LAYOUT_VERSION: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +348,20 @@ FITS: Final = Table(
     order=("entry",),
 )
 
+DETAILS: Final = Table(
+    "details",
+    {
+        "series": "INTEGER",
+        "time": "BIGINT",
+        "reason": "UTINYINT",
+        "detail": "VARCHAR",
+        "entry": "BIGINT",
+    },
+    key=("series", "time", "reason"),
+    order=("entry",),
+    pruned_by="time",
+)
+
 RULES: Final = Table(
     "rules",
     {"policy": "VARCHAR", "at": "BIGINT", "document": "VARCHAR", "entry": "BIGINT"},
@@ -384,6 +398,7 @@ TABLES: Final = (
     LEDGER,
     CLOCKS,
     FITS,
+    DETAILS,
     RULES,
 )
 

@@ -21,6 +21,9 @@ _FITS: Final = """CREATE TABLE fits ("sensor" VARCHAR, "quantity" VARCHAR, "qual
     "until" BIGINT, "n" INTEGER, "slope" DOUBLE, "offset" DOUBLE, "r2" DOUBLE, "rmse" DOUBLE,
     "largest" DOUBLE, "lag_h" INTEGER, "outcome" VARCHAR, "entry" BIGINT)"""
 
+_DETAILS: Final = """CREATE TABLE details ("series" INTEGER, "time" BIGINT, "reason" UTINYINT,
+    "detail" VARCHAR, "entry" BIGINT)"""
+
 _HOUR_NS: Final = 3_600_000_000_000
 _WEEK_NS: Final = 168 * _HOUR_NS
 _STATISTICS: Final = (
@@ -80,4 +83,5 @@ MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
         ),
         _revisions("indices", 'series, "index", "end"'),
     ),
+    7: (_DETAILS,),
 }

@@ -49,6 +49,7 @@ _TARGETS: Final[dict[str, tuple[Table, ...]]] = {
     log.LEDGER: (layout.LEDGER,),
     log.CLOCKS: (layout.CLOCKS,),
     log.FITS: (layout.FITS,),
+    log.DETAILS: (layout.DETAILS,),
 }
 
 _ARROW_KINDS: Final = {

@@ -71,6 +71,12 @@ _LIVELY: dict[str, dict[str, Any]] = {
             "temperature": {"window_s": 300, "suspect": 0.7, "activity": "sd", "min_readings": 3},
         }
     },
+    "flat_line": {
+        "quantities": {
+            "pm2_5": {"suspect_s": 60, "fail_s": 300, "tolerance": 5, "min_readings": 2}
+        },
+        "default": {"suspect_s": 60, "fail_s": 300, "min_readings": 2},
+    },
     "zone_offset": {"quantities": {"pm2_5": 1, "temperature": 1}},
     "neighbours": {"quantities": {"humidity": {}, "pm2_5": {}}},
     "gap": {"default": {"suspect_s": 60, "fail_s": 900}},

@@ -16,6 +16,7 @@ from . import queries_api
 from .api import codes, windows_table
 from .api_answers import Asked, Found, Key
 from .api_columns import kind_of, schema_of
+from .api_details import DetailItem
 from .api_fits import FitItem
 from .api_limits import instant_in, window_of
 from .api_models import (
@@ -45,6 +46,7 @@ TABLES: Final[dict[str, type[BaseModel]]] = {
     "stations": StationItem,
     "series": SeriesItem,
     "latest": LatestItem,
+    "details": DetailItem,
     "fits": FitItem,
     "aggregates": AggregateItem,
     "aggregates/history": RevisionItem,

@@ -79,6 +79,12 @@ class IndexQuery(SeriesQuery, _Ranged):
     )
 
 
+class DetailQuery(SeriesQuery, _Ranged):
+    """Which readings, by their time; by default the last day."""
+
+    limit: int = Field(default=1000, ge=1, le=MAX_ROWS, description="Rows of a page.")
+
+
 class StationIndexQuery(Paged, _Ranged):
     """Which stations' indices, by the end of their hour; by default the last day."""
 

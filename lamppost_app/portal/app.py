@@ -20,6 +20,7 @@ from lamppost_app.limits import limiter_of
 from . import (
     api,
     api_compliance,
+    api_details,
     api_fits,
     api_history,
     api_indices,
@@ -91,8 +92,9 @@ def create_app(context: PortalContext) -> FastAPI:
         app.include_router(push)
     # Acknowledging ends in a fixed word after a free path, so it has to be asked before the page.
     for module in (
-        api, api_compliance, api_fits, api_history, api_indices, api_ledger, api_page, events,
-        health, operator_actions, pages_console, pages_stations, pages_compliance, pages_downloads,
+        api, api_compliance, api_details, api_fits, api_history, api_indices, api_ledger, api_page,
+        events, health, operator_actions, pages_console, pages_stations, pages_compliance,
+        pages_downloads,
     ):  # fmt: skip
         app.include_router(module.router)
     _mount_files(app, context)

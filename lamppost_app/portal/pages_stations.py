@@ -24,6 +24,7 @@ from . import (
     queries_quarantine,
     queries_stations,
 )
+from .api_details import details_of_latest, details_of_series
 from .api_fits import fits_of_sensor
 from .context import PortalContext, context_of
 from .formatting import printed_age, printed_number
@@ -115,6 +116,7 @@ def station(request: Request, sensor: str) -> HTMLResponse:
         "station.html",
         station=found,
         latest=latest,
+        details=details_of_latest(context.reader, sensor),
         alerts=alerts,
         clocks=clock_views(
             queries_stations.clocks_of_sensor(context.reader, sensor), latest, context.rulebook()
@@ -198,6 +200,7 @@ def _plot(context: PortalContext, row: Row, view: View, alerts: list[Row]) -> di
         "unit": unit,
         "chart": charts.draw(points, frame, flag_words()),
         "points": points[: -_TABLE_ROWS - 1 : -1],
+        "details": details_of_series(context.reader, row["series"], view.start, view.end),
         "total": len(points),
         "hourly": view.length > _RAW_UP_TO,
     }

@@ -108,6 +108,10 @@ class Rulebook:
             return []
         return [reason for bit, reason in sorted(self.reasons.items()) if mask >> bit & 1]
 
+    def reason_name(self, bit: int) -> str:
+        """Return the name of a reason."""
+        return self.reasons[bit].name if bit in self.reasons else str(bit)
+
     @property
     def gas_conditions(self) -> str:
         """Temperature and pressure at which parts of a volume of gas became a mass."""

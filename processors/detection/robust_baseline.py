@@ -186,11 +186,8 @@ class RobustBaseline:
 
     def __init__(self, settings: RobustBaselineSettings, series: SeriesTable) -> None:
         """Prepare the baselines."""
-        self._numbers = PerSeries(
-            series,
-            {name: baseline.numbers() for name, baseline in settings.quantities.items()},
-            settings.default.numbers() if settings.default else None,
-            width=len(_Numbers._fields),
+        self._numbers = PerSeries.given_by(
+            series, settings.quantities, settings.default, width=len(_Numbers._fields)
         )
         self._series = series
         self._state = SeriesState(

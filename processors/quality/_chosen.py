@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Container
 from typing import Any, Final
 
 import numpy as np
@@ -23,10 +23,10 @@ NOT_CHOSEN: Final = -1
 class Chosen:
     """Numbers the series of some quantities in order of their codes, which never changes."""
 
-    def __init__(self, series: SeriesTable, quantities: Collection[str]) -> None:
+    def __init__(self, series: SeriesTable, quantities: Container[str]) -> None:
         """Take the quantities that matter."""
         self._series = series
-        self._quantities = frozenset(quantities)
+        self._quantities = quantities
         self._number: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._keys: list[SeriesKey] = []
 
@@ -44,6 +44,10 @@ class Chosen:
         """Return the names of the chosen series from a number on."""
         self._grow()
         return self._keys[known:]
+
+    def key(self, number: int) -> SeriesKey:
+        """Return the name of a chosen series."""
+        return self._keys[number]
 
     def rows(self, rows: Rows) -> tuple[Where, Rows]:
         """Return where the rows of chosen series stand, and the rows with numbers for codes."""

@@ -20,7 +20,7 @@ from lamppost.component import Rows
 from lamppost.grouping import BoolArray
 from lamppost.state import Snapshot
 
-from ._stretches import Stretches
+from ._stretches import Stretches, accumulate_each
 
 Activity = Literal["sd", "range"]
 
@@ -166,7 +166,7 @@ class Sliding:
         found, first = own.copy(), walk.stretches.first
         begin = np.where(goes_on, self._state["parts"].take(walk.number, axis=1), self._nothing)
         found[:, first] = self._add(begin, found[:, first])
-        _accumulate(self._add, found, first, walk.size)
+        accumulate_each(self._add, found, first, walk.size)
         return found
 
     def _backwards(self, walk: _Walk, own: FloatArray) -> FloatArray:
@@ -175,7 +175,7 @@ class Sliding:
             return own
         found = own[:, ::-1].copy()
         end = own.shape[1] - walk.stretches.first - walk.size
-        _accumulate(self._add, found, end[::-1], walk.size[::-1])
+        accumulate_each(self._add, found, end[::-1], walk.size[::-1])
         return found[:, ::-1]
 
     def _from_state(
@@ -397,19 +397,3 @@ def _runs(column: Int64Array) -> list[tuple[int, int]]:
     """Return where runs of equal numbers begin and end."""
     edges = np.flatnonzero(np.diff(column)) + 1
     return list(zip([0, *edges.tolist()], [*edges.tolist(), len(column)], strict=True))
-
-
-def _accumulate(add: np.ufunc, parts: FloatArray, first: Int64Array, size: Int64Array) -> None:
-    """Replace what rows add by running results from the first row of each stretch."""
-    longest = int(size.max())
-    if longest == 1:
-        return
-    if len(first) <= longest:
-        for start, end in zip(first.tolist(), (first + size).tolist(), strict=True):
-            for part in parts:
-                add.accumulate(part[start:end], out=part[start:end])
-        return
-    for turn in range(1, longest):
-        rows = first[size > turn] + turn
-        for part in parts:
-            part[rows] = add(part.take(rows - 1), part.take(rows))

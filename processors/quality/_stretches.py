@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.batch import Int64Array
+from lamppost.batch import FloatArray, Int64Array
 from lamppost.grouping import Groups
 
 
@@ -67,3 +67,26 @@ class Stretches:
             offset = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
             yield stretches, np.repeat(self.first[stretches], size) + offset
             start = end
+
+
+def accumulate_each(add: np.ufunc, parts: FloatArray, first: Int64Array, size: Int64Array) -> None:
+    """Replace what rows add by running results from the first row of each stretch.
+
+    Args:
+        add: what makes a result of two.
+        parts: what rows add, shape (parts, n); overwritten.
+        first: first row of each stretch, ascending.
+        size: rows of each stretch.
+    """
+    longest = int(size.max())
+    if longest == 1:
+        return
+    if len(first) <= longest:
+        for start, end in zip(first.tolist(), (first + size).tolist(), strict=True):
+            for part in parts:
+                add.accumulate(part[start:end], out=part[start:end])
+        return
+    for turn in range(1, longest):
+        rows = first[size > turn] + turn
+        for part in parts:
+            part[rows] = add(part.take(rows - 1), part.take(rows))

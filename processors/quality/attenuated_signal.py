@@ -92,8 +92,7 @@ class AttenuatedSignal:
 
     def __init__(self, settings: AttenuatedSignalSettings, series: SeriesTable) -> None:
         """Prepare the limits."""
-        given = {name: limits.numbers() for name, limits in settings.quantities.items()}
-        self._limits = PerSeries(series, given, width=4)
+        self._limits = PerSeries.given_by(series, settings.quantities, width=4)
         self._windows = {
             activity: (Chosen(series, names), Sliding(activity))
             for activity in _ACTIVITIES

@@ -37,6 +37,10 @@ class ChannelLimits(Settings):
     )
     fails: bool = Field(default=False, description="Whether a bad pair fails, or is suspect.")
 
+    def numbers(self) -> tuple[float, ...]:
+        """Return the limits in a row, percent as a share."""
+        return self.difference, self.percent / 100, float(self.fails)
+
 
 class ChannelAgreementSettings(Settings):
     """Limits by quantity; a quantity without limits is not judged."""
@@ -75,11 +79,7 @@ class ChannelAgreement:
         """Prepare the limits."""
         self._settings = settings
         self._series = series
-        limits = {
-            name: (given.difference, given.percent / 100, float(given.fails))
-            for name, given in settings.quantities.items()
-        }
-        self._limits = PerSeries(series, limits, width=3)
+        self._limits = PerSeries.given_by(series, settings.quantities, width=3)
         self._pairs = Siblings(series, self._role_of, roles=2)
         self._latest = Latest(series)
 

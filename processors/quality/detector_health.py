@@ -16,8 +16,10 @@ from lamppost.flags import FAIL, GOOD, SUSPECT, Reason
 from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
+from lamppost.stations import LaneType, Station
 from lamppost.times import HOUR_NS, NO_TIME, SECOND_NS
 from processors._per_series import PerSeries, QuantityName
+from processors._roads import LANE_TYPES, Roads
 
 from ._runs import chosen_rows, elapsed_in_state, latched
 from ._verdicts import unsaid
@@ -60,7 +62,14 @@ class _Rule(Settings):
     )
 
 
-class NoHits(_Rule):
+class _RuleByLane(_Rule):
+    by_lane_type: dict[LaneType, float] = Field(
+        default_factory=dict,
+        description="By type of lane in place of trigger_s, seconds.",
+    )
+
+
+class NoHits(_RuleByLane):
     """Nobody counted."""
 
     trigger_s: float = Field(default=14_400.0, ge=0, description="Longer than this, seconds.")
@@ -70,12 +79,12 @@ class NoHits(_Rule):
 class Chatter(_Rule):
     """More counted than a road carries."""
 
-    flow: float = Field(default=4_440.0, gt=0, description="More than this, veh/h.")
+    flow: float = Field(default=4_440.0, gt=0, description="More than this, veh/h and lane.")
     trigger_s: float = Field(default=30.0, ge=0, description="Longer than this, seconds.")
     clear_s: float = Field(default=86_400.0, ge=0, description="Time below that clears it.")
 
 
-class LockedOn(_Rule):
+class LockedOn(_RuleByLane):
     """Occupied all the time."""
 
     trigger_s: float = Field(default=120.0, ge=0, description="Longer than this, seconds.")
@@ -106,6 +115,9 @@ class DetectorHealthSettings(Settings):
     max_gap_s: float = Field(
         default=600.0, gt=0, description="A reading stands for the time since the last, up to this."
     )
+    lanes: float = Field(
+        default=1.0, gt=0, description="Lanes where neither the series nor its station tells them."
+    )
     no_hits: NoHits | None = Field(default=None, description="On flow and vehicle_count.")
     chatter: Chatter | None = Field(default=None, description="On flow and vehicle_count.")
     locked_on: LockedOn | None = Field(default=None, description="On occupancy.")
@@ -115,7 +127,10 @@ class DetectorHealthSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class _Detector:
-    """Readings of detectors: what they show, showed before, and how long each stands for."""
+    """Readings of detectors: what they show, showed before, and how long each stands for.
+
+    Lanes and their type are those of each group, shape (groups,).
+    """
 
     groups: Groups
     time: Int64Array
@@ -123,6 +138,8 @@ class _Detector:
     before: FloatArray
     step: Int64Array
     is_count: BoolArray
+    lanes: FloatArray
+    lane_type: Int64Array
 
 
 _Condition = Callable[[_Detector], BoolArray]
@@ -139,7 +156,11 @@ class _Counter:
         """Take a rule of the settings and what it looks at."""
         self.reason = reason
         self.level = FAIL if rule.verdict == "fail" else SUSPECT
-        self._trigger_ns = round(getattr(rule, "trigger_s", -1) * SECOND_NS)
+        usual_s = getattr(rule, "trigger_s", -1)
+        by_lane_type: Mapping[str, float] = getattr(rule, "by_lane_type", {})
+        self._trigger_ns = np.array(
+            [round(by_lane_type.get(name, usual_s) * SECOND_NS) for name in LANE_TYPES]
+        )
         self._clear_ns = round(rule.clear_s * SECOND_NS)
         self._condition = condition
         self.state = SeriesState(
@@ -153,7 +174,8 @@ class _Counter:
         was = {name: self.state[name][places] for name in ("held", "elapsed", "triggered")}
         holds = self._condition(seen)
         elapsed = elapsed_in_state(groups, holds, seen.step, (was["held"], was["elapsed"]))
-        on = holds & (elapsed > self._trigger_ns)
+        trigger_ns = self._trigger_ns.take(seen.lane_type)
+        on = holds & (elapsed > (trigger_ns if groups.once else trigger_ns[groups.group]))
         off = ~holds & (elapsed >= self._clear_ns)
         triggered = latched(groups, on, off, was["triggered"])
         newest = slice(None) if groups.once else groups.lasts
@@ -168,10 +190,12 @@ class _Counter:
 class DetectorHealth:
     """Flags readings of traffic detectors that have lost touch with the road.
 
-    No hits: nothing counted for ``trigger_s``. Chatter: more than ``flow`` veh/h. Locked on:
+    No hits: nothing counted for ``trigger_s``. Chatter: more than ``flow lanes`` veh/h. Locked on:
     occupancy 100 %. No change: the same occupancy above 0. Each is triggered when its condition has
-    held strictly longer than ``trigger_s`` and cleared when it has been gone for ``clear_s``;
-    readings are flagged until then. Occupancy spike: ``credit = max(0, credit - period) + period
+    held strictly longer than ``trigger_s``, or what ``by_lane_type`` says, and cleared when it has
+    been gone for ``clear_s``; readings are flagged until then. Lanes and their type are those of
+    the station; a series with the qualifier ``lane`` is about one, and may name its own
+    ``lane_type``. Occupancy spike: ``credit = max(0, credit - period) + period
     floor(|change| / 25)``, triggered above ``limit_s``. A reading stands for the time since the one
     before it.
 
@@ -188,12 +212,15 @@ class DetectorHealth:
         NO_CHANGE,
         OCCUPANCY_SPIKE,
     )
-    scope: ClassVar[Scope] = "series"
+    scope: ClassVar[Scope] = "city"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[DetectorHealthSettings]] = DetectorHealthSettings
 
-    def __init__(self, settings: DetectorHealthSettings, series: SeriesTable) -> None:
+    def __init__(
+        self, settings: DetectorHealthSettings, series: SeriesTable, stations: Mapping[str, Station]
+    ) -> None:
         """Prepare a counter for each fault that is looked for."""
+        self._roads = Roads(series, stations)
         self._settings = settings
         self._series = series
         numbers = {
@@ -253,7 +280,9 @@ class DetectorHealth:
         near = (before_time != NO_TIME) & (gap > 0) & (gap <= longest)
         step = np.where(near, gap, period.astype(np.int64))
         before = groups.previous(rows.value, self._last["value"][places])
-        return _Detector(groups, time, rows.value, before, step, is_count == 1)
+        lanes, lane_type = self._roads.lanes(places), self._roads.lane_type(places)
+        lanes = np.where(np.isnan(lanes), self._settings.lanes, lanes)
+        return _Detector(groups, time, rows.value, before, step, is_count == 1, lanes, lane_type)
 
     def _remember(self, seen: _Detector) -> None:
         newest = slice(None) if seen.groups.once else seen.groups.lasts
@@ -263,8 +292,11 @@ class DetectorHealth:
     def _too_many(self, seen: _Detector) -> BoolArray:
         rule = self._settings.chatter or Chatter()
         per_hour = np.where(seen.is_count, HOUR_NS / np.maximum(seen.step, 1), 1.0)
+        most = rule.flow * seen.lanes
+        if not seen.groups.once:
+            most = most[seen.groups.group]
         with np.errstate(over="ignore", invalid="ignore"):
-            many: BoolArray = seen.value * per_hour > rule.flow
+            many: BoolArray = seen.value * per_hour > most
         return many
 
     def _jumps(self, seen: _Detector) -> BoolArray:

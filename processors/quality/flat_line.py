@@ -4,29 +4,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lamppost.batch import FlagArray, FloatArray, Int64Array, ReasonArray
-from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.component import Rows, Scope, Settings, Verdict, register, restore_each, snapshot_of
 from lamppost.flags import FAIL, SUSPECT, Reason
 from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import SECOND_NS
-from processors._lanes import Lanes
 from processors._per_series import PerSeries, QuantityName, optional
 
+from ._chosen import NOT_CHOSEN, Chosen
+from ._look_back import Limits
 from ._verdicts import answer
+from ._within import Stay, Within
 
 FLAT_LINE: Final = Reason(
     9,
     "flat_line",
     "The instrument has shown the same value for longer than this quantity stays constant.",
-    "QARTOD flat line test (ioos_qc flat_line_test), by the run's first value",
+    "QARTOD flat line test (ioos_qc flat_line_test), by time in place of readings",
 )
 
 
@@ -40,7 +42,7 @@ class FlatLineLimits(Settings):
     tolerance: float = Field(
         default=0.0,
         ge=0,
-        description="Largest distance from a run's first value that continues the run.",
+        description="A run lasts while max - min is less; with 0 while all values are equal.",
     )
     min_readings: int = Field(
         default=5, ge=2, description="Readings a run must have before it is judged."
@@ -78,24 +80,20 @@ class FlatLineSettings(Settings):
     )
 
 
-class _Repeats(NamedTuple):
-    """Rows that may belong to a long run: when it began, and its readings up to the row."""
-
-    rows: Int64Array
-    began: Int64Array
-    readings: Int64Array
-
-
-_Follow = Callable[[Groups, Int64Array, FloatArray], _Repeats]
+_EQUAL: Final = "equal"
+_NEAR: Final = "near"
+_Follow = Callable[[Rows], Stay]
 
 
 @register("check")
 class FlatLine:
     """Flags values that have stayed the same for too long.
 
-    A run lasts while every value stays within ``tolerance`` of the run's first one. A reading is
-    suspect or fails when its run has lasted ``suspect_s`` or ``fail_s`` and has ``min_readings``.
-    A missing value neither ends nor prolongs a run. State is three numbers per series.
+    The run of a reading is the longest time up to it in which ``max - min < tolerance``, or with a
+    tolerance of 0 ``max = min``. The reading is suspect or fails when its run has lasted
+    ``suspect_s`` or ``fail_s`` and has ``min_readings``. A missing value neither ends nor prolongs
+    a run. QARTOD counts readings by their median step in place of time, which is the same where
+    they are evenly spaced; its test with a tolerance of 0 never fires.
 
     Known failures: whole numbers in clean air, counts at night and pressure in a calm high repeat
     by right; an instrument that is stuck but noisy is left to ``attenuated_signal``.
@@ -114,6 +112,8 @@ class FlatLine:
         self._any_tolerance = any(one and one.tolerance > 0 for one in given)
         self._series = series
         self._state = SeriesState(first=np.float64(np.nan), began=np.int64(0), readings=np.int64(0))
+        self._drifting = Chosen(series, _Tolerant(settings))
+        self._within = Within()
 
     def concerns(self, key: SeriesKey) -> bool:
         """Return whether the settings say anything about the quantity."""
@@ -124,11 +124,13 @@ class FlatLine:
         self._state.grow(len(self._series))
         (suspect_ns,) = self._limits.of_rows(rows.groups, slice(1))
         flag, reasons = answer(rows.missing, reason=FLAT_LINE, evaluated=~np.isnan(suspect_ns))
-        exact = self._limits.of(rows.groups.places)[2] == 0 if self._any_tolerance else None
-        if exact is None or exact.all():
+        tolerant = np.zeros(1, np.bool_)
+        if self._any_tolerance:
+            tolerant = self._limits.of(rows.groups.places)[2] > 0
+        if not tolerant.any():
             self._mark(self._follow_exact, rows, ~rows.missing, (flag, reasons))
         else:
-            apart = ~(exact[rows.groups.group] | rows.missing)
+            apart = tolerant[rows.groups.group] & ~rows.missing
             self._mark(self._follow_within, rows, apart, (flag, reasons))
             self._mark(self._follow_exact, rows, ~(apart | rows.missing), (flag, reasons))
         return Verdict(flag, reasons)
@@ -147,7 +149,7 @@ class FlatLine:
             rows = rows.take(where)
         if not len(rows):
             return
-        found = follow(rows.groups, rows.time, rows.value)
+        found = follow(rows)
         limits = self._limits.of(rows.groups.series[found.rows])
         suspect_ns, fail_ns, _, min_readings, ignore_up_to = limits
         lasted = rows.time[found.rows] - found.began
@@ -159,8 +161,9 @@ class FlatLine:
         reasons[back[suspect]] |= FLAT_LINE.mask
         flag[back[counted & (lasted >= fail_ns)]] = FAIL
 
-    def _follow_exact(self, groups: Groups, time: Int64Array, value: FloatArray) -> _Repeats:
+    def _follow_exact(self, rows: Rows) -> Stay:
         """Follow runs of equal values; single readings, the usual case, cost next to nothing."""
+        groups, time, value = rows.groups, rows.time, rows.value
         if groups.once:
             return self._follow_one_each(groups, time, value)
         codes, starts = groups.codes, groups.starts
@@ -182,13 +185,13 @@ class FlatLine:
         repeated = np.flatnonzero(carried + length > 1)
         size = length[repeated]
         turn = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-        return _Repeats(
+        return Stay(
             np.repeat(first_row[repeated], size) + turn,
             np.repeat(began[repeated], size),
             np.repeat(carried[repeated], size) + turn + 1,
         )
 
-    def _follow_one_each(self, groups: Groups, time: Int64Array, value: FloatArray) -> _Repeats:
+    def _follow_one_each(self, groups: Groups, time: Int64Array, value: FloatArray) -> Stay:
         """Do the same where every series has one reading."""
         places = groups.places
         repeated = np.flatnonzero(value == self._state["first"][places])
@@ -197,24 +200,16 @@ class FlatLine:
         began[repeated] = self._state["began"][goes_on]
         readings[repeated] += self._state["readings"][goes_on]
         self._keep(places, value, began, readings)
-        return _Repeats(repeated, began[repeated], readings[repeated])
+        return Stay(repeated, began[repeated], readings[repeated])
 
-    def _follow_within(self, groups: Groups, time: Int64Array, value: FloatArray) -> _Repeats:
-        """Follow runs of values near the first one, round by round."""
-        lanes = Lanes.of(groups)
-        codes = groups.codes[lanes.groups]
-        first, start, count = (self._state[name][codes] for name in ("first", "began", "readings"))
-        tolerance = self._limits.of(codes)[2]
-        laid_time, laid_value = time[lanes.order], value[lanes.order]
-        began, readings = np.empty_like(time), np.empty_like(time)
-        for rows, lane in lanes.rounds():
-            with np.errstate(over="ignore", invalid="ignore"):
-                same = np.abs(laid_value[rows] - first[lane]) <= tolerance[lane]
-            first[lane] = np.where(same, first[lane], laid_value[rows])
-            began[rows] = start[lane] = np.where(same, start[lane], laid_time[rows])
-            readings[rows] = count[lane] = np.where(same, count[lane], 0) + 1
-        self._keep(codes, first, start, count)
-        return _Repeats(lanes.order, began, readings)
+    def _follow_within(self, rows: Rows) -> Stay:
+        """Follow runs of values near each other."""
+        self._within.grow(len(self._drifting))
+        suspect_ns, fail_ns, tolerance, least, _ = self._limits.of(rows.groups.places)
+        longest_ns = np.fmax(suspect_ns, fail_ns)
+        asked = (column.astype(np.int64) for column in (suspect_ns, longest_ns, least))
+        _, numbered = self._drifting.rows(rows)
+        return self._within.follow(numbered, Limits(tolerance, *asked))
 
     def _keep(
         self,
@@ -229,8 +224,27 @@ class FlatLine:
 
     def snapshot(self) -> Snapshot:
         """Return the run each series is in."""
-        return self._state.snapshot()
+        return snapshot_of({_EQUAL: self._state, _NEAR: self._within})
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take over the run each series is in."""
+        """Take over the run each series is in; formerly a run was held against its first value."""
+        if "first" not in snapshot:
+            restore_each({_EQUAL: self._state, _NEAR: self._within}, snapshot)
+            return
         self._state.restore(snapshot)
+        number = self._drifting.of(np.arange(len(self._state)))
+        known = np.flatnonzero(number != NOT_CHOSEN)
+        self._within = Within()
+        self._within.begin(*(self._state[name][known] for name in ("first", "began", "readings")))
+
+
+class _Tolerant:
+    """The quantities whose runs have a tolerance."""
+
+    def __init__(self, settings: FlatLineSettings) -> None:
+        self._settings = settings
+
+    def __contains__(self, quantity: object) -> bool:
+        settings = self._settings
+        given = settings.quantities.get(str(quantity), settings.default)
+        return given is not None and given.tolerance > 0

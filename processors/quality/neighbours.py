@@ -12,6 +12,7 @@ from pydantic import Field
 
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.details import Detail
 from lamppost.flags import Reason
 from lamppost.grouping import BoolArray
 from lamppost.series import SeriesKey, SeriesTable
@@ -74,6 +75,9 @@ class NeighboursSettings(Settings):
     )
 
 
+Cause = Literal["spatial_zscore", "spatial_absolute", "within_threshold", "insufficient_neighbours"]
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Values held against their neighbours, column by column.
@@ -107,9 +111,7 @@ class Explanation:
         count: neighbours that were compared.
     """
 
-    reason: Literal[
-        "spatial_zscore", "spatial_absolute", "within_threshold", "insufficient_neighbours"
-    ]
+    reason: Cause
     sentence: str
     centre: float
     limit: float
@@ -144,8 +146,8 @@ def explain(
 ) -> Explanation:
     """Say in words what :func:`compare` finds.
 
-    >>> explain(36, [10, 12]).sentence
-    'It is 25 from the median 11 of 2 neighbours; believed are 22.14.'
+    >>> print(explain(9, [1, 2, 3, 4, 5]).sentence)
+    It is 6 from the median 3 of 5 neighbours (1, 2, 3, 4, 5), whose IQR is 2; 14 is believed.
     """
     rule = limits or NeighbourLimits()
     if not around:
@@ -154,16 +156,24 @@ def explain(
     numbers = np.array([[number] for number in rule.numbers()])
     found = compare(np.array([value], np.float64), np.array([around], np.float64), numbers)
     centre, limit, count = float(found.centre[0]), float(found.limit[0]), int(found.count[0])
-    sentence = (
-        f"It is {abs(value - centre):.4g} from the median {centre:.4g} of {count} neighbours;"
-        f" believed are {limit:.4g}."
-    )
-    if not found.outlier[0]:
-        return Explanation("within_threshold", sentence, centre, limit, count)
     by_scale = rule.high_from is not None and centre >= rule.high_from and found.scale[0] > 0
-    if by_scale:
-        return Explanation("spatial_zscore", sentence, centre, limit, count)
-    return Explanation("spatial_absolute", sentence, centre, limit, count)
+    reason: Cause = "spatial_zscore" if by_scale else "spatial_absolute"
+    if not found.outlier[0]:
+        reason = "within_threshold"
+    sentence = _sentence(value, [f"{other:.4g}" for other in around], found, 0)
+    return Explanation(reason, sentence, centre, limit, count)
+
+
+def _sentence(value: float, shown: Sequence[str], found: Comparison, row: int) -> str:
+    """Say how far a value is from its neighbours, given what each of these showed."""
+    centre, limit, count = found.centre[row], found.limit[row], found.count[row]
+    few = f"for so few the limit is {found.factor[row]:.4g} times as wide, so that "
+    return (
+        f"It is {abs(value - centre):.4g} from the median {centre:.4g} of {count}"
+        f" neighbour{'s' * bool(count > 1)} ({', '.join(shown)}), whose IQR is"
+        f" {found.scale[row] * _NORMAL_IQR:.4g}; {few * bool(count < _ENOUGH)}"
+        f"{limit:.4g} is believed."
+    )
 
 
 @register("check")
@@ -175,7 +185,8 @@ class Neighbours:
     arrived; failed ones are left out. With their median ``m``, ``s = IQR / 1.349`` and
     ``f = sqrt(5 / n)`` below five neighbours (else 1) a value is suspect when
     ``|x - m| > max(absolute, scales s) f``, and from a median of ``high_from`` on when
-    ``|x - m| > scales s f``. It never fails a value: a bonfire is real.
+    ``|x - m| > scales s f``. It never fails a value: a bonfire is real. What which neighbours
+    showed, their median and the limit are published with the reason.
 
     Known failures: a region that fails alike agrees with itself; a kerb or a valley differs from
     its surroundings by right; without stations nothing is judged.
@@ -192,8 +203,7 @@ class Neighbours:
     ) -> None:
         """Prepare the limits; neighbours are found as series appear."""
         self._settings = settings
-        given = {name: limits.numbers() for name, limits in settings.quantities.items()}
-        self._limits = PerSeries(series, given, width=3)
+        self._limits = PerSeries.given_by(series, settings.quantities, width=3)
         self._chosen = Chosen(series, settings.quantities)
         self._nearest = Nearest(
             self._chosen, stations, most=settings.most, radii_m=settings.radii_m
@@ -215,17 +225,31 @@ class Neighbours:
             plain = self._plainly_good(seen, asking, self._limits.of(series[asking]))
             evaluated[asking[plain]] = True
             asking = asking[~plain]
+        details: list[Detail] = []
         if len(asking):
-            limits = self._limits.of(series[asking])
-            found = compare(seen.value[asking], self._around(seen, asking), limits)
+            near, around = self._around(seen, asking)
+            found = compare(seen.value[asking], around, self._limits.of(series[asking]))
             evaluated[asking[found.count > 0]] = True
             suspect[asking[found.outlier]] = True
+            for row in np.flatnonzero(found.outlier).tolist():
+                place = asking[row]
+                told = _sentence(seen.value[place], self._shown(near[row], around[row]), found, row)
+                instant = int(seen.time[place])
+                details.append(Detail(int(series[place]), instant, NEIGHBOURS.bit, told))
         self._latest.keep(seen, seen.usable)
         flag, reasons = unsaid(rows.missing)
         flag[where], reasons[where] = answer(
             seen.missing, reason=NEIGHBOURS, evaluated=evaluated, suspect=suspect
         )
-        return Verdict(flag, reasons)
+        return Verdict(flag, reasons, details=details)
+
+    def _shown(self, near: Int64Array, around: FloatArray) -> list[str]:
+        """Return which neighbours showed what, the nearest first."""
+        there = np.flatnonzero(~np.isnan(around))
+        return [
+            f"{self._chosen.key(number).sensor} {value:.4g}"
+            for number, value in zip(near[there].tolist(), around[there].tolist(), strict=True)
+        ]
 
     def _plainly_good(self, rows: Rows, asking: Int64Array, limits: FloatArray) -> BoolArray:
         """Return which rows are near every value a neighbour may have shown, old or new.
@@ -275,8 +299,8 @@ class Neighbours:
         bounds[places] = now
         return bounds
 
-    def _around(self, rows: Rows, asking: Int64Array) -> FloatArray:
-        """Return what counts of the neighbours of each row, NaN elsewhere."""
+    def _around(self, rows: Rows, asking: Int64Array) -> tuple[Int64Array, FloatArray]:
+        """Return the neighbours of each row, and what counts of them, NaN elsewhere."""
         near, ring = self._nearest.of(rows.groups.series[asking].astype(np.intp))
         found = self._latest.before(rows, asking, near.astype(np.int32), rows.usable)
         with np.errstate(over="ignore"):
@@ -286,8 +310,7 @@ class Neighbours:
         for wider in range(1, len(self._settings.radii_m)):
             lonely = np.flatnonzero(~inside.any(axis=1))
             inside[lonely] = fresh[lonely] & (ring[lonely] <= wider)
-        around: FloatArray = np.where(inside, found.value, np.nan)
-        return around
+        return near, np.where(inside, found.value, np.nan)
 
     def snapshot(self) -> Snapshot:
         """Return the newest reading of each series."""

@@ -103,8 +103,7 @@ class PercentileRange:
     def __init__(self, settings: PercentileRangeSettings, series: SeriesTable) -> None:
         """Prepare an empty histogram for each series judged."""
         self._settings = settings
-        given = {name: limits.numbers() for name, limits in settings.quantities.items()}
-        self._limits = PerSeries(series, given, width=3)
+        self._limits = PerSeries.given_by(series, settings.quantities, width=3)
         self._chosen = Chosen(series, settings.quantities)
         self._state = SeriesState(
             day=np.int64(_NEVER),

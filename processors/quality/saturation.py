@@ -87,8 +87,7 @@ class Saturation:
 
     def __init__(self, settings: SaturationSettings, series: SeriesTable) -> None:
         """Prepare the limits."""
-        given = {name: limits.numbers() for name, limits in settings.quantities.items()}
-        self._limits = PerSeries(series, given, width=4)
+        self._limits = PerSeries.given_by(series, settings.quantities, width=4)
         self._series = series
         self._state = SeriesState(began=np.int64(NO_TIME))
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from pydantic import Field
 
-from lamppost.batch import FloatArray, Int64Array
+from lamppost.batch import FloatArray, Int32Array, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register
-from lamppost.flags import FAIL, Reason
+from lamppost.flags import MISSING, MISSING_VALUE, Reason
 from lamppost.grouping import BoolArray
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
@@ -24,7 +24,7 @@ from ._verdicts import answer
 SENTINEL: Final = Reason(
     12,
     "sentinel",
-    "The number is a code that devices send in place of a measurement.",
+    "The device sent a code that stands for no measurement.",
     "device manuals; the values stand in the policy",
 )
 
@@ -52,14 +52,18 @@ class SentinelSettings(Settings):
 
 @register("check")
 class Sentinel:
-    """Fails values that equal one of the codes devices send when they have no measurement.
+    """Takes the codes that devices send when they have no measurement for missing values.
 
-    A code must match exactly (within a millionth of itself, for units that were converted). What
+    A code is no measurement, so it is missing (QARTOD 9) with this reason, and is taken out as soon
+    as it arrives: no other check, correction, window or alert sees the number, and what is
+    published has none. The number stands in the detail of the reason, and in the inbox. A code must
+    match exactly (within a millionth of itself, for units that were converted). What
     type of device a series is of says its qualifier, or the property ``device`` of its station; of
     a type that is not known only the codes of any device count.
 
-    Known failures: a true value may equal a code, 255 km/h on no street, but -1 Cel any winter;
-    list only what the quantity cannot be, or cannot be with that device.
+    Known failures: a true value may equal a code, 255 km/h on no street, but -1 Cel any winter, and
+    one value in thousands within smoke beyond 1000 ug/m3; list only what the quantity cannot be, or
+    cannot be with that device.
     """
 
     name: ClassVar[str] = "sentinel"
@@ -99,19 +103,25 @@ class Sentinel:
             evaluated=~np.isnan(self._listed.of_rows(rows.groups)[0]),
             reason=SENTINEL,
         )
-        near = self._near_a_code(rows.value)
-        series = rows.groups.series[near]
+        found = self.codes(rows.groups.series, rows.value)
+        flag[found], reasons[found] = MISSING, SENTINEL.mask | MISSING_VALUE.mask
+        return Verdict(flag, reasons)
+
+    def codes(self, series: Int32Array, value: FloatArray) -> Int64Array:
+        """Return the rows whose number is a code."""
+        near = self._near_a_code(value)
+        series = series[near]
         codes, owner = self._codes.of(series).reshape(2, self._width, len(near))
         # Without a code the tolerance is NaN, and nothing equals it.
         with np.errstate(invalid="ignore"):
-            equal = np.abs(rows.value[near] - codes) <= np.abs(codes) * _TOLERANCE
+            equal = np.abs(value[near] - codes) <= np.abs(codes) * _TOLERANCE
         hit = np.flatnonzero(equal.any(axis=0))
-        if len(hit):
-            of_any = owner[:, hit] == ANY_DEVICE
-            of_mine = owner[:, hit] == self._devices.of(series[hit])
-            found = near[hit[(equal[:, hit] & (of_any | of_mine)).any(axis=0)]]
-            flag[found], reasons[found] = FAIL, SENTINEL.mask
-        return Verdict(flag, reasons)
+        if not len(hit):
+            return hit
+        of_any = owner[:, hit] == ANY_DEVICE
+        of_mine = owner[:, hit] == self._devices.of(series[hit])
+        found: Int64Array = near[hit[(equal[:, hit] & (of_any | of_mine)).any(axis=0)]]
+        return found
 
     def _near_a_code(self, value: FloatArray) -> Int64Array:
         """Return the rows whose nearest whole number lies beside a code of any quantity."""

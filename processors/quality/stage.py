@@ -4,22 +4,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import FlagArray, Int64Array, ReadingBatch
-from lamppost.component import Check, Rows, Stateful, restore_each, snapshot_of
-from lamppost.flags import MISSING, from_ranks
+from lamppost.component import Check, Rows, Stateful, Verdict, restore_each, snapshot_of
+from lamppost.details import Detail
+from lamppost.device_codes import FindsCodes
+from lamppost.flags import MISSING, MISSING_VALUE, Reason, from_ranks
 from lamppost.grouping import Groups
+from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME
 
 from ._concern import Concern, Where
 from ._merging import Amended, Merged, explained
+from ._verdicts import answer
 
 _OWN: Final = "stage"
 _ALL: Final = slice(None)
@@ -34,11 +38,32 @@ class Judgement:
         amended: readings of earlier batches whose flag or reasons changed now.
         first_flag: flag of each row by what was known when it arrived, without its successors.
             What must not depend on where batches are cut builds on this one.
+        details: the numbers behind some of the reasons.
     """
 
     readings: ReadingBatch
     amended: ReadingBatch
     first_flag: FlagArray
+    details: list[Detail] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutCodes:
+    """A batch in which the codes of devices have become missing values.
+
+    Attributes:
+        readings: the batch.
+        details: what the codes were, by row.
+    """
+
+    readings: ReadingBatch
+    details: Mapping[int, Detail]
+
+    def of_rows(self, kept: Int64Array) -> list[Detail]:
+        """Return the details of some rows."""
+        if not self.details:
+            return []
+        return [self.details[row] for row in kept.tolist() if row in self.details]
 
 
 class QualityStage:
@@ -48,6 +73,7 @@ class QualityStage:
         """Take the checks in the order of the policy."""
         self._checks = tuple(checks)
         self._series = series
+        self._of_codes = tuple(check for check in checks if isinstance(check, FindsCodes))
         self._concern = Concern(self._checks, series)
         self._last = SeriesState(
             time=np.int64(NO_TIME),
@@ -56,6 +82,32 @@ class QualityStage:
             flag=np.uint8(MISSING),
             reasons=np.uint32(0),
         )
+
+    def without_codes(self, batch: ReadingBatch) -> WithoutCodes:
+        """Take numbers that stand for no measurement out of a batch that has just arrived."""
+        value, flag, reasons = batch.value, batch.flag, batch.reasons
+        details: dict[int, Detail] = {}
+        for check in self._of_codes:
+            rows = check.codes(batch.series, value)
+            if not len(rows):
+                continue
+            reason = check.reasons[0]
+            details |= self._came_as(batch, rows, reason)
+            value, flag, reasons = value.copy(), flag.copy(), reasons.copy()
+            value[rows], flag[rows] = np.nan, MISSING
+            reasons[rows] |= reason.mask | MISSING_VALUE.mask
+        if not details:
+            return WithoutCodes(batch, details)
+        return WithoutCodes(replace(batch, value=value, flag=flag, reasons=reasons), details)
+
+    def _came_as(self, batch: ReadingBatch, rows: Int64Array, reason: Reason) -> dict[int, Detail]:
+        found = {}
+        for row in rows.tolist():
+            code = int(batch.series[row])
+            unit = QUANTITIES[self._series[code].quantity].unit
+            text = f"It came as {batch.value[row]:.10g} {unit}."
+            found[row] = Detail(code, int(batch.time[row]), reason.bit, text)
+        return found
 
     def judge(self, batch: ReadingBatch, in_order: npt.NDArray[np.bool_]) -> Judgement:
         """Judge a batch.
@@ -69,6 +121,7 @@ class QualityStage:
         groups = Groups.by_series(batch.series)
         order = groups.order
         merged, amended = Merged(batch.flag[order], batch.reasons[order]), Amended(self._last)
+        details: list[Detail] = []
         rows = Rows(groups, batch.time[order], batch.value[order], merged.first_flag(_ALL))
         sequence, places = _sequence(rows, in_order[order])
         all_parts = self._concern.parts(rows, _ALL)
@@ -78,12 +131,17 @@ class QualityStage:
             if picked is None:
                 continue
             chosen, where = picked
-            verdict = check.judge(replace(chosen, flag=merged.first_flag(where)))
+            if check in self._of_codes:
+                # What it has to say of a number it said when that arrived.
+                verdict = Verdict(*answer(chosen.missing, reason=check.reasons[0]))
+            else:
+                verdict = check.judge(replace(chosen, flag=merged.first_flag(where)))
             merged.take_in(verdict, where)
             amended.take_in(verdict)
+            details += verdict.details
         changed = amended.readings()
         self._remember(sequence, places, batch.received[order], merged)
-        return _judgement(batch, rows, merged, changed)
+        return replace(_judgement(batch, rows, merged, changed), details=details)
 
     def snapshot(self) -> Snapshot:
         """Return the state of the stage and of every check, as ``check/array``."""

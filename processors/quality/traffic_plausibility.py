@@ -9,11 +9,14 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from lamppost.batch import FloatArray, ReasonArray
+from lamppost.batch import FloatArray, Int32Array, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
+from lamppost.stations import Station
+from processors._per_series import optional
+from processors._roads import Roads
 
 from ._latest import GOOD_LEVEL, NOBODY, Findings, Latest, Levels, Siblings, levels
 from ._runs import chosen_rows
@@ -46,10 +49,16 @@ class TrafficPlausibilitySettings(Settings):
         default=(2.7, 18.0),
         description="Shortest and longest believable mean length of vehicle and detector, metres.",
     )
-    lanes: float = Field(
-        default=1.0,
-        gt=0,
-        description="Lanes a flow counts together while its occupancy is the mean of one lane.",
+    lanes: tuple[float, float] = Field(
+        default=(1.0, 1.0),
+        description="Fewest and most lanes a flow may count together where neither the series nor"
+        " its station says how many.",
+    )
+    max_flow: float | None = Field(
+        default=None, gt=0, description="Most vehicles an hour that a lane carries."
+    )
+    max_density: float | None = Field(
+        default=None, gt=0, description="Most vehicles on a kilometre of a lane."
     )
     min_flow: float = Field(
         default=120.0, ge=0, description="Below this flow, veh/h, no length is computed."
@@ -66,6 +75,8 @@ class TrafficPlausibilitySettings(Settings):
     def _rise(self) -> Self:
         if not 0 <= self.vehicle_length_m[0] <= self.vehicle_length_m[1]:
             raise ValueError("vehicle_length_m must run from low to high")
+        if not 0 < self.lanes[0] <= self.lanes[1]:
+            raise ValueError("lanes must run from few to many")
         return self
 
 
@@ -75,23 +86,32 @@ class TrafficPlausibility:
 
     Speed 0 while flow or count is 0 is no measurement (``no_vehicle``), and only the speed is
     flagged: an empty road at night is real. Suspect are speed above 0 without vehicles, speed 0
-    with vehicles and a known occupancy below 100 %, and a triple whose effective vehicle length
-    ``L = 10 v occ lanes / q`` (m; km/h, %, veh/h) lies outside ``vehicle_length_m``. Whichever
-    reading arrives last is judged with the newest of the others at the same instant, which are
-    amended. Series belong together when sensor and qualifiers are the same.
+    with vehicles and a known occupancy below 100 %, a flow above ``max_flow lanes``, a density
+    ``q / (v lanes)`` above ``max_density``, and a triple whose effective vehicle length
+    ``L = 10 v occ lanes / q`` (m; km/h, %, veh/h) lies outside ``vehicle_length_m``. A series with
+    the qualifier ``lane`` is about one lane, else its station says about how many; where neither
+    does, whatever fits any number within ``lanes`` is believed. Whichever reading arrives last is
+    judged with the newest of the others at the same instant, which are amended. Series belong
+    together when sensor and qualifiers are the same.
 
-    Known failures: detectors that count lanes together need ``lanes``; whole percents of occupancy
-    make the length of light traffic coarse, hence ``min_flow`` and ``min_occupancy``.
+    Known failures: a station that tells a wrong number of lanes is flagged for it; whole percents
+    of occupancy make the length of light traffic coarse, hence ``min_flow`` and ``min_occupancy``.
     """
 
     name: ClassVar[str] = "traffic_plausibility"
     reasons: ClassVar[tuple[Reason, ...]] = (TRAFFIC_PLAUSIBILITY, NO_VEHICLE)
-    scope: ClassVar[Scope] = "sensor"
+    scope: ClassVar[Scope] = "city"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[TrafficPlausibilitySettings]] = TrafficPlausibilitySettings
 
-    def __init__(self, settings: TrafficPlausibilitySettings, series: SeriesTable) -> None:
+    def __init__(
+        self,
+        settings: TrafficPlausibilitySettings,
+        series: SeriesTable,
+        stations: Mapping[str, Station],
+    ) -> None:
         """Take the limits."""
+        self._roads = Roads(series, stations)
         self._settings = settings
         self._series = series
         self._detectors = Siblings(series, _role_of, roles=len(_ROLES))
@@ -108,13 +128,25 @@ class TrafficPlausibility:
         where, seen = chosen_rows(rows, role != NOBODY)
         if len(seen):
             found = Together.of(seen, self._detectors, self._latest)
-            level, reasons = self._contradictions(found.value)
+            # Those of a detector have the same qualifiers and station, so any of them will do.
+            anyone = found.series.max(axis=0)
+            level, reasons = self._contradictions(
+                found.value, self._lanes(anyone), self._roads.per_hour(anyone)
+            )
             row = found.row if isinstance(where, slice) else np.append(where, NOBODY)[found.row]
             findings.add(found.series.ravel(), row.ravel(), level.ravel(), reasons.ravel())
             self._latest.keep(seen, seen.usable)
         return findings.verdict()
 
-    def _contradictions(self, value: FloatArray) -> tuple[Levels, ReasonArray]:
+    def _lanes(self, series: Int32Array) -> FloatArray:
+        """Return the fewest and the most lanes each series is about, shape (2, n)."""
+        lanes = self._roads.lanes(series)
+        fewest, most = self._settings.lanes
+        return np.where(np.isnan(lanes), [[fewest], [most]], lanes)
+
+    def _contradictions(
+        self, value: FloatArray, lanes: FloatArray, per_hour: FloatArray
+    ) -> tuple[Levels, ReasonArray]:
         """Return what the rules say of each reading, and why; both of shape (roles, n).
 
         Whoever is known at an instant when its last reading arrives was known to no more rules
@@ -125,18 +157,24 @@ class TrafficPlausibility:
         with np.errstate(all="ignore"):
             empty = (flow == 0) | (count == 0)
             busy = (flow > 0) | (count > 0)
-            length_m = 10 * speed * occupancy * settings.lanes / flow
+            length_m = 10 * speed * occupancy * lanes / flow
+            most = optional(settings.max_flow) * lanes[1]
+            dense = flow > optional(settings.max_density) * speed * lanes[1]
+            crowded = (flow > most) | (dense & (speed > 0) & (flow >= settings.min_flow))
+            rushed = count * per_hour > most
         standing = (speed == 0) & busy & (occupancy < 100)
         phantom = (speed > 0) & empty
         both = ~np.isnan(speed) & (empty | busy)
         triple = (flow >= settings.min_flow) & (occupancy >= settings.min_occupancy) & (speed > 0)
         low, high = settings.vehicle_length_m
-        unlike = ~((length_m >= low) & (length_m <= high))
+        unlike = ~((length_m[1] >= low) & (length_m[0] <= high))
         level = np.zeros(value.shape, np.int8)
         reasons = np.zeros(value.shape, np.uint32)
         fails = settings.empty_speed_fails
         for said, reason, roles in (
             (levels(both, phantom | standing), TRAFFIC_PLAUSIBILITY, (_FLOW, _COUNT, _SPEED)),
+            (levels(crowded, crowded), TRAFFIC_PLAUSIBILITY, (_FLOW,)),
+            (levels(rushed, rushed), TRAFFIC_PLAUSIBILITY, (_COUNT,)),
             (levels(triple, unlike), TRAFFIC_PLAUSIBILITY, (_FLOW, _OCCUPANCY, _SPEED)),
             (levels(both, (speed == 0) & empty, fails=fails), NO_VEHICLE, (_SPEED,)),
         ):

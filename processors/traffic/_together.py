@@ -25,6 +25,7 @@ from lamppost.series import SeriesKey, SeriesTable, qualifiers_mapping
 from lamppost.state import Snapshot
 from lamppost.stations import RegistryWatch, Station
 from lamppost.times import NO_TIME, SECOND_NS
+from processors._roads import flows_per_count
 
 from ._inputs import Inputs
 
@@ -340,23 +341,6 @@ class Together:
             self._names.append(named(key, "derived", self._method, self._quantity))
             facts.append(known or (np.nan,))
         return self._numbers[road], place, scale
-
-
-def flows_per_count(key: SeriesKey, station: Station | None) -> float | None:
-    """Return the flow in veh/h that one vehicle in an interval of a series makes."""
-    told = qualifiers_mapping(key.qualifiers).get("period_s", "")
-    try:
-        period_s = float(told)
-    except ValueError:
-        period_s = (station.period_s if station is not None else None) or 0.0
-    return 3600.0 / period_s if 0.0 < period_s < np.inf else None
-
-
-def lanes_at(key: SeriesKey, station: Station | None) -> float | None:
-    """Return the lanes a series is about: one where it says which, else those of its station."""
-    if "lane" in qualifiers_mapping(key.qualifiers):
-        return 1.0
-    return None if station is None or station.lanes is None else float(station.lanes)
 
 
 def _opens(target: Int64Array, time: Int64Array) -> BoolArray:

@@ -13,10 +13,11 @@ from lamppost.batch import FloatArray
 from lamppost.component import register
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import RegistryWatch, Station
+from processors._roads import flows_per_count
 
 from ._derivations import FLOW_AND_SPEED, RoadDerivation, RoadSettings
 from ._network import next_stations
-from ._together import Road, flows_per_count
+from ._together import Road
 
 
 class DelaySettings(RoadSettings):

@@ -12,9 +12,10 @@ from lamppost.batch import FloatArray
 from lamppost.component import Settings, register
 from lamppost.series import SeriesKey
 from lamppost.stations import Station
+from processors._roads import lanes_at
 
 from ._derivations import FLOW, RoadDerivation
-from ._together import Road, lanes_at
+from ._together import Road
 
 
 class HeadwayFromFlowSettings(Settings):

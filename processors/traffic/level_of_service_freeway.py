@@ -13,9 +13,10 @@ from lamppost.batch import FloatArray
 from lamppost.component import register
 from lamppost.series import SeriesKey
 from lamppost.stations import Station
+from processors._roads import lanes_at
 
 from ._derivations import FLOW_AND_SPEED, KM_PER_MILE, RoadDerivation, RoadSettings
-from ._together import Road, lanes_at
+from ._together import Road
 
 DENSITIES: Final = (11.0, 18.0, 26.0, 35.0, 45.0)
 """Upper bounds of A to E, passenger cars on a mile of a lane."""

@@ -14,10 +14,11 @@ from lamppost.component import register
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
+from processors._roads import lanes_at
 
 from ._calibration import Calibration
 from ._derivations import FLOW, KM_PER_MILE, M_PER_FOOT, RoadDerivation, RoadSettings
-from ._together import Road, lanes_at
+from ._together import Road
 
 USUAL_LENGTH_M: Final = 22 * M_PER_FOOT
 LEAST_DENSITY_PER_KM: Final = 1.2 / KM_PER_MILE

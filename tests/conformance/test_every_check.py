@@ -14,6 +14,7 @@ from lamppost.component import Check, Component, Rows, Verdict, all_reasons, reg
 from lamppost.flags import FAIL, MISSING, NOT_EVALUATED, SUSPECT, merge
 from lamppost.grouping import Groups
 from lamppost.series import SeriesTable
+from processors.quality.sentinel import SENTINEL
 from processors.quality.stage import QualityStage
 from tests.processor_conformance import assert_described, assert_same, components, law, make
 from tests.strategies import KEYS, Stream, streams
@@ -174,7 +175,8 @@ def final(quality: QualityStage, batches: Sequence[ReadingBatch]) -> dict[str, A
     """Return what a stage has published in the end, newest revision by (series, time)."""
     published: dict[tuple[int, int], tuple[int, int]] = {}
     for batch in batches:
-        judgement = quality.judge(batch, np.ones(len(batch), np.bool_))
+        known = quality.without_codes(batch).readings
+        judgement = quality.judge(known, np.ones(len(batch), np.bool_))
         for part in (judgement.readings, judgement.amended):
             for row in range(len(part)):
                 key = (int(part.series[row]), int(part.time[row]))
@@ -194,10 +196,10 @@ def test_all_checks_together_do_not_depend_on_the_cut(stream: Stream) -> None:
 @law(stream=streams())
 def test_the_stage_never_lowers_a_flag_and_explains_every_one(stream: Stream) -> None:
     """What was known about a present value before can only get worse, and nothing stays silent."""
-    batch = stream.readings
-    in_order = np.arange(len(batch)) % 3 != 0
+    quality, in_order = stage(stream), np.arange(len(stream.readings)) % 3 != 0
+    batch = quality.without_codes(stream.readings).readings
 
-    found = stage(stream).judge(batch, in_order).readings
+    found = quality.judge(batch, in_order).readings
 
     present = ~np.isnan(batch.value)
     np.testing.assert_array_equal(merge(found.flag, batch.flag)[present], found.flag[present])
@@ -205,3 +207,44 @@ def test_the_stage_never_lowers_a_flag_and_explains_every_one(stream: Stream) ->
     assert (found.reasons[found.flag != 1] != 0).all()
     np.testing.assert_array_equal(found.time, batch.time)
     np.testing.assert_array_equal(found.value, batch.value)
+
+
+@law(stream=streams())
+def test_a_code_is_no_measurement_for_anybody(stream: Stream) -> None:
+    """It is taken out at arrival, with its reason and what it was; all else stays as it came."""
+    batch = stream.readings
+
+    found = stage(stream).without_codes(batch)
+
+    codes = np.isnan(found.readings.value) & ~np.isnan(batch.value)
+    sentinel = found.readings.reasons & SENTINEL.mask != 0
+    np.testing.assert_array_equal(codes, sentinel)
+    assert (found.readings.flag[codes] == MISSING).all()
+    told = found.of_rows(np.arange(len(batch)))
+    assert [(one.series, one.time, one.reason) for one in told] == [
+        (int(batch.series[row]), int(batch.time[row]), SENTINEL.bit)
+        for row in np.flatnonzero(codes)
+    ]
+    for one, row in zip(told, np.flatnonzero(codes), strict=True):
+        assert f"{batch.value[row]:.10g}" in one.detail
+    np.testing.assert_array_equal(found.readings.value[~codes], batch.value[~codes])
+    np.testing.assert_array_equal(found.readings.flag[~codes], batch.flag[~codes])
+
+
+@every_check
+@law(stream=streams())
+def test_the_numbers_behind_a_reason_belong_to_a_reading_that_has_it(
+    component: Component, stream: Stream
+) -> None:
+    """Details name a row of the batch and a reason it was given."""
+    rows = rows_of(stream.readings)
+
+    verdict = make(component, stream.series).judge(rows)
+
+    given = {
+        (int(rows.groups.series[row]), int(rows.time[row])): int(verdict.reasons[row])
+        for row in range(len(rows))
+    }
+    for one in verdict.details:
+        assert given[one.series, one.time] >> one.reason & 1
+        assert one.detail.endswith(".")

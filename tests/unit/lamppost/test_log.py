@@ -31,6 +31,7 @@ def test_the_kinds_keep_their_names() -> None:
         "ledger",
         "clocks",
         "fits",
+        "details",
     )
 
 

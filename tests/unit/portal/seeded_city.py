@@ -13,8 +13,9 @@ from lamppost import log
 from lamppost.alerts import AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
 from lamppost.clock_skew import ClockBatch
+from lamppost.details import Detail
 from lamppost.fits import Fit
-from lamppost.flags import FAIL, GOOD, KERNEL_REASONS, SUSPECT
+from lamppost.flags import CORRECTION, FAIL, GOOD, KERNEL_REASONS, SUSPECT
 from lamppost.frames import arrow_bytes
 from lamppost.indices import TABLES_KEY, IndexTable, named_tables
 from lamppost.log import Entry
@@ -189,6 +190,7 @@ def city_entries(now: int) -> list[Entry]:
     outbox.add(log.QUARANTINE_STATES, json.dumps([decided]).encode())
     outbox.add(log.LEDGER, json.dumps(_ledger(hour)).encode())
     outbox.add(log.FITS, json.dumps([fit.model_dump() for fit in _fits(hour)]).encode())
+    outbox.add(log.DETAILS, json.dumps([one._asdict() for one in _details(times)]).encode())
     outbox.add(log.CLOCKS, columns_body(_clocks(now).to_arrow()))
     return outbox.entries
 
@@ -202,6 +204,12 @@ def _fits(hour: int) -> list[Fit]:
     )  # fmt: skip
     other = {"start": hour + DAY_NS, "outcome": "clock", "lag_h": 2, "r2": 0.2}
     return [used, used.model_copy(update=other)]
+
+
+def _details(times: np.ndarray) -> list[Detail]:
+    """Return what stands behind the reason of some readings, the newest among them."""
+    reason = CORRECTION.bit
+    return [Detail(0, int(times[row]), reason, f"It was {row} before.") for row in (-3, -2, -1)]
 
 
 def _clocks(now: int) -> ClockBatch:

@@ -13,6 +13,7 @@ from lamppost import log
 from lamppost.log import Entry
 from lamppost.times import HOUR_NS
 from lamppost_app.portal import api_models
+from lamppost_app.portal.api_details import DetailItem
 from lamppost_app.portal.api_fits import FitItem
 from tests.unit.portal.conftest import NOW, Portal
 from tests.unit.portal.seeded_city import alert, alerts_body
@@ -21,6 +22,7 @@ MODELS = {
     "stations": api_models.StationItem,
     "series": api_models.SeriesItem,
     "latest": api_models.LatestItem,
+    "details": DetailItem,
     "fits": FitItem,
     "aggregates": api_models.AggregateItem,
     "indices": api_models.IndexItem,
@@ -68,6 +70,17 @@ def test_aggregates_can_be_chosen(portal: Portal) -> None:
     assert {row["window"] for row in rows} == {"1min"}
     assert {row["unit"] for row in rows} == {"ug/m3"}
     assert newest == rows[-1:]
+
+
+def test_the_numbers_behind_a_reason_can_be_asked_for(portal: Portal) -> None:
+    """By station, quantity and time; the reason by its name."""
+    path = "/api/v1/details?station=aq-001&quantity=pm2_5"
+    rows = portal.get(path).json()["items"]
+
+    assert [row["detail"] for row in rows] == [f"It was {row} before." for row in (-3, -2, -1)]
+    assert {row["reason"] for row in rows} == {"correction"}
+    assert portal.get(f"{path}&from={rows[1]['time']}").json()["items"] == rows[1:]
+    assert not portal.get("/api/v1/details?station=aq-002").json()["items"]
 
 
 def test_csv_has_the_same_rows_and_no_formulas(portal: Portal) -> None:

@@ -30,8 +30,8 @@ FORMS = {
     "csv": "text/csv",
     "parquet": "application/vnd.apache.parquet",
 }
-TABLES = ("stations", "series", "latest", "fits", "aggregates", "indices", "alerts", "ledger",
-          "ledger/sinks", "quarantine")  # fmt: skip
+TABLES = ("stations", "series", "latest", "details", "fits", "aggregates", "indices", "alerts",
+          "ledger", "ledger/sinks", "quarantine")  # fmt: skip
 
 
 def rows_of(answer: httpx.Response) -> list[dict[str, Any]]:

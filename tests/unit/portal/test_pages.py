@@ -258,6 +258,14 @@ def test_the_page_of_a_station_shows_the_lines_to_its_reference(portal: Portal) 
     assert "/api/v1/fits?station=aq-001" in page
 
 
+def test_the_page_of_a_station_shows_the_numbers_behind_a_reason(portal: Portal) -> None:
+    """With the newest reading and in the table of readings."""
+    page = portal.get("/stations/aq-001").text
+
+    assert page.count("It was -1 before.") == 2
+    assert page.count("It was -2 before.") == 1
+
+
 def test_a_derived_value_is_shown_with_its_method_and_uncertainty(portal: Portal) -> None:
     """Beside the raw one, never in its place."""
     key = SeriesKey("aq-001", "pm2_5", "corrected=lrapa")

@@ -144,27 +144,92 @@ def test_rate_of_change(values: list[float], steps: list[int]) -> None:
     assert ours("rate_of_change", {"suspect_per_s": 0.0123}, values, time) == expected.tolist()
 
 
-@same_flags(
-    values=st.lists(st.sampled_from([1.0, 1.0, 1.0, 1.5, 2.0]), min_size=3, max_size=60),
-    step_s=st.sampled_from([1, 60, 900]),
-    suspect=st.integers(2, 6),
-    longer=st.integers(0, 5),
+DRIFTS = st.one_of(
+    st.lists(st.integers(-2, 3), min_size=3, max_size=80).map(lambda steps: np.cumsum(steps) / 10),
+    st.lists(st.sampled_from([1.0, 1.0, 1.0, 1.5, 2.0]), min_size=3, max_size=60).map(np.array),
+    st.lists(st.integers(0, 12), min_size=3, max_size=80).map(lambda tenths: np.array(tenths) / 10),
 )
-def test_flat_line(values: list[float], step_s: int, suspect: int, longer: int) -> None:
-    """Evenly spaced readings that repeat or differ by more than the tolerance.
 
-    Where ioos_qc counts readings by the median step, Lamppost measures the time; where it compares
-    all values of a window, Lamppost compares with the run's first. Here both come to the same.
+
+@same_flags(
+    values=DRIFTS,
+    step_s=st.sampled_from([1, 60, 900]),
+    suspect=st.integers(2, 9),
+    longer=st.integers(0, 9),
+    tolerance=st.sampled_from([1e-6, 0.1, 0.25, 0.5, 0.7, 1.0, 1.5]),
+)
+def test_flat_line(
+    values: np.ndarray, step_s: int, suspect: int, longer: int, tolerance: float
+) -> None:
+    """The range of the window is held against the tolerance, so a slow drift is no flat line.
+
+    Where ioos_qc counts readings by the median step, Lamppost measures the time: evenly spaced both
+    come to the same.
     """
-    fail = suspect + longer
-    limits = {"suspect_s": suspect * step_s, "fail_s": fail * step_s, "min_readings": 2}
+    limits = flat(suspect * step_s, (suspect + longer) * step_s, tolerance)
     time = every(step_s, len(values))
 
     expected = qartod.flat_line_test(
-        np.array(values), stamps(time), suspect * step_s, fail * step_s, tolerance=1e-6
+        values, stamps(time), suspect * step_s, (suspect + longer) * step_s, tolerance
     )
 
-    assert ours("flat_line", limits, values, time) == expected.tolist()
+    assert ours("flat_line", limits, values.tolist(), time) == expected.tolist()
+
+
+@same_flags(
+    values=DRIFTS,
+    gaps=st.lists(st.integers(0, 4).map(lambda chance: chance == 0), min_size=80, max_size=80),
+    suspect=st.integers(2, 5),
+    longer=st.integers(0, 5),
+    tolerance=st.sampled_from([1e-6, 0.25, 0.5, 1.0]),
+)
+def test_flat_line_with_missing_values(
+    values: np.ndarray, gaps: list[bool], suspect: int, longer: int, tolerance: float
+) -> None:
+    """The same flags wherever the windows begin with a value, and nowhere a worse one.
+
+    Where they begin with a missing value ioos_qc takes the line to have been flat there, even if
+    the window holds one value only; Lamppost measures from the first value that was seen.
+    """
+    values = np.where(gaps[: len(values)], NAN, values)
+    limits = flat(suspect, suspect + longer, tolerance)
+    time = every(1, len(values))
+
+    expected = qartod.flat_line_test(values, stamps(time), suspect, suspect + longer, tolerance)
+
+    found = np.array(ours("flat_line", limits, values.tolist(), time))
+    seen = ~np.isnan(values)
+    row = np.arange(len(values))
+    begins = [seen[np.maximum(row - reach, 0)] for reach in (suspect, suspect + longer)]
+    alike = begins[0] & begins[1]
+    np.testing.assert_array_equal(found[alike], expected[alike])
+    assert (found <= expected).all()
+
+
+@same_flags(
+    steps=st.lists(st.sampled_from([-0.1, 0.0, 0.0, 0.0, 0.1, 0.1, 5.0]), min_size=9, max_size=9),
+    repeated=st.integers(40, 90),
+    suspect=st.integers(5, 200),
+    tolerance=st.sampled_from([0.35, 0.9, 3.0]),
+)
+def test_flat_line_over_long_windows(
+    steps: list[float], repeated: int, suspect: int, tolerance: float
+) -> None:
+    """Hundreds of readings that drift within and beyond the tolerance."""
+    values = np.round(np.cumsum(np.resize(steps, repeated * 9)) % 7, 1)
+    time = every(60, len(values))
+
+    expected = qartod.flat_line_test(
+        values, stamps(time), suspect * 60, suspect * 120, tolerance=tolerance
+    )
+
+    limits = flat(suspect * 60, suspect * 120, tolerance)
+    assert ours("flat_line", limits, values.tolist(), time) == expected.tolist()
+
+
+def flat(suspect_s: float, fail_s: float, tolerance: float) -> dict[str, Any]:
+    """Return limits of a flat line that ask for no number of readings."""
+    return {"suspect_s": suspect_s, "fail_s": fail_s, "tolerance": tolerance, "min_readings": 2}
 
 
 @pytest.mark.parametrize(("activity", "name"), [("sd", "std"), ("range", "range")])

@@ -9,6 +9,8 @@ import pytest
 
 from lamppost.component import Check
 from lamppost.flags import Reason
+from lamppost.series import SeriesKey, SeriesTable
+from lamppost.stations import Station
 from processors.quality.detector_health import (
     CHATTER,
     LOCKED_ON,
@@ -17,6 +19,7 @@ from processors.quality.detector_health import (
     OCCUPANCY_SPIKE,
 )
 from tests.processor_cases import NAN, build, flags, rows, table
+from tests.processor_conformance import POLICY
 
 IRIS = pytest.mark.vector(
     "detector health", "mnit-rtmc/iris docs/vehicle_detection.md and DetectorImpl.java"
@@ -144,3 +147,64 @@ def test_a_missing_value_changes_nothing_and_other_quantities_are_not_judged() -
 
     assert flags(made, [0, NAN, 0, 0, 0], 30) == [1, 9, 3, 3, 3]
     assert flags(check("speed", no_hits={"trigger_s": 60}), [5], 30) == [1]
+
+
+def beside(quantity: str, rule: dict[str, Any], qualifiers: str = "", **facts: Any) -> Check:
+    """Build the check for a detector of the registry."""
+    series = SeriesTable([SeriesKey("tr-1", quantity, qualifiers)])
+    station = Station(sensor="tr-1", latitude=48, longitude=8, **facts)
+    settings = {"period_s": {quantity: 30}, **rule}
+    made: Check = build("check", "detector_health", settings, series, {"tr-1": station})
+    return made
+
+
+@pytest.mark.parametrize(
+    ("lane_type", "hours"),
+    [
+        ("mainline", 4), ("velocity", 4), ("exit", 8), ("hov", 8), ("wrong_way", 8), ("merge", 12),
+        ("queue", 12), ("passage", 12), ("auxiliary", 24), ("other", 72), ("parking", 14 * 24),
+        ("", 8),
+    ],
+)  # fmt: skip
+def test_how_long_nobody_may_pass_depends_on_what_the_lane_is_for(
+    lane_type: str, hours: int
+) -> None:
+    """IRIS docs/vehicle_detection.md; what nobody says anything of is a city street."""
+    rule = {"no_hits": POLICY.quality["detector_health"]["no_hits"]}
+    asleep = [0.0] * (6 * hours + 2)
+
+    found = flags(beside("flow", rule, lane_type=lane_type), asleep, 600)
+
+    # The first reading stands for its 30 seconds, each other one for the ten minutes before it.
+    assert found.index(3) == 6 * hours
+    own = beside("flow", rule, f"lane_type={lane_type}" if lane_type else "", lane_type="")
+    assert flags(own, asleep, 600) == found
+
+
+@pytest.mark.parametrize(("lane_type", "minutes"), [("mainline", 2), ("exit", 30), ("", 30)])
+def test_a_ramp_may_be_occupied_for_longer_than_a_main_line(lane_type: str, minutes: int) -> None:
+    """IRIS: 2 and 30 minutes."""
+    rule = {"locked_on": POLICY.quality["detector_health"]["locked_on"]}
+
+    found = flags(beside("occupancy", rule, lane_type=lane_type), [100.0] * 70, 30)
+
+    assert found.index(3) == 2 * minutes
+
+
+@pytest.mark.parametrize(
+    ("facts", "qualifiers", "count", "faulty"),
+    [
+        pytest.param({"lanes": 3}, "", 111, False, id="37 a lane"),
+        pytest.param({"lanes": 3}, "", 112, True, id="more than 37 a lane"),
+        pytest.param({"lanes": 3}, "lane=1", 38, True, id="a series of one lane"),
+        pytest.param({}, "", 74, False, id="two lanes where nobody says"),
+        pytest.param({}, "", 75, True, id="more than two lanes count"),
+    ],
+)
+def test_chatter_is_more_than_all_lanes_can_carry(
+    facts: dict[str, Any], qualifiers: str, count: float, *, faulty: bool
+) -> None:
+    """IRIS: more than 37 in 30 s, 4440 veh/h, by lane."""
+    made = beside("vehicle_count", {"chatter": {}, "lanes": 2}, qualifiers, **facts)
+
+    assert flags(made, [count] * 3, 30) == [1, *([3, 3] if faulty else [1, 1])]

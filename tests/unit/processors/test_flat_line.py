@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
-import time
+import itertools
+import time as clock
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamppost.component import Rows
+from lamppost.component import Check, Rows
 from lamppost.errors import ConfigError
 from lamppost.grouping import Groups
-from tests.processor_cases import NAN, build, flags, rows, table
+from lamppost.series import SeriesKey, SeriesTable
+from lamppost.times import SECOND_NS
+from tests.processor_cases import NAN, START_NS, build, flags, rows, table
 
 IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, flat_line_test")
 
@@ -39,11 +42,36 @@ def test_a_changed_value_begins_a_new_run() -> None:
     assert flags(check, [5, 5, 5, 5, 6, 6, 6, 6], 1) == [1, 1, 1, 3, 1, 1, 1, 3]
 
 
-def test_tolerance_is_held_against_the_first_value_so_a_drift_is_no_flat_line() -> None:
-    """Small steps add up."""
-    check = build("check", "flat_line", limits(tolerance=0.15), table("pm2_5"))
+@pytest.mark.parametrize(
+    ("tolerance", "expected"),
+    [
+        pytest.param(0.35, [1, 1, 1, 3, 3, 3, 3, 3], id="wider than what it drifts in three steps"),
+        pytest.param(0.25, [1] * 8, id="less than what it drifts in three steps"),
+        pytest.param(0.55, [1, 1, 1, 3, 3, 4, 4, 4], id="wider than what it drifts in five steps"),
+    ],
+)
+def test_a_drift_is_flat_while_its_range_is_below_the_tolerance(
+    tolerance: float, expected: list[int]
+) -> None:
+    """domain.md 3.1: max - min < tolerance over the window, whatever its first value was."""
+    check = build("check", "flat_line", limits(tolerance=tolerance), table("pm2_5"))
 
-    assert flags(check, [5, 5.1, 5.2, 5.3, 5.4, 5.5, 5.6, 5.7], 1) == [1] * 8
+    assert flags(check, [5, 5.1, 5.2, 5.3, 5.4, 5.5, 5.6, 5.7], 1) == expected
+
+
+def test_the_range_must_be_strictly_below_the_tolerance() -> None:
+    """Half a unit up and down is no flat line within half a unit."""
+    check = build("check", "flat_line", limits(tolerance=0.5), table("pm2_5"))
+
+    assert flags(check, [5, 5.5, 5, 5.5, 5, 5.5], 1) == [1] * 6
+    assert flags(check, [5, 5.25, 5, 5.25, 5, 5.25], 1) == [1, 1, 1, 3, 3, 4]
+
+
+def test_an_instrument_at_infinity_is_flat() -> None:
+    """Numbers no range can be made of are numbers all the same."""
+    check = build("check", "flat_line", limits(tolerance=0.5), table("pm2_5"))
+
+    assert flags(check, [np.inf] * 4 + [-np.inf] + [np.inf] * 4, 1) == [1, 1, 1, 3, 1, 1, 1, 1, 3]
 
 
 def test_missing_values_neither_end_nor_prolong_a_run() -> None:
@@ -91,23 +119,135 @@ def test_a_million_readings_take_a_fraction_of_a_second() -> None:
     sample = Rows(groups, instants, value, np.ones(count, np.uint8))
     check = build("check", "flat_line", limits(), table("pm2_5"))
 
-    began = time.process_time()
+    began = clock.process_time()
     flag = check.judge(sample).flag
 
-    assert time.process_time() - began < 0.1
+    assert clock.process_time() - began < 0.1
     assert flag.tolist()[:4] == [1, 1, 1, 3]
 
 
-@given(st.lists(st.sampled_from([1.0, 1.05, 1.1, 1.3, NAN]), max_size=30))
-def test_runs_within_a_tolerance_do_not_depend_on_the_cut(values: list[float]) -> None:
-    """One batch and one reading at a time give the same flags."""
-    settings = limits(tolerance=0.1)
-    whole = flags(build("check", "flat_line", settings, table("pm2_5")), values, 1)
-    check = build("check", "flat_line", settings, table("pm2_5"))
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([-0.4, -0.1, 0.0, 0.0, 0.1, 0.1, 0.3, 9.0]),  # change of the value
+        st.sampled_from([0.5, 1.0, 1.0, 1.0, 2.5]),  # seconds since the reading before
+        st.integers(0, 2),  # series
+        st.integers(0, 9),  # 0: no value
+    ),
+    max_size=120,
+)
+CUTS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
-    single = [
-        int(check.judge(rows([value], 1, start=start)).flag[0])
-        for start, value in enumerate(values)
-    ]
 
-    assert single == whole
+@given(steps=STEPS, cuts=CUTS, tolerance=st.sampled_from([0.15, 0.5, 1.0]), most=st.integers(2, 6))
+def test_flags_are_those_of_the_definition_however_the_stream_is_cut(
+    steps: list[tuple[float, float, int, int]], cuts: list[int], tolerance: float, most: int
+) -> None:
+    """Uneven steps, missing values and several series, in pieces and after a restart."""
+    settings = limits(tolerance=tolerance, suspect_s=2, fail_s=5, min_readings=most)
+    series = SeriesTable(SeriesKey(f"aq-{number}", "pm2_5") for number in range(3))
+    value, time, code = drifted(steps)
+
+    found: list[int] = []
+    check = build("check", "flat_line", settings, series)
+    start, lengths = 0, itertools.cycle(cuts)
+    while start < len(value):
+        part = slice(start, start + next(lengths))
+        found += judged(check, value[part], time[part], code[part])
+        start = part.stop
+        restored = build("check", "flat_line", settings, series)
+        restored.restore(check.snapshot())
+        check = restored
+
+    assert found == defined(value, time, code, tolerance, most)
+    whole = build("check", "flat_line", settings, series)
+    assert judged(whole, value, time, code) == found
+
+
+def drifted(
+    steps: list[tuple[float, float, int, int]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return values, instants and series of readings that each go on from the one before."""
+    level, now = np.zeros(3), START_NS
+    value, time = [], []
+    for change, seconds, code, there in steps:
+        level[code] = round(level[code] + change, 1)
+        now += round(seconds * SECOND_NS)
+        value.append(level[code] if there else NAN)
+        time.append(now)
+    code = np.array([code for _, _, code, _ in steps], np.int32)
+    return np.array(value, float), np.array(time, np.int64), code
+
+
+def judged(check: Check, value: np.ndarray, time: np.ndarray, code: np.ndarray) -> list[int]:
+    """Return the flags of readings in order of arrival."""
+    groups = Groups.by_series(code)
+    order = groups.order
+    sample = Rows(groups, time[order], value[order], np.ones(len(value), np.uint8))
+    found = np.empty(len(value), np.int64)
+    found[order] = check.judge(sample).flag
+    return found.tolist()
+
+
+def defined(
+    value: np.ndarray, time: np.ndarray, code: np.ndarray, tolerance: float, least: int
+) -> list[int]:
+    """Return the flags by the definition: the longest run up to each reading."""
+    found = []
+    for row in range(len(value)):
+        if np.isnan(value[row]):
+            found.append(9)
+            continue
+        mine = np.flatnonzero((code[: row + 1] == code[row]) & ~np.isnan(value[: row + 1]))
+        begin = len(mine) - 1
+        while begin and np.ptp(value[mine[begin - 1 :]]) < tolerance:
+            begin -= 1
+        lasted_s = (time[row] - time[mine[begin]]) / SECOND_NS
+        long = lasted_s >= 2 and len(mine) - begin >= least
+        found.append((4 if lasted_s >= 5 else 3) if long else 1)
+    return found
+
+
+def test_series_that_appear_later_find_their_own_runs() -> None:
+    """Those there are keep theirs while room is made for many."""
+    settings = limits(tolerance=0.5)
+    series = SeriesTable([SeriesKey("aq-0", "pm2_5")])
+    check = build("check", "flat_line", settings, series)
+    value = np.array([5.0, 5.1, 5.2, 5.3])
+    time = START_NS + np.arange(4, dtype=np.int64) * SECOND_NS
+    judged(check, value[:2], time[:2], np.zeros(2, np.int32))
+
+    for number in range(1, 40):
+        series.code(SeriesKey(f"aq-{number}", "pm2_5"))
+    codes = np.arange(40, dtype=np.int32)
+    judged(check, np.full(40, 5.2), np.full(40, time[2]), codes)
+    found = judged(check, np.full(40, 5.3), np.full(40, time[3]), codes)
+
+    assert found == [3] + [1] * 39
+
+
+def test_a_slow_drift_needs_memory_for_no_more_than_the_longest_run() -> None:
+    """Of values that rise for ever by little only those count that a run can still hold."""
+    check = build("check", "flat_line", limits(tolerance=10.0), table("pm2_5"))
+
+    for start in range(0, 2_000, 100):
+        found = flags_from(check, start, 100)
+
+    assert found == [4] * 100
+    assert check.snapshot()["near/value"].shape[0] <= 128
+
+
+def flags_from(check: Check, start: int, count: int) -> list[int]:
+    """Return the flags of readings a second apart that rise by a thousandth each."""
+    return check.judge(
+        rows([5 + row / 1_000 for row in range(start, start + count)], 1, start=start)
+    ).flag.tolist()
+
+
+def test_a_snapshot_of_runs_by_their_first_value_is_taken_over() -> None:
+    """Formerly a run was its first value, its beginning and its readings."""
+    check = build("check", "flat_line", limits(tolerance=0.5), table("pm2_5"))
+    former = {"first": np.array([5.0]), "began": np.array([START_NS]), "readings": np.array([3])}
+
+    check.restore(former)
+
+    assert check.judge(rows([5.1, 5.2, 5.9], 1, start=3)).flag.tolist() == [3, 3, 1]

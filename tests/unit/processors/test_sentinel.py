@@ -18,16 +18,16 @@ SENTINELS = pytest.mark.vector(
 CODES = {"quantities": {"pm2_5": [999.9, -1], "no2": [-200]}}
 
 
-def test_codes_fail_and_neighbouring_values_do_not() -> None:
+def test_codes_are_missing_and_neighbouring_values_are_not() -> None:
     """Only the exact number is a code."""
     check = build("check", "sentinel", CODES, table("pm2_5"))
 
-    assert flags(check, [999.9, 999.8, -1, 1, NAN]) == [4, 1, 4, 1, 9]
+    assert flags(check, [999.9, 999.8, -1, 1, NAN]) == [9, 1, 9, 1, 9]
 
 
 def test_each_quantity_has_its_own_codes() -> None:
     """A quantity without codes is not evaluated."""
-    assert flags(build("check", "sentinel", CODES, table("no2")), [-200, -1]) == [4, 1]
+    assert flags(build("check", "sentinel", CODES, table("no2")), [-200, -1]) == [9, 1]
     assert flags(build("check", "sentinel", CODES, table("o3")), [-200]) == [2]
 
 
@@ -53,15 +53,15 @@ def of_device(quantity: str, device: str, qualifiers: str = "") -> Check:
 )
 def test_each_type_of_device_has_its_codes(device: str, quantity: str, codes: list[float]) -> None:
     """Zero, -200, 999 and 1999 are numbers to whoever does not know the device."""
-    assert flags(of_device(quantity, device), [*codes, 12]) == [4] * len(codes) + [1]
-    assert flags(of_device(quantity, device.upper()), codes) == [4] * len(codes)
+    assert flags(of_device(quantity, device), [*codes, 12]) == [9] * len(codes) + [1]
+    assert flags(of_device(quantity, device.upper()), codes) == [9] * len(codes)
 
 
 def test_what_is_a_code_with_one_device_is_a_measurement_with_others() -> None:
     """255 vehicles, a standing column and 999 in smoke are real where no table says otherwise."""
     assert flags(of_device("vehicle_count", ""), [255]) == [1]
-    assert flags(of_device("speed", "iris"), [0, -1]) == [1, 4]
-    assert flags(of_device("pm2_5", "pms5003"), [999, 999.9]) == [1, 4]
+    assert flags(of_device("speed", "iris"), [0, -1]) == [1, 9]
+    assert flags(of_device("pm2_5", "pms5003"), [999, 999.9]) == [1, 9]
 
 
 def test_a_series_may_name_its_device_itself() -> None:
@@ -70,8 +70,8 @@ def test_a_series_may_name_its_device_itself() -> None:
     series = SeriesTable([SeriesKey("nobody", "speed", "device=loop_speed;lane=1")])
     unregistered = build("check", "sentinel", POLICY.quality["sentinel"], series, {})
 
-    assert flags(qualified, [255, 254]) == [4, 1]
-    assert flags(unregistered, [0, 50]) == [4, 1]
+    assert flags(qualified, [255, 254]) == [9, 1]
+    assert flags(unregistered, [0, 50]) == [9, 1]
 
 
 def test_a_station_that_is_registered_later_counts_from_then_on() -> None:
@@ -83,4 +83,4 @@ def test_a_station_that_is_registered_later_counts_from_then_on() -> None:
     before = flags(made, [255])
     stations["x-1"] = Station(sensor="x-1", device="ntcip_1209", latitude=48, longitude=8)
 
-    assert (before, flags(made, [255])) == ([1], [4])
+    assert (before, flags(made, [255])) == ([1], [9])

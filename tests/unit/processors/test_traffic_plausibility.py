@@ -9,6 +9,7 @@ import pytest
 
 from lamppost.component import Check
 from lamppost.series import SeriesKey, SeriesTable
+from lamppost.stations import Station
 from processors.quality.traffic_plausibility import NO_VEHICLE, TRAFFIC_PLAUSIBILITY
 from tests.processor_cases import build
 from tests.quality_cases import at_once
@@ -22,10 +23,13 @@ FLOW, OCCUPANCY, SPEED, COUNT = range(4)
 QUANTITIES = ("flow", "occupancy", "speed", "vehicle_count")
 
 
-def check(**settings: Any) -> Check:
+def check(
+    stations: dict[str, Station] | None = None, qualifiers: str = "", **settings: Any
+) -> Check:
     """Build the check for one detector."""
-    series = SeriesTable(SeriesKey("tr-1", quantity) for quantity in QUANTITIES)
-    made: Check = build("check", "traffic_plausibility", settings, series)
+    series = SeriesTable(SeriesKey("tr-1", quantity, qualifiers) for quantity in QUANTITIES)
+    around = {} if stations is None else stations
+    made: Check = build("check", "traffic_plausibility", settings, series, around)
     return made
 
 
@@ -96,9 +100,68 @@ def test_readings_that_came_before_the_last_of_the_triple_are_amended() -> None:
     assert verdict.amended_flag.tolist() == [3, 3]
 
 
-def test_lanes_counted_together_are_taken_into_account() -> None:
-    """Three lanes of 1800 veh/h at 12 % each are the same vehicles as one."""
-    three = ((FLOW, 5400, 0), (OCCUPANCY, 12, 0), (SPEED, 90, 0))
+THREE = ((FLOW, 5400, 0), (OCCUPANCY, 12, 0), (SPEED, 90, 0))
 
-    assert check(lanes=3).judge(at_once(*three)).flag.tolist() == [1, 1, 1]
-    assert check().judge(at_once(*three)).flag.tolist() == [3, 3, 3]
+
+def station(**facts: Any) -> dict[str, Station]:
+    """Return a registry with the one detector."""
+    return {"tr-1": Station(sensor="tr-1", latitude=48, longitude=8, **facts)}
+
+
+def test_lanes_counted_together_are_those_of_the_station() -> None:
+    """Three lanes of 1800 veh/h at 12 % each are the same vehicles as one."""
+    assert check().judge(at_once(*THREE)).flag.tolist() == [3, 3, 3]
+    assert check(station(lanes=3)).judge(at_once(*THREE)).flag.tolist() == [1, 1, 1]
+    assert check(station(lanes=1)).judge(at_once(*THREE)).flag.tolist() == [3, 3, 3]
+
+
+def test_a_series_of_one_lane_is_about_one_whatever_the_station_has() -> None:
+    """The qualifier says which."""
+    one = check(station(lanes=3), qualifiers="lane=2")
+
+    assert one.judge(at_once(*THREE)).flag.tolist() == [3, 3, 3]
+
+
+def test_where_nobody_knows_the_lanes_any_number_of_them_is_believed() -> None:
+    """Within what the policy says there may be."""
+    made = check(lanes=[1, 4])
+
+    assert made.judge(at_once(*THREE)).flag.tolist() == [1, 1, 1]
+    too_long = ((FLOW, 1800, 60), (OCCUPANCY, 40, 60), (SPEED, 90, 60))
+    assert made.judge(at_once(*too_long)).flag.tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("facts", "readings", "flags"),
+    [
+        pytest.param({"lanes": 2}, [(FLOW, 6000, 0)], [2], id="3000 a lane"),
+        pytest.param({"lanes": 2}, [(FLOW, 6060, 0)], [3], id="3030 a lane"),
+        pytest.param({"lanes": 1}, [(FLOW, 3060, 0)], [3], id="17 in 20 s"),
+        pytest.param({}, [(FLOW, 6000, 0)], [2], id="two lanes at most, nobody knows"),
+        pytest.param({"lanes": 1, "period_s": 20}, [(COUNT, 16, 0)], [2], id="16 in 20 s"),
+        pytest.param({"lanes": 1, "period_s": 20}, [(COUNT, 17, 0)], [3], id="17 counted in 20 s"),
+        pytest.param({"lanes": 1}, [(COUNT, 9_999, 0)], [2], id="an unknown interval"),
+        pytest.param({"lanes": 1}, [(FLOW, 1300, 0), (SPEED, 10, 0)], [1, 1], id="130 veh/km"),
+        pytest.param({"lanes": 1}, [(FLOW, 1400, 0), (SPEED, 10, 0)], [3, 1], id="140 veh/km"),
+        pytest.param({"lanes": 2}, [(FLOW, 1400, 0), (SPEED, 10, 0)], [1, 1], id="70 a lane"),
+    ],
+)
+def test_no_lane_carries_more_than_lanes_do(
+    facts: dict[str, Any], readings: list[tuple[int, float, float]], flags: list[int]
+) -> None:
+    """3000 veh/h (17 in 20 s) and 220 veh/mi of a lane (domain.md 5.4, unverified)."""
+    made = check(station(**facts), lanes=[1, 2], max_flow=3000, max_density=136.7)
+
+    assert made.judge(at_once(*readings)).flag.tolist() == flags
+
+
+def test_a_station_that_is_registered_later_counts_from_then_on() -> None:
+    """Registration entries come at any time."""
+    stations: dict[str, Station] = {}
+    made = check(stations)
+
+    before = made.judge(at_once(*THREE)).flag.tolist()
+    stations |= station(lanes=3)
+    later = [(number, value, 60.0) for number, value, _ in THREE]
+
+    assert (before, made.judge(at_once(*later)).flag.tolist()) == ([3] * 3, [1] * 3)
