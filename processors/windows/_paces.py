@@ -66,16 +66,22 @@ class Paces:
         _, at = places.locate(together, new["series"], new["time"])
         _, end = places.spans(new["series"])
         concerned = united_ranges(at, np.minimum(at + _AROUND, end))
-        gaps = gaps_before(together)
-        before = together["pace"][concerned]
-        after = usual_gaps(gaps[concerned], self._default_ns) / SECOND_NS
-        together["pace"][concerned] = after
+        usual = usual_gaps(gaps_before(together)[concerned], self._default_ns)
+        together["pace"][concerned] = usual / SECOND_NS
         self.cadence.relearn(picked(together, np.isin(together["series"], new["series"])))
         _, own = places.locate(together, again["series"], again["time"])
         again["pace"] = together["pace"][own]
-        is_other = together["pace"][concerned] != before
-        is_other[np.isin(concerned, own)] = False
-        return picked(together, concerned[is_other])
+        return self._repaced(picked(together, np.setdiff1d(concerned, own)))
+
+    def _repaced(self, others: RowArray) -> RowArray:
+        """Return readings that had left before, where they have another pace now.
+
+        Those found around an instant may be former versions: each run is looked through by itself.
+        """
+        _, changed = self._readings.find(others["series"], others["time"])
+        is_other = changed["pace"] != others["pace"]
+        changed["pace"] = others["pace"]
+        return picked(changed, is_other)
 
     def _near(self, new: RowArray) -> RowArray:
         """Return the readings around new ones, nine to either side, and the last nine of each."""

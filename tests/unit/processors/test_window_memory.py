@@ -231,3 +231,21 @@ def test_a_snapshot_of_the_version_before_is_understood() -> None:
     newest_at = START + 4000 * SECOND_NS
     oldest = windows.oldest(np.zeros(1, np.int32), np.array([newest_at]))
     assert oldest.tolist() == [newest_at - 6 * HOUR_NS]
+
+
+def test_a_late_reading_does_not_bring_back_what_a_correction_replaced() -> None:
+    """Of a reading whose pace it changes, an older file still holds the former version."""
+    windows = aggregator(MemoryShelf())
+    quickening = [600 - left * (left + 1) * 5 for left in reversed(range(10))]
+    corrected = quickening[-1]
+    ticked(windows, 0, [(0, second, 1.0, GOOD) for second in [*quickening, 5 * 86_400]])
+    after = [(0, corrected + 60 * minute, 1.0, GOOD) for minute in range(1, 13)]
+    ticked(windows, 1, [(0, corrected, 7.0, GOOD), *after])
+
+    # The second one has none of its own day after it, so that it is looked for further away.
+    late = [(0, corrected - 5, 1.0, GOOD), (0, corrected + 900, 1.0, GOOD)]
+    revised = ticked(windows, 2, late)
+
+    hour = revised.take((revised.length == HOUR_NS) & (revised.start == START))
+    assert hour.max.tolist() == [7.0]
+    assert windows.known(*(np.array([at]) for at in (0, START + corrected * SECOND_NS)))[1] == 7.0
