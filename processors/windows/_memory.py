@@ -14,6 +14,7 @@ from lamppost.state import Snapshot, nested, part
 from lamppost.times import DAY_NS, HOUR_NS
 
 from . import _statistics as statistics
+from ._cadence import REACH_NS
 from ._places import Places
 from ._rows import IntArray, RowArray, ordered, picked, whole
 from ._table import NO_ROWS, Table
@@ -140,7 +141,10 @@ class Memory:
         Args:
             oldest: oldest instant of each series that may still be corrected, NO_ROWS without any.
         """
-        self.readings.expire(self._reach(oldest, min(self.first_kept, len(self._lengths) - 1)))
+        made_from = self._reach(oldest, min(self.first_kept, len(self._lengths) - 1))
+        # The pace of a late reading goes by those of the week before it.
+        paced_by = np.where(made_from == NO_ROWS, NO_ROWS, made_from - REACH_NS)
+        self.readings.expire(paced_by)
         for level, table in {**self._states, **self._revisions}.items():
             table.expire(self._reach(oldest, min(level + 1, len(self._lengths) - 1), level))
             if f"sketches_{level}" in self._attached:

@@ -249,3 +249,20 @@ def test_a_late_reading_does_not_bring_back_what_a_correction_replaced() -> None
     hour = revised.take((revised.length == HOUR_NS) & (revised.start == START))
     assert hour.max.tolist() == [7.0]
     assert windows.known(*(np.array([at]) for at in (0, START + corrected * SECOND_NS)))[1] == 7.0
+
+
+@pytest.mark.parametrize("memory_mb", [NEXT_TO_NOTHING_MB, 16.0])
+def test_a_late_reading_has_the_pace_of_those_before_the_horizon(memory_mb: float) -> None:
+    """What is held for it does not depend on where it lies: a station that reports every hour."""
+    settings = EventTimeSettings(correction_horizon_s=7200, memory_mb=memory_mb)
+    windows = EventTimeWindows(settings, table(), MemoryShelf())
+    half_past = [(0, 3600 * hour + 1800, 1.0, GOOD) for hour in range(24)]
+    missing = half_past.pop(-2)
+    for number, reading in enumerate(half_past):
+        ticked(windows, number, [reading])
+
+    revised = ticked(windows, len(half_past), [missing])
+
+    hour = revised.take((revised.length == HOUR_NS) & (revised.revision == 0))
+    assert hour.coverage.tolist() == [1.0]
+    assert hour.expected.tolist() == [1.0]
