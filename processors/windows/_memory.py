@@ -165,16 +165,26 @@ class Memory:
         """Go on from the memory of windows of other lengths."""
         self.readings.restore(former.readings.snapshot())
         for level, length in enumerate(self._lengths):
-            if length in former._lengths:
-                place = former._lengths.index(length)
-                tables = self._states if self.is_kept(level) else self._revisions
-                theirs = former._states if former.is_kept(place) else former._revisions
-                tables[level].restore(theirs[place].snapshot())
-            elif self.is_kept(level):
-                self._begin(level, watermark)
+            if length not in former._lengths:
+                if self.is_kept(level):
+                    self._begin(level, watermark)
+                continue
+            place = former._lengths.index(length)
+            theirs = former._states if former.is_kept(place) else former._revisions
+            if self.is_kept(level) and not former.is_kept(place):
+                self._begin(level, watermark, theirs[place])
+                continue
+            tables = self._states if self.is_kept(level) else self._revisions
+            tables[level].restore(theirs[place].snapshot())
 
-    def _begin(self, level: int, watermark: IntArray) -> None:
-        """Work out the closed windows of a length that is new, so that late rows find them."""
+    def _begin(self, level: int, watermark: IntArray, revisions: Table | None = None) -> None:
+        """Work out the closed windows of a length not kept before, so that late rows find them.
+
+        Args:
+            level: of the windows.
+            watermark: of each series, ns.
+            revisions: those above 0 of windows that went out; None where none did.
+        """
         end = watermark // self._lengths[level] * self._lengths[level]
         series = np.arange(len(end), dtype=np.int32)
         source = self.readings if level == self.first_kept else self._states[level - 1]
@@ -183,6 +193,8 @@ class Memory:
             rows = source.between(codes, np.full(len(codes), -NO_ROWS), end[codes])
             for step in range(level + 1) if level == self.first_kept else (level,):
                 rows = self._reduce(step, rows)
+            if revisions is not None:
+                rows["revision"] = revisions.find(rows["series"], rows["time"])[1]["revision"]
             self._states[level].insert(rows)
             self.make_room()
 
