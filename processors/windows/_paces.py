@@ -63,8 +63,8 @@ class Paces:
         new = picked(again, ~held)
         together = ordered(joined([self._near(new), again], again.dtype))
         places = Places.of(together)
-        _, at = places.locate(together, new["series"], new["time"])
-        _, end = places.spans(new["series"])
+        # Beyond a week nobody's pace goes by a new one, and not all that lies there was looked for.
+        at, end = places.ranges(together, new["series"], new["time"], new["time"] + REACH_NS + 1)
         concerned = united_ranges(at, np.minimum(at + _AROUND, end))
         usual = usual_gaps(gaps_before(together)[concerned], self._default_ns)
         together["pace"][concerned] = usual / SECOND_NS

@@ -266,3 +266,32 @@ def test_a_late_reading_has_the_pace_of_those_before_the_horizon(memory_mb: floa
     hour = revised.take((revised.length == HOUR_NS) & (revised.revision == 0))
     assert hour.coverage.tolist() == [1.0]
     assert hour.expected.tolist() == [1.0]
+
+
+class NotingShelf(MemoryShelf):
+    """A shelf that notes what is taken from it."""
+
+    def __init__(self) -> None:
+        """Start without anything taken."""
+        super().__init__()
+        self.taken: list[str] = []
+
+    def open(self, name: str) -> npt.NDArray[Any]:
+        """Return rows."""
+        self.taken.append(name)
+        return super().open(name)
+
+
+def test_a_look_around_an_instant_takes_no_more_files_than_lie_there() -> None:
+    """A late reading of weeks ago is looked for there and at the end, not in all files between."""
+    shelf = NotingShelf()
+    held = Table(RAW, shelf)
+    for day in range(7):
+        held.insert(ordered(raw([(0, 24 * day, day), (0, 24 * day + 1, day)])))
+        held.spill()
+
+    at = np.array([START + DAY_NS, START + 6 * DAY_NS])
+    found = held.around(np.zeros(2, np.int32), at, 2, HOUR_NS)
+
+    assert len(shelf.taken) == 2
+    assert found["value"].tolist() == [1, 1, 6, 6]
