@@ -248,3 +248,17 @@ def test_a_city_whose_days_come_to_begin_at_half_past_keeps_the_revisions_of_its
         if (start, length) == (BEGIN + 40 * HOUR_NS, HOUR_NS // 4)
     ]
     assert quarter == [(0, 1.0), (1, 2.0), (2, 3.0)]
+
+
+def test_a_city_may_change_its_zone_before_its_first_reading() -> None:
+    """As after a look at the first page: its days are those of the new zone."""
+    city = City("Europe/Berlin")
+    city.live(0)
+
+    city.move("Pacific/Auckland")
+    city.live(72)
+
+    days = [batch.take(batch.calendar == DAY) for batch in city.said]
+    assert np.unique(np.concatenate([batch.start for batch in days])).tolist() == [
+        BEGIN + hour * HOUR_NS for hour in (-12, 12, 36)
+    ]
