@@ -14,6 +14,7 @@ from lamppost.state import Snapshot, nested, part
 from lamppost.times import DAY_NS, HOUR_NS
 
 from . import _statistics as statistics
+from ._cadence import REACH_NS
 from ._places import Places
 from ._rows import IntArray, RowArray, ordered, picked, whole
 from ._table import NO_ROWS, Table
@@ -140,7 +141,10 @@ class Memory:
         Args:
             oldest: oldest instant of each series that may still be corrected, NO_ROWS without any.
         """
-        self.readings.expire(self._reach(oldest, min(self.first_kept, len(self._lengths) - 1)))
+        made_from = self._reach(oldest, min(self.first_kept, len(self._lengths) - 1))
+        # The pace of a late reading goes by those of the week before it.
+        paced_by = np.where(made_from == NO_ROWS, NO_ROWS, made_from - REACH_NS)
+        self.readings.expire(paced_by)
         for level, table in {**self._states, **self._revisions}.items():
             table.expire(self._reach(oldest, min(level + 1, len(self._lengths) - 1), level))
             if f"sketches_{level}" in self._attached:
@@ -161,16 +165,26 @@ class Memory:
         """Go on from the memory of windows of other lengths."""
         self.readings.restore(former.readings.snapshot())
         for level, length in enumerate(self._lengths):
-            if length in former._lengths:
-                place = former._lengths.index(length)
-                tables = self._states if self.is_kept(level) else self._revisions
-                theirs = former._states if former.is_kept(place) else former._revisions
-                tables[level].restore(theirs[place].snapshot())
-            elif self.is_kept(level):
-                self._begin(level, watermark)
+            if length not in former._lengths:
+                if self.is_kept(level):
+                    self._begin(level, watermark)
+                continue
+            place = former._lengths.index(length)
+            theirs = former._states if former.is_kept(place) else former._revisions
+            if self.is_kept(level) and not former.is_kept(place):
+                self._begin(level, watermark, theirs[place])
+                continue
+            tables = self._states if self.is_kept(level) else self._revisions
+            tables[level].restore(theirs[place].snapshot())
 
-    def _begin(self, level: int, watermark: IntArray) -> None:
-        """Work out the closed windows of a length that is new, so that late rows find them."""
+    def _begin(self, level: int, watermark: IntArray, revisions: Table | None = None) -> None:
+        """Work out the closed windows of a length not kept before, so that late rows find them.
+
+        Args:
+            level: of the windows.
+            watermark: of each series, ns.
+            revisions: those above 0 of windows that went out; None where none did.
+        """
         end = watermark // self._lengths[level] * self._lengths[level]
         series = np.arange(len(end), dtype=np.int32)
         source = self.readings if level == self.first_kept else self._states[level - 1]
@@ -179,6 +193,8 @@ class Memory:
             rows = source.between(codes, np.full(len(codes), -NO_ROWS), end[codes])
             for step in range(level + 1) if level == self.first_kept else (level,):
                 rows = self._reduce(step, rows)
+            if revisions is not None:
+                rows["revision"] = revisions.find(rows["series"], rows["time"])[1]["revision"]
             self._states[level].insert(rows)
             self.make_room()
 

@@ -63,19 +63,25 @@ class Paces:
         new = picked(again, ~held)
         together = ordered(joined([self._near(new), again], again.dtype))
         places = Places.of(together)
-        _, at = places.locate(together, new["series"], new["time"])
-        _, end = places.spans(new["series"])
+        # Beyond a week nobody's pace goes by a new one, and not all that lies there was looked for.
+        at, end = places.ranges(together, new["series"], new["time"], new["time"] + REACH_NS + 1)
         concerned = united_ranges(at, np.minimum(at + _AROUND, end))
-        gaps = gaps_before(together)
-        before = together["pace"][concerned]
-        after = usual_gaps(gaps[concerned], self._default_ns) / SECOND_NS
-        together["pace"][concerned] = after
+        usual = usual_gaps(gaps_before(together)[concerned], self._default_ns)
+        together["pace"][concerned] = usual / SECOND_NS
         self.cadence.relearn(picked(together, np.isin(together["series"], new["series"])))
         _, own = places.locate(together, again["series"], again["time"])
         again["pace"] = together["pace"][own]
-        is_other = together["pace"][concerned] != before
-        is_other[np.isin(concerned, own)] = False
-        return picked(together, concerned[is_other])
+        return self._repaced(picked(together, np.setdiff1d(concerned, own)))
+
+    def _repaced(self, others: RowArray) -> RowArray:
+        """Return readings that had left before, where they have another pace now.
+
+        Those found around an instant may be former versions: each run is looked through by itself.
+        """
+        _, changed = self._readings.find(others["series"], others["time"])
+        is_other = changed["pace"] != others["pace"]
+        changed["pace"] = others["pace"]
+        return picked(changed, is_other)
 
     def _near(self, new: RowArray) -> RowArray:
         """Return the readings around new ones, nine to either side, and the last nine of each."""

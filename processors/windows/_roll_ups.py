@@ -289,7 +289,9 @@ class RollUps:
         Returns:
             Windows that are none any more.
         """
-        since = self._seam(former, int(oldest.max(initial=NEVER)))
+        if oldest.max(initial=NEVER) <= NEVER:
+            return []  # nobody has been heard
+        since = self._seam(former, int(oldest.max()))
         theirs = {level.period.name: level for level in former}
         withdrawn = []
         for level in self._levels:
@@ -309,7 +311,7 @@ class RollUps:
     def _seam(self, former: RollUps, oldest: int) -> int:
         """Go on with a former calendar; return from when windows are made anew where it ends."""
         city, before = self.city, former.city
-        if city is None or before is None or oldest <= NEVER:
+        if city is None or before is None:
             return -NO_ROWS
         if city.name == before.name:
             self._follow(before)

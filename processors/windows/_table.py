@@ -149,8 +149,10 @@ class Table:
         """
         found = []
         for run in self._spanning(int(time.min()) - reach_ns, int(time.max()) + reach_ns):
-            rows, places = self._looked_up(run)
-            found.append(places.around(rows, series, time, count))
+            asked = np.flatnonzero((time + reach_ns >= run.first) & (time - reach_ns <= run.last))
+            if len(asked):
+                rows, places = self._looked_up(run)
+                found.append(places.around(rows, series[asked], time[asked], count))
         return ordered(joined(found, self._dtype))
 
     def expire(self, reach: IntArray) -> None:

@@ -231,3 +231,67 @@ def test_a_snapshot_of_the_version_before_is_understood() -> None:
     newest_at = START + 4000 * SECOND_NS
     oldest = windows.oldest(np.zeros(1, np.int32), np.array([newest_at]))
     assert oldest.tolist() == [newest_at - 6 * HOUR_NS]
+
+
+def test_a_late_reading_does_not_bring_back_what_a_correction_replaced() -> None:
+    """Of a reading whose pace it changes, an older file still holds the former version."""
+    windows = aggregator(MemoryShelf())
+    quickening = [600 - left * (left + 1) * 5 for left in reversed(range(10))]
+    corrected = quickening[-1]
+    ticked(windows, 0, [(0, second, 1.0, GOOD) for second in [*quickening, 5 * 86_400]])
+    after = [(0, corrected + 60 * minute, 1.0, GOOD) for minute in range(1, 13)]
+    ticked(windows, 1, [(0, corrected, 7.0, GOOD), *after])
+
+    # The second one has none of its own day after it, so that it is looked for further away.
+    late = [(0, corrected - 5, 1.0, GOOD), (0, corrected + 900, 1.0, GOOD)]
+    revised = ticked(windows, 2, late)
+
+    hour = revised.take((revised.length == HOUR_NS) & (revised.start == START))
+    assert hour.max.tolist() == [7.0]
+    assert windows.known(*(np.array([at]) for at in (0, START + corrected * SECOND_NS)))[1] == 7.0
+
+
+@pytest.mark.parametrize("memory_mb", [NEXT_TO_NOTHING_MB, 16.0])
+def test_a_late_reading_has_the_pace_of_those_before_the_horizon(memory_mb: float) -> None:
+    """What is held for it does not depend on where it lies: a station that reports every hour."""
+    settings = EventTimeSettings(correction_horizon_s=7200, memory_mb=memory_mb)
+    windows = EventTimeWindows(settings, table(), MemoryShelf())
+    half_past = [(0, 3600 * hour + 1800, 1.0, GOOD) for hour in range(24)]
+    missing = half_past.pop(-2)
+    for number, reading in enumerate(half_past):
+        ticked(windows, number, [reading])
+
+    revised = ticked(windows, len(half_past), [missing])
+
+    hour = revised.take((revised.length == HOUR_NS) & (revised.revision == 0))
+    assert hour.coverage.tolist() == [1.0]
+    assert hour.expected.tolist() == [1.0]
+
+
+class NotingShelf(MemoryShelf):
+    """A shelf that notes what is taken from it."""
+
+    def __init__(self) -> None:
+        """Start without anything taken."""
+        super().__init__()
+        self.taken: list[str] = []
+
+    def open(self, name: str) -> npt.NDArray[Any]:
+        """Return rows."""
+        self.taken.append(name)
+        return super().open(name)
+
+
+def test_a_look_around_an_instant_takes_no_more_files_than_lie_there() -> None:
+    """A late reading of weeks ago is looked for there and at the end, not in all files between."""
+    shelf = NotingShelf()
+    held = Table(RAW, shelf)
+    for day in range(7):
+        held.insert(ordered(raw([(0, 24 * day, day), (0, 24 * day + 1, day)])))
+        held.spill()
+
+    at = np.array([START + DAY_NS, START + 6 * DAY_NS])
+    found = held.around(np.zeros(2, np.int32), at, 2, HOUR_NS)
+
+    assert len(shelf.taken) == 2
+    assert found["value"].tolist() == [1, 1, 6, 6]

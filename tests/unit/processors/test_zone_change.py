@@ -225,3 +225,40 @@ def test_moving_there_and_back_ends_where_it_began() -> None:
 
     assert city.counts(DAY) == stayed.counts(DAY)
     assert city.made._roll_ups.city == CityCalendar("UTC")
+
+
+def test_a_city_whose_days_come_to_begin_at_half_past_keeps_the_revisions_of_its_quarters() -> None:
+    """Its days are made of quarters from now on, of which only revisions were kept before."""
+    before, after = (windows(zone, lengths=["15min", "1h"]) for zone in ("UTC", "Asia/Kolkata"))
+    before.add(judged(range(72), 0, 72))
+    said = [before.advance(BEGIN + 72 * HOUR_NS)]
+    before.add(judged([40], 0, 73, 2.0))
+    said.append(before.advance(BEGIN + 73 * HOUR_NS))
+
+    said.append(after.adopt(before))
+    after.add(judged([40], 0, 74, 3.0))
+    said.append(after.advance(BEGIN + 74 * HOUR_NS))
+
+    quarter = [
+        (revision, mean)
+        for batch in said
+        for start, length, revision, mean in zip(
+            batch.start, batch.length, batch.revision, batch.mean, strict=True
+        )
+        if (start, length) == (BEGIN + 40 * HOUR_NS, HOUR_NS // 4)
+    ]
+    assert quarter == [(0, 1.0), (1, 2.0), (2, 3.0)]
+
+
+def test_a_city_may_change_its_zone_before_its_first_reading() -> None:
+    """As after a look at the first page: its days are those of the new zone."""
+    city = City("Europe/Berlin")
+    city.live(0)
+
+    city.move("Pacific/Auckland")
+    city.live(72)
+
+    days = [batch.take(batch.calendar == DAY) for batch in city.said]
+    assert np.unique(np.concatenate([batch.start for batch in days])).tolist() == [
+        BEGIN + hour * HOUR_NS for hour in (-12, 12, 36)
+    ]
