@@ -44,6 +44,7 @@ from processors.windows import METHOD
 
 from .admission import Admission
 from .decoding import DecodedFrame, Decoder
+from .explanation import published
 from .flood_watch import FloodWatch
 from .ledger import Ledger
 from .pipeline import Judged, Pipeline
@@ -263,6 +264,7 @@ class Engine:
         self._decoder = Decoder(policy, pipeline.formats, self._admission)
 
     def _rules_record(self) -> Record:
+        told = published(self._policy)
         rules = {
             "policy": self._version,
             "method": METHOD,
@@ -273,6 +275,7 @@ class Engine:
                     "name": reason.name,
                     "sentence": reason.sentence,
                     "citation": reason.citation,
+                    "rules": told.get(reason.name, {}),
                 }
                 for reason in all_reasons()
             ],

@@ -112,6 +112,7 @@ def station(request: Request, sensor: str) -> HTMLResponse:
         "station.html",
         station=found,
         latest=latest,
+        judged_by={row["policy"]: context.rulebook(row["policy"]) for row in latest},
         alerts=alerts,
         clocks=clock_views(
             queries_stations.clocks_of_sensor(context.reader, sensor), latest, context.rulebook()

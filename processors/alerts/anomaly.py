@@ -20,6 +20,7 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import NO_TIME, SECOND_NS, format_instant
+from lamppost.wording import by_quantity, counted, digits, exactly, listed, with_unit
 from processors._lanes import Lanes
 from processors._per_series import PerSeries, QuantityName
 
@@ -84,6 +85,22 @@ class Anomaly:
 
     name: ClassVar[str] = "anomaly"
     Settings: ClassVar[type[AnomalySettings]] = AnomalySettings
+
+    @classmethod
+    def describe(cls, settings: AnomalySettings) -> str:
+        """Say what is unusual enough."""
+        watched = (
+            "any quantity" if settings.quantities is None else listed(settings.quantities, "or")
+        )
+        least = by_quantity(settings.minimum_deviation, with_unit)
+        far = f" and far enough ({least})" if least else ""
+        side = {"both": "from", "above": "above", "below": "below"}[settings.direction]
+        return (
+            f"It holds once {settings.at_least} of the last {counted(settings.of_last, 'reading')}"
+            f" of {watched} lie {digits(settings.score)} standard deviations{far} {side} what is"
+            " usual for the series, until none of them does or the newest is older than"
+            f" {exactly(settings.stale_s)}."
+        )
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant
+from lamppost.wording import percent, unit_of, with_unit
 from processors._per_series import PerSeries, QuantityName
 
 from ._wording import amount, label
@@ -100,6 +101,24 @@ class PublicThreshold:
 
     name: ClassVar[str] = "public_threshold"
     Settings: ClassVar[type[PublicThresholdSettings]] = PublicThresholdSettings
+    unexplained: ClassVar[Mapping[str, str]] = {"advice": "told to the public, not when it is told"}
+
+    @classmethod
+    def describe(cls, settings: PublicThresholdSettings) -> str:
+        """Say above which level the public is told, and when that applies."""
+        unit, window = unit_of(settings.quantity), _UNITS[settings.window]
+        row = f"means over {settings.consecutive} {window}s in a row, each"
+        means = row if settings.consecutive > 1 else f"mean over one {window},"
+        verb = "are" if settings.consecutive > 1 else "is"
+        since = f" from {settings.in_force_from}" if settings.in_force_from else ""
+        until = f" until {settings.in_force_until}" if settings.in_force_until else ""
+        force = f"; in force{since}{until}" if since or until else ""
+        return (
+            f"It holds once the {settings.quantity} {means} rounded to"
+            f" {with_unit(settings.precision, unit)}, {verb} above"
+            f" {with_unit(settings.above, unit)} with at least {percent(settings.min_coverage)}"
+            f" covered{force}."
+        )
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from lamppost.indices import Scale
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot, nested, part
 from lamppost.units import Conditions
+from lamppost.wording import counted, digits, listed, percent
 
 from . import _ozone, us_aqi
 from ._hourly_index import Averaged, HourlySettings, Mean, SubIndex
@@ -32,6 +33,13 @@ SCALE: Final = Scale(
 _NEWEST: Final = 3
 _LEAST_OF_NEWEST: Final = 2
 _PARTICLES: Final = {"pm2_5": us_aqi.PM2_5, "pm10": us_aqi.PM10}
+
+
+_OZONE: Final = {
+    "pls": "of o3 by partial least squares for {series} series and the surrogate for others",
+    "surrogate": "of o3 by the surrogate",
+    "none": "not of o3",
+}
 
 
 class NowcastSettings(HourlySettings):
@@ -88,6 +96,20 @@ class Nowcast:
         "o3": (SubIndex("nowcast", us_aqi.O3_8H), SubIndex("1h", us_aqi.O3_1H)),
     }
     Settings: ClassVar[type[NowcastSettings]] = NowcastSettings
+
+    @classmethod
+    def describe(cls, settings: NowcastSettings) -> str:
+        """Say how much each hour weighs, and how ozone is estimated."""
+        ozone = _OZONE[settings.ozone].format(series=settings.pls_series)
+        negative = "0" if settings.negative == "zero" else "no measurement"
+        return (
+            f"{cls.scale.title}, table of {cls.scale.version}, of {listed(list(_PARTICLES))} from"
+            f" the last {settings.hours} h, each weighing no less than"
+            f" {digits(settings.least_weight)} times the hour after it, and {ozone}: an hour counts"
+            f" with {percent(settings.hour_coverage)} covered, a mean below 0 is taken for"
+            f" {negative}, and corrections of the last {counted(settings.corrected_days, 'day')}"
+            f" are followed ({cls.scale.source})."
+        )
 
     def __init__(self, settings: NowcastSettings, series: SeriesTable) -> None:
         """Prepare the memory of hourly means, longer for ozone."""

@@ -11,10 +11,12 @@ from pydantic import Field, model_validator
 
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.explained import QuantitySettings
 from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.times import DAY_NS, HOUR_NS
+from lamppost.wording import by_quantity, digits, span
 from processors._per_series import PerSeries, QuantityName
 
 from ._verdicts import answer
@@ -51,13 +53,21 @@ class Season(Settings):
                 raise ValueError("spans must run from low to high")
         return self
 
+    def told(self, unit: str) -> str:
+        """Return in words when it holds, and what is usual then."""
+        first, last = self.span
+        when = digits(first) if first == last else f"{first} to {last}"
+        fails = f" and fails outside {span(self.fail_span, unit)}" if self.fail_span else ""
+        usual = span(self.suspect_span, unit)
+        return f"{self.period.replace('_', ' ')} {when} suspect outside {usual}{fails}"
+
     def bounds(self) -> tuple[float, ...]:
         """Return the usual and the possible bounds in a row."""
         possible = (-np.inf, np.inf) if self.fail_span is None else self.fail_span
         return *self.suspect_span, *possible
 
 
-class ClimatologySettings(Settings):
+class ClimatologySettings(QuantitySettings):
     """Seasons by quantity; a quantity without one is not judged."""
 
     quantities: dict[QuantityName, tuple[Season, ...]] = Field(
@@ -82,6 +92,17 @@ class Climatology:
     scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = False
     Settings: ClassVar[type[ClimatologySettings]] = ClimatologySettings
+
+    @classmethod
+    def describe(cls, settings: ClimatologySettings) -> str:
+        """Say what each part of the calendar brings."""
+        seasons = by_quantity(
+            settings.given(), lambda some, unit: ", ".join(one.told(unit) for one in some)
+        )
+        return (
+            "A reading outside what the season or the time of day brings is suspect or fails"
+            f" ({seasons}), in UTC (QARTOD climatology test)."
+        )
 
     def __init__(self, settings: ClimatologySettings, series: SeriesTable) -> None:
         """Take the seasons; bounds are worked out for the hours or days that occur."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
@@ -17,6 +17,7 @@ from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import HOUR_NS, NO_TIME, SECOND_NS
+from lamppost.wording import by_quantity, digits, exactly
 from processors._per_series import PerSeries, QuantityName
 
 from ._runs import chosen_rows, elapsed_in_state, latched
@@ -58,6 +59,10 @@ class _Rule(Settings):
     verdict: Literal["suspect", "fail"] = Field(
         default="suspect", description="What readings are while the fault lasts."
     )
+
+    def ends(self, clear_s: float, of: str) -> str:
+        """Return in words when it ends, and what readings are until then."""
+        return f" until {exactly(clear_s)} of {of} ({self.verdict})"
 
 
 class NoHits(_Rule):
@@ -111,6 +116,29 @@ class DetectorHealthSettings(Settings):
     locked_on: LockedOn | None = Field(default=None, description="On occupancy.")
     no_change: NoChange | None = Field(default=None, description="On occupancy.")
     occupancy_spike: OccupancySpike | None = Field(default=None, description="On occupancy.")
+
+    def faults(self) -> Iterator[str]:
+        """Yield what each fault that is looked for means, in words."""
+        if self.no_hits:
+            longer = exactly(self.no_hits.trigger_s)
+            ends = self.no_hits.ends(self.no_hits.clear_s, "vehicles")
+            yield f"it counts nobody for more than {longer}{ends}"
+        if self.chatter:
+            flow, longer = digits(self.chatter.flow), exactly(self.chatter.trigger_s)
+            ends = self.chatter.ends(self.chatter.clear_s, "less")
+            yield f"it counts more than {flow} veh/h for over {longer}{ends}"
+        if self.locked_on:
+            longer = exactly(self.locked_on.trigger_s)
+            ends = self.locked_on.ends(self.locked_on.clear_s, "less")
+            yield f"it is occupied to 100 % for more than {longer}{ends}"
+        if self.no_change:
+            longer = exactly(self.no_change.trigger_s)
+            ends = self.no_change.ends(self.no_change.clear_s, "changes")
+            yield f"its occupancy stays the same above 0 % for more than {longer}{ends}"
+        if self.occupancy_spike:
+            longer = exactly(self.occupancy_spike.limit_s)
+            ends = self.occupancy_spike.ends(self.occupancy_spike.clear_s, "less")
+            yield f"its occupancy jumps by {digits(_JUMP)} points for more than {longer}{ends}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +219,16 @@ class DetectorHealth:
     scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[DetectorHealthSettings]] = DetectorHealthSettings
+
+    @classmethod
+    def describe(cls, settings: DetectorHealthSettings) -> str:
+        """Say which faults are looked for, when they begin and when they end."""
+        stands_for = by_quantity(settings.period_s, lambda seconds, _: exactly(seconds))
+        return (
+            f"Readings of a detector are flagged while {'; or while '.join(settings.faults())}; a"
+            f" reading stands for the time since the last, up to {exactly(settings.max_gap_s)},"
+            f" else for its own ({stands_for}) (IRIS, Minnesota)."
+        )
 
     def __init__(self, settings: DetectorHealthSettings, series: SeriesTable) -> None:
         """Prepare a counter for each fault that is looked for."""

@@ -14,6 +14,7 @@ from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
+from lamppost.wording import counted, digits
 
 from ._latest import GOOD_LEVEL, NOBODY, Findings, Latest, Levels, Siblings, levels
 from ._runs import chosen_rows
@@ -89,6 +90,20 @@ class TrafficPlausibility:
     scope: ClassVar[Scope] = "sensor"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[TrafficPlausibilitySettings]] = TrafficPlausibilitySettings
+
+    @classmethod
+    def describe(cls, settings: TrafficPlausibilitySettings) -> str:
+        """Say what of a detector contradicts itself."""
+        low, high = map(digits, settings.vehicle_length_m)
+        verdict = "fails" if settings.empty_speed_fails else "is suspect"
+        return (
+            "Readings of one detector and instant are suspect when there is speed without"
+            f" vehicles or the reverse, or when flow (of {counted(settings.lanes, 'lane')}),"
+            f" occupancy and speed make vehicles shorter than {low} m or longer than {high} m,"
+            f" which is judged from {digits(settings.min_flow)} veh/h and"
+            f" {digits(settings.min_occupancy)} % on; a speed of 0 km/h without vehicles"
+            f" {verdict}."
+        )
 
     def __init__(self, settings: TrafficPlausibilitySettings, series: SeriesTable) -> None:
         """Take the limits."""

@@ -12,6 +12,7 @@ from lamppost.batch import FloatArray
 from lamppost.component import register
 from lamppost.grouping import BoolArray
 from lamppost.times import NO_TIME, SECOND_NS
+from lamppost.wording import digits, exactly, listed, percent
 
 from ._incidents import FREE, IncidentRule
 from ._pair_rule import Frame, PairSettings
@@ -121,6 +122,31 @@ class Apid(IncidentRule[ApidSettings]):
 
     name: ClassVar[str] = "apid"
     Settings: ClassVar[type[ApidSettings]] = ApidSettings
+
+    @classmethod
+    def describe(cls, settings: ApidSettings) -> str:
+        """Say what begins an incident in medium and in heavy traffic, and what ends it."""
+        relative, occupancy = settings.heavy_limits
+        waves = [
+            f"{percent(-fall)} {where}"
+            for fall, where in (
+                (settings.wave_heavy, "in heavy traffic"),
+                (settings.wave_refuted, "after a doubtful incident"),
+            )
+            if fall is not None
+        ]
+        wave = f"rises downstream by {listed(waves, 'or')}" if waves else "no rise downstream"
+        return (
+            "It holds once occupancy upstream has exceeded that downstream by"
+            f" {percent(settings.persistence)} of itself for {exactly(settings.persistence_s)},"
+            f" after it did by {percent(settings.medium_relative)} while speed fell by"
+            f" {percent(settings.medium_slowing)} (up to {digits(settings.medium_to)} % occupancy)"
+            f" or by {digits(settings.heavy_difference)} points and {percent(relative)} with less"
+            f" than {digits(occupancy)} % downstream (beyond), until it is"
+            f" {percent(-settings.clear)} below or {exactly(settings.longest_s)} are over; {wave}"
+            f" mean a wave, for {exactly(settings.wave_s)}; {cls.intervals(settings)} (APID,"
+            f" limits of {settings.limits})."
+        )
 
     def fills(self) -> dict[str, np.generic]:
         """Start free, without a wave."""

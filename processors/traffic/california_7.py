@@ -10,6 +10,7 @@ from pydantic import Field
 
 from lamppost.component import register
 from lamppost.grouping import BoolArray
+from lamppost.wording import digits, percent
 
 from ._incidents import FREE, IncidentRule
 from ._pair_rule import Frame, PairSettings
@@ -55,6 +56,17 @@ class California7(IncidentRule[California7Settings]):
 
     name: ClassVar[str] = "california_7"
     Settings: ClassVar[type[California7Settings]] = California7Settings
+
+    @classmethod
+    def describe(cls, settings: California7Settings) -> str:
+        """Say what begins an incident, and what ends it."""
+        return (
+            "It holds once occupancy upstream exceeds that downstream by"
+            f" {digits(settings.difference)} points and {percent(settings.relative_difference)} of"
+            f" itself while that downstream fell by {percent(settings.downstream_drop)} or more,"
+            f" and as long as it exceeds it by {percent(settings.relative_difference)};"
+            f" {cls.intervals(settings)} (California #7)."
+        )
 
     def fills(self) -> dict[str, np.generic]:
         """Start free."""

@@ -13,6 +13,7 @@ from lamppost.batch import FloatArray
 from lamppost.component import Settings, register
 from lamppost.series import SeriesKey
 from lamppost.stations import Station
+from lamppost.wording import digits, percent
 
 from ._derivations import KM_PER_MILE, RoadDerivation
 from ._together import Road
@@ -74,6 +75,19 @@ class LevelOfServiceStreet(RoadDerivation[LevelOfServiceStreetSettings]):
     Settings: ClassVar[type[LevelOfServiceStreetSettings]] = LevelOfServiceStreetSettings
     inputs: ClassVar[Mapping[str, int]] = {"speed": 0}
     quantity: ClassVar[str] = "level_of_service"
+
+    @classmethod
+    def describe(cls, settings: LevelOfServiceStreetSettings) -> str:
+        """Say above which speeds the levels are."""
+        by_class = "; ".join(
+            f"{name} {', '.join(map(digits, speeds))} mph" for name, speeds in SPEEDS_MPH.items()
+        )
+        shares = f"{', '.join(percent(share) for share in settings.shares)} of the free-flow speed"
+        bounds, year = (by_class, 2000) if settings.manual == "hcm_2000" else (shares, 2010)
+        return (
+            "Works out the level of service of urban streets, 1 for A to 6 for F, by speed (above"
+            f" {bounds}; Highway Capacity Manual {year})."
+        )
 
     def facts(self, key: SeriesKey, station: Station | None) -> tuple[float, ...] | None:
         """Return the bounds in km/h."""

@@ -14,6 +14,7 @@ from lamppost.component import register
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
+from lamppost.wording import counted, digits, exactly
 
 from ._calibration import Calibration
 from ._derivations import FLOW, KM_PER_MILE, M_PER_FOOT, RoadDerivation, RoadSettings
@@ -91,6 +92,24 @@ class SingleLoopSpeed(RoadDerivation[SingleLoopSpeedSettings]):
     Settings: ClassVar[type[SingleLoopSpeedSettings]] = SingleLoopSpeedSettings
     inputs: ClassVar[Mapping[str, int]] = {**FLOW, "occupancy": 1}
     quantity: ClassVar[str] = "speed"
+
+    @classmethod
+    def describe(cls, settings: SingleLoopSpeedSettings) -> str:
+        """Say how long vehicles look to a loop, and what is believed."""
+        learnt = (
+            "learnt where the free-flow speed is known"
+            f" (from days of {counted(settings.least_readings, 'reading')}"
+            f" or more, below percentile {digits(settings.percentile)} of occupancy, smoothed over"
+            f" {settings.smoothing_h} h to either side)"
+        )
+        length = f", or as {learnt}" if settings.calibrate else ", never learnt"
+        slowest, fastest = digits(settings.slowest_km_h), digits(settings.fastest_km_h)
+        return (
+            "Works out speed from flow and occupancy of single loops, with vehicles of"
+            f" {digits(settings.vehicle_length_m)} m beside the detector length of the station file"
+            f" (22 feet for both without){length}; it stays within {slowest} to {fastest} km/h, and"
+            f" readings of one instant wait up to {exactly(settings.wait_s)} for each other."
+        )
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from lamppost_app.explanation import STAGES
 from tests.unit.lamppost_app.command_line import (
     WINDOWS,
     CommandLine,
@@ -30,16 +31,40 @@ TOPIC = "v1/aq-017/readings"
 
 
 def test_check_explains_the_policy_that_comes_with_lamppost(lamppost: CommandLine) -> None:
-    """Where it is, its version, and each rule in a line."""
+    """Where it is, its version, and each rule in a sentence with its numbers, stage by stage."""
     ran = lamppost("check")
 
     assert (ran.code, ran.err) == (0, "")
     assert str(ROOT / "policy") in ran.out
-    assert "v1/+/readings is read as native_json" in ran.out
-    assert "check gross_range: " in ran.out
-    assert "index us_aqi: " in ran.out
-    assert "alert pm2_5_smoke (critical, threshold after 900 s): Smoke near the ground" in ran.out
-    assert "stations: 0" in ran.out
+    told = " ".join(ran.out.split())
+    order = [
+        "v1/+/readings: Messages to this topic or path are read as native_json.",
+        "else the time of receipt is used; days are those of Europe/Berlin.",
+        "saturation: A reading of an instrument that stays at the end of its scale (humidity",
+        "spike: A reading that stands apart from the one before and the one after it is",
+        "temperature more than 12 °C; humidity more than 35 %; pressure more than 20 hPa)",
+        "barkjohn_2021: pm2_5_cf1 of every sensor becomes pm2_5 by 0.524 x - 0.0862 RH",
+        "us_aqi: US AQI, table of 2024-05, from the means of pm2_5 and pm10 over 24h;",
+        "pm2_5_smoke: Smoke near the ground (critical): it holds while the mean of pm2_5",
+        "eu_2008_50.pm10_day: PM10: the mean of a day above 50",
+        "stations: 0",
+    ]
+    places = [told.find(part) for part in order]
+    assert places == sorted(places)
+    assert -1 not in places
+    assert max(map(len, ran.out.splitlines())) <= 110
+
+
+def test_check_tells_programs_the_same(lamppost: CommandLine) -> None:
+    """As one JSON object: every rule with its stage, name and sentence."""
+    ran = lamppost("check", "--json")
+
+    told = json.loads(ran.out)
+    rules = {(rule["stage"], rule["name"]): rule["sentence"] for rule in told["rules"]}
+    assert (ran.code, told["stations"]) == (0, 0)
+    assert "18 of 24 h" in rules["indices", "us_aqi"]
+    assert {stage for stage, _ in rules} == set(STAGES)
+    assert all(sentence.endswith(".") for sentence in rules.values())
 
 
 def test_check_reads_the_settings_beside_it(lamppost: CommandLine) -> None:
@@ -48,14 +73,16 @@ def test_check_reads_the_settings_beside_it(lamppost: CommandLine) -> None:
     station = {"id": "a", "geometry": {"coordinates": [8, 49]}}
     lamppost.write("s.geojson", json.dumps({"features": [station]}))
     lamppost.policy(WINDOWS)
-    other = lamppost.write("other/p.yaml", WINDOWS + "quality: {sentinel: {quantities: {}}}\n")
+    other = lamppost.write(
+        "other/p.yaml", WINDOWS + "quality: {sentinel: {quantities: {o3: [-1]}}}\n"
+    )
 
     own, tried = lamppost("check"), lamppost("check", "--policy", other.parent)
 
     assert own.code == tried.code == 0
     assert "stations: 1" in own.out
-    assert "check sentinel" not in own.out
-    assert "check sentinel" in tried.out
+    assert "sentinel: " not in own.out
+    assert "sentinel: A reading that is a code for no measurement fails (o3 -1 µg/m³);" in tried.out
 
 
 @pytest.mark.parametrize(

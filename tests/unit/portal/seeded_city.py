@@ -14,7 +14,7 @@ from lamppost.alerts import AlertEvent
 from lamppost.batch import AggregateBatch, IndexBatch, JudgedBatch
 from lamppost.clock_skew import ClockBatch
 from lamppost.fits import Fit
-from lamppost.flags import FAIL, GOOD, KERNEL_REASONS, SUSPECT
+from lamppost.flags import CORRECTION, FAIL, GOOD, KERNEL_REASONS, SUSPECT
 from lamppost.frames import arrow_bytes
 from lamppost.log import Entry
 from lamppost.quantities import QUANTITIES
@@ -25,6 +25,12 @@ from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from processors.indices.us_aqi import UsAqi
 
 POLICY = "0123456789ab"
+TOLD = {
+    "quality.made_up": {
+        "sentence": "Everything may be corrected.",
+        "quantities": {"pm2_5": "PM2.5 may be corrected by 5 µg/m³."},
+    }
+}
 STATIONS = (
     Station(sensor="aq-001", name="Market square", kind="air_quality", latitude=52.3702,
             longitude=4.8952, period_s=60, owner="City", licence="CC-BY-4.0", area="Centre"),
@@ -140,9 +146,10 @@ def rules_body() -> bytes:
                         "licence_url": "https://creativecommons.org/licenses/by/4.0/"},
     }  # fmt: skip
     reasons = [
-        {"bit": r.bit, "name": r.name, "sentence": r.sentence, "citation": r.citation}
+        {"bit": r.bit, "name": r.name, "sentence": r.sentence, "citation": r.citation,
+         "rules": TOLD if r == CORRECTION else {}}
         for r in KERNEL_REASONS
-    ]
+    ]  # fmt: skip
     quantities = {
         name: {"unit": q.unit, "label": q.label, "kind": q.kind} for name, q in QUANTITIES.items()
     }
