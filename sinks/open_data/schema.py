@@ -11,7 +11,7 @@ import pyarrow as pa
 
 FieldType = Literal["string", "integer", "number", "datetime", "local datetime", "boolean"]
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Number of the layout; it rises when columns are added, and nothing else ever happens to them."""
 
 # Typed loosely: the Arrow stubs refuse lists of fields of different types.
