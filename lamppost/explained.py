@@ -7,10 +7,8 @@ check`` prints, what is published with the rules, and what the portal shows besi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, Self, runtime_checkable
-
-from pydantic import model_validator
 
 from .component import Component, Settings
 from .quantities import QUANTITIES
@@ -35,17 +33,13 @@ class Described(Protocol):
 class QuantitySettings(Settings):
     """Settings whose field ``quantities`` says something of each quantity, ``default`` of others.
 
-    Those that say nothing of any are refused: a rule that concerns nobody was meant otherwise.
+    Those that say nothing of any cannot be meant: they would concern nobody.
     """
 
-    @model_validator(mode="after")
-    def _concern_some(self) -> Self:
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
         if not self.given():
-            fields = ("quantities", "default", "devices")
-            names = " or ".join(name for name in fields if name in type(self).model_fields)
-            message = f"no quantity is named, so that nothing would be judged; fill {names}"
-            raise ValueError(message)
-        return self
+            yield "quantities", "no quantity is named, so that nothing would be judged"
 
     def given(self) -> Mapping[str, Any]:
         """Return what is said of each quantity, that of all others last."""

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -161,6 +161,8 @@ class Policy(_Part):
         compliance: the limits of laws and guidelines that every year is held against.
         publication: for open data.
     """
+
+    repeats_mean: ClassVar[dict[str, str]] = {"advice": "two categories may ask for the same"}
 
     routes: tuple[Route, ...] = ()
     time: TimeRule = TimeRule()

@@ -12,6 +12,7 @@ from lamppost.component import Component, Kind, Settings, find
 from lamppost.explained import QuantitySettings, explained
 from lamppost.flags import TIME_IMPLAUSIBLE
 from lamppost.policy import AlertRule, Policy
+from lamppost.sense import doubts_about
 from lamppost.units import CONDITIONS
 from lamppost.wording import counted, exactly, listed
 
@@ -75,6 +76,27 @@ def rules(policy: Policy) -> list[Rule]:
     return [Rule(stage, name, text) for stage in STAGES for name, text in sentences[stage]]
 
 
+def nonsense(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Yield where a policy that can be used says what cannot be meant, and what is wrong."""
+    discover_processing()
+    for doubt in doubts_about(policy):
+        yield ".".join(doubt.keys), doubt.problem
+    matches = [route.match for route in policy.routes]
+    for number, match in enumerate(matches):
+        if match in matches[:number]:
+            yield f"routes.{number}.match", f"{match} stands above already, and the first is used"
+    settings = {
+        f"{stage}.{name}": settings
+        for stage, found in _components(policy)
+        for name, _, settings in found
+    }
+    for rule_id, _, chosen in _alert_rules(policy):
+        settings[f"alerts.{rule_id}.settings"] = chosen
+    for where, own in settings.items():
+        for doubt in doubts_about(own):
+            yield ".".join((where, *doubt.keys)), doubt.problem
+
+
 def published(policy: Policy) -> dict[str, dict[str, Any]]:
     """Return the rules that judge readings, by the reason they give.
 
@@ -135,11 +157,15 @@ def _time(policy: Policy) -> Iterator[tuple[str, str]]:
     yield "growth", f"Taken in are {new} of sensors the station file does not know, and {most}."
 
 
-def _alerts(policy: Policy) -> Iterator[tuple[str, str]]:
+def _alert_rules(policy: Policy) -> Iterator[tuple[str, Component, Settings]]:
     for rule_id, rule in policy.alerts.items():
         component = find("alert", rule.use, f"alerts.{rule_id}.use")
-        settings = component.parse(rule.settings, f"alerts.{rule_id}.settings")
-        yield rule_id, alert_sentence(rule, explained(component, settings))
+        yield rule_id, component, component.parse(rule.settings, f"alerts.{rule_id}.settings")
+
+
+def _alerts(policy: Policy) -> Iterator[tuple[str, str]]:
+    for rule_id, component, settings in _alert_rules(policy):
+        yield rule_id, alert_sentence(policy.alerts[rule_id], explained(component, settings))
 
 
 def alert_sentence(rule: AlertRule, condition: str) -> str:

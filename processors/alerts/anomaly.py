@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
@@ -63,6 +63,16 @@ class AnomalySettings(Settings):
         if self.at_least > self.of_last:
             raise ValueError("at_least must not exceed of_last")
         return self
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if self.quantities is not None and not self.quantities:
+            yield "quantities", "must name at least one; leave it out for all that are scored"
+        for name, least in self.minimum_deviation.items():
+            if least < 0:
+                yield f"minimum_deviation.{name}", "must not be below 0"
+            if self.quantities is not None and name not in self.quantities:
+                yield f"minimum_deviation.{name}", "is not one of the quantities that are watched"
 
 
 _EVIDENCE: Final = ("value", "expected", "score", "band_low", "band_high")

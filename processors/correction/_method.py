@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Final
@@ -108,6 +108,11 @@ class CorrectionSettings(Settings):
         where = f" in {listed(self.areas)}" if self.areas else ""
         spared = f" but {listed(self.except_sensors)}" if self.except_sensors else ""
         return f"{sensors}{where}{spared}"
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if self.valid is not None and not self.valid[0] < self.valid[1]:
+            yield "valid", "must run from low to high"
 
 
 class Correction:

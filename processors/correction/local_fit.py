@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -65,6 +65,11 @@ class FittedPair(Settings):
 
 class LocalFitSettings(Settings):
     """Which sensors stand beside a reference, and when a line between them is believed."""
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if not self.pairs:
+            yield "pairs", "no sensor is named, so that nothing would be fitted"
 
     @model_validator(mode="after")
     def _one_line_each(self) -> Self:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -66,6 +66,12 @@ class AttenuatedLimits(Settings):
         """Return window (ns), limits, and readings needed."""
         window_ns = self.window_s * SECOND_NS
         return window_ns, self.suspect, optional(self.fail), float(self.min_readings)
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        for name in ("suspect", "fail"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                yield name, "must be above 0: nothing moves less"
 
 
 class AttenuatedSignalSettings(QuantitySettings):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -53,6 +53,12 @@ class ChannelAgreementSettings(QuantitySettings):
     within_s: float = Field(
         default=0.0, ge=0, description="How far apart in time two readings may lie to be a pair."
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        if self.channels[0] == self.channels[1]:
+            yield "channels", "must be two: a channel always agrees with itself"
 
 
 @register("check")

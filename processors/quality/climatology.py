@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
@@ -29,6 +29,15 @@ CLIMATOLOGY: Final = Reason(
 )
 
 Period = Literal["year", "quarter", "month", "week", "day_of_year", "day_of_week", "hour"]
+_COUNTS: Final[dict[Period, tuple[int, int]]] = {
+    "year": (1970, 9999),
+    "quarter": (1, 4),
+    "month": (1, 12),
+    "week": (1, 53),
+    "day_of_year": (1, 366),
+    "day_of_week": (0, 6),
+    "hour": (0, 23),
+}
 _MONDAY: Final = 3  # 1970-01-01 was a Thursday
 
 
@@ -66,6 +75,12 @@ class Season(Settings):
         possible = (-np.inf, np.inf) if self.fail_span is None else self.fail_span
         return *self.suspect_span, *possible
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        least, most = _COUNTS[self.period]
+        if not least <= self.span[0] <= self.span[1] <= most:
+            yield "span", f"a {self.period} runs from {least} to {most}"
+
 
 class ClimatologySettings(QuantitySettings):
     """Seasons by quantity; a quantity without one is not judged."""
@@ -74,6 +89,13 @@ class ClimatologySettings(QuantitySettings):
         default_factory=dict,
         description="Seasons by canonical quantity name; where two hold, the later one counts.",
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        for name, seasons in self.quantities.items():
+            if not seasons:
+                yield f"quantities.{name}", "must name at least one season"
 
 
 @register("check")

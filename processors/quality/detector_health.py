@@ -140,6 +140,16 @@ class DetectorHealthSettings(Settings):
             ends = self.occupancy_spike.ends(self.occupancy_spike.clear_s, "less")
             yield f"its occupancy jumps by {digits(_JUMP)} points for more than {longer}{ends}"
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if not any(self.faults()):
+            yield "", "no fault is looked for; name one, such as no_hits"
+        if not self.period_s:
+            yield "period_s", "no quantity is named, so that nothing would be judged"
+        for name, period_s in self.period_s.items():
+            if period_s <= 0:
+                yield f"period_s.{name}", "must be above 0"
+
 
 @dataclass(frozen=True, slots=True)
 class _Detector:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
@@ -74,6 +75,12 @@ class NeighboursSettings(QuantitySettings):
     most: int = Field(
         default=8, ge=1, le=64, description="Only this many nearest stations are asked."
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        if any(b <= a for a, b in itertools.pairwise((0.0, *self.radii_m))):
+            yield "radii_m", "must be above 0 and rise: the next one is asked where nobody is in it"
 
 
 @dataclass(frozen=True, slots=True)

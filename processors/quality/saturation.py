@@ -66,6 +66,11 @@ class SaturationLimits(Settings):
         low = -np.inf if self.low is None else self.low
         return high, low, self.suspect_s * SECOND_NS, optional(self.fail_s) * SECOND_NS
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            yield "low", "must lie below high, else every value is at the end of the scale"
+
 
 class SaturationSettings(QuantitySettings):
     """Limits by quantity; a quantity without limits is not judged."""

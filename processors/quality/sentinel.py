@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -72,6 +72,18 @@ class SentinelSettings(QuantitySettings):
             return self
         own = narrowed.pop("", {})
         return self.model_copy(update={"quantities": own, "devices": narrowed})
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        places = {"quantities": self.quantities}
+        places |= {f"devices.{device}": codes for device, codes in self.devices.items()}
+        for place, codes in places.items():
+            if not codes and place != "quantities":
+                yield place, "must name at least one quantity"
+            for name, some in codes.items():
+                if not some:
+                    yield f"{place}.{name}", "must name at least one code"
 
 
 def _listed(codes: Codes) -> str:

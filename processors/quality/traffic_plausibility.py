@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -68,6 +68,11 @@ class TrafficPlausibilitySettings(Settings):
         if not 0 <= self.vehicle_length_m[0] <= self.vehicle_length_m[1]:
             raise ValueError("vehicle_length_m must run from low to high")
         return self
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if not self.vehicle_length_m[1] > 0:
+            yield "vehicle_length_m", "no vehicle is that short"
 
 
 @register("check")

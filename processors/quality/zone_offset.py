@@ -71,6 +71,13 @@ class ZoneOffsetSettings(QuantitySettings):
         default=96, ge=24, le=_HOURS, description="Hours of the last week both must have."
     )
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        for name, least in self.quantities.items():
+            if not 1 <= least <= _LAGS[-1]:
+                yield f"quantities.{name}", f"must be from 1 to {_LAGS[-1]} hours"
+
 
 @register("check")
 class ZoneOffset:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Final, Literal
 
 import numpy as np
@@ -81,6 +82,23 @@ class ApidSettings(PairSettings):
             relative if self.heavy_relative is None else self.heavy_relative,
             occupancy if self.heavy_occupancy is None else self.heavy_occupancy,
         )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        relative, occupancy = self.heavy_limits
+        limits = {
+            "medium_relative": self.medium_relative,
+            "medium_slowing": self.medium_slowing,
+            "heavy_difference": self.heavy_difference,
+            "heavy_relative": relative,
+            "heavy_occupancy": occupancy,
+            "persistence": self.persistence,
+        }
+        for name, limit in limits.items():
+            if limit < 0:
+                yield name, "must not be below 0"
+        if self.clear >= self.persistence:
+            yield "clear", "must lie below persistence, else an incident ends as it begins"
 
 
 def medium_fires(limits: ApidSettings, relative: FloatArray, slowing: FloatArray) -> BoolArray:

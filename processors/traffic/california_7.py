@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Final
 
 import numpy as np
@@ -33,6 +34,11 @@ class California7Settings(PairSettings):
         default=0.3,
         description="Least relative fall downstream over two intervals (DOCCTD).",
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if self.downstream_drop < 0:
+            yield "downstream_drop", "must not be below 0: a rise is no fall"
 
 
 @register("alert")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Final
 
 import numpy as np
@@ -47,6 +48,11 @@ class California8Settings(PairSettings):
         le=100,
         description="T5: occupancy downstream (DOCC) from which a wave may pass, %.",
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if self.downstream_drop < 0:
+            yield "downstream_drop", "must not be below 0: a rise is no fall"
 
 
 @register("alert")

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final, Literal
 
 import numpy as np
@@ -42,6 +43,11 @@ class LevelOfServiceStreetSettings(Settings):
         default=(0.85, 0.67, 0.50, 0.40, 0.30),
         description="With hcm_2010: shares of the free-flow speed above which it is A to E.",
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if any(b >= a for a, b in itertools.pairwise((*self.shares, 0.0))):
+            yield "shares", "must fall from A to E and stay above 0"
 
 
 def level(speed: FloatArray, bounds: FloatArray) -> FloatArray:

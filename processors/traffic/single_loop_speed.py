@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -54,6 +54,11 @@ class SingleLoopSpeedSettings(RoadSettings):
     fastest_km_h: float = Field(
         default=139.2, gt=0, description="Faster speeds are taken for this."
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if self.slowest_km_h >= self.fastest_km_h:
+            yield "slowest_km_h", "must lie below fastest_km_h"
 
 
 def speed(flow: FloatArray, occupancy: FloatArray, length_m: FloatArray) -> FloatArray:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -57,6 +58,11 @@ class StandardNormalDeviateSettings(PairSettings):
         gt=0,
         description="After this long it ends, and the usual difference is learnt anew.",
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if not 0 <= self.clear_limit <= self.limit:
+            yield "clear_limit", "must lie between 0 and limit"
 
 
 @register("alert")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -34,6 +34,11 @@ class Hopping(Settings):
 
 class EventTimeSettings(Settings):
     """Which windows there are, and when they close."""
+
+    empty_means: ClassVar[Mapping[str, str]] = {
+        "counters_wrap_at": "running totals begin again with the device only",
+        "valid_hours": "min_coverage holds for hours, too",
+    }
 
     lengths: tuple[str, ...] = Field(
         default=("1min", "15min", "1h"),
@@ -193,6 +198,16 @@ class EventTimeSettings(Settings):
         if unknown:
             raise ValueError(f"valid_hours names no period: {', '.join(sorted(unknown))}")
         return self
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if any(wrap <= 0 for wrap in self.counters_wrap_at):
+            yield (
+                "counters_wrap_at",
+                "must be above 0: a total that begins again at 0 counts nothing",
+            )
+        if "missing" in self.include:
+            yield "include", "what is missing has no number that could enter"
 
 
 class EventTimeWords:

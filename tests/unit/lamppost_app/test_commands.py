@@ -12,8 +12,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from lamppost import log
+from lamppost.log import Entry
+from lamppost.policy import Policy
+from lamppost_app.engine import Engine
 from lamppost_app.explanation import STAGES
 from tests.unit.lamppost_app.command_line import (
+    ROUTES,
     WINDOWS,
     CommandLine,
     Ran,
@@ -115,6 +120,63 @@ def test_a_wrong_policy_is_one_line_with_file_and_key(
     folder = lamppost.policy(policy)
 
     assert_refused(lamppost("check", "--policy", folder), str(folder), *parts)
+
+
+@pytest.mark.parametrize(
+    ("policy", "where", "problem"),
+    [
+        ("windows: {event_time: {include: []}}", "windows.event_time.include", "at least one"),
+        (
+            "windows: {event_time: {counters_wrap_at: [0]}}",
+            "windows.event_time.counters_wrap_at",
+            "must be above 0",
+        ),
+        (WINDOWS + "quality: {spike: {}}", "quality.spike.quantities", "nothing would be judged"),
+        (
+            WINDOWS + "quality: {detector_health: {period_s: {flow: 0}, no_hits: {}}}",
+            "quality.detector_health.period_s.flow",
+            "must be above 0",
+        ),
+        (
+            WINDOWS + "quality: {sentinel: {quantities: {o3: [-1, -1]}}}",
+            "quality.sentinel.quantities.o3",
+            "names -1.0 twice",
+        ),
+        (WINDOWS + "corrections: {lrapa: {sensors: []}}", "corrections.lrapa.sensors", "at least"),
+        (
+            WINDOWS + "alerts: {a: {use: silence, title: ' '}}",
+            "alerts.a.title",
+            "must not be blank",
+        ),
+        (
+            WINDOWS
+            + "alerts: {a: {use: anomaly, title: x, settings: {minimum_deviation: {o3: -1}}}}",
+            "alerts.a.settings.minimum_deviation.o3",
+            "must not be below 0",
+        ),
+        (
+            WINDOWS + ROUTES.replace("]", ", {match: v1/+/readings, format: archive_columns}]"),
+            "routes.1.match",
+            "the first is used",
+        ),
+    ],
+)
+def test_a_policy_that_cannot_be_meant_is_one_line_with_file_and_key(
+    policy: str, where: str, problem: str, lamppost: CommandLine
+) -> None:
+    """It could be read, and would do nothing, or not what it says."""
+    folder = lamppost.policy(policy + "\n")
+
+    assert_refused(lamppost("check", "--policy", folder), f"p.yaml: {where}: ", problem)
+
+
+def test_a_policy_that_cannot_be_meant_goes_on_where_it_is_in_force() -> None:
+    """What was once accepted stands in inboxes and snapshots: only a new one is refused."""
+    policy = Policy.model_validate({"windows": {"event_time": {}}, "quality": {"spike": {}}})
+
+    said = Engine().apply(Entry(1, log.POLICY, 0, policy.canonical().encode()))
+
+    assert [record.kind for record in said][:1] == [log.RULES]
 
 
 def test_a_missing_settings_file_is_one_line(lamppost: CommandLine) -> None:
