@@ -127,7 +127,7 @@ _WINDOW: Final = {
     "suspect": 2,
     "excluded": 1,
     "flag": "good",
-    "method": "1",
+    "method": "2",
     "policy": "0123456789ab",
     "validity": 1,
     "verification": 3,

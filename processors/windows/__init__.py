@@ -5,5 +5,5 @@ from __future__ import annotations
 
 from typing import Final
 
-METHOD: Final = "1"
+METHOD: Final = "2"
 """Version of the formulas behind published statistics: one more whenever a formula changes."""

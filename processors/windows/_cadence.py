@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""How often each series reports, and so how much time a reading accounts for."""
+"""How often each series reports: the usual gap before each of its readings."""
 
 from __future__ import annotations
 
@@ -9,118 +9,134 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.grouping import BoolArray, Groups, IntArray
+from lamppost.grouping import Groups, IntArray
 from lamppost.state import SeriesState, Snapshot
+from lamppost.times import DAY_NS
 
-_GAPS: Final = 8
+from ._rows import BoolArray, RowArray
+
+GAPS: Final = 8
+"""How many gaps the usual one is the median of."""
+
+REACH_NS: Final = 7 * DAY_NS
+"""How far back they may lie: what was usual a week ago says nothing of now."""
+
 _ENOUGH: Final = 3
-_NONE: Final = np.iinfo(np.int64).max
-_HOLD: Final = 2
+_UNKNOWN: Final = REACH_NS + 1
+_NEVER: Final = np.int64(-(2**62))
 
 
-class Cadence:
-    """The median of a series' last eight gaps, learnt as readings arrive.
-
-    A reading accounts for the time since the one before it, but for no more than twice the usual
-    gap: a gap in the data lowers coverage instead of stretching a value.
+def usual_gaps(gaps: IntArray, default_ns: int) -> IntArray:
+    """Return the usual gap before readings: the lower median of the last eight.
 
     One or two long gaps may be a cadence or an outage, so with fewer than three gaps known the
     usual one is taken to be no longer than the default. From the third gap on the series' own
     cadence counts: an hourly series is fully covered from its fourth reading on.
+
+    Args:
+        gaps: the last eight of each reading, oldest first, shape (n, 8), ns. Those that together
+            reach back more than a week are left out.
+        default_ns: the longest to assume while a series' own cadence is not known.
+
+    Returns:
+        Shape (n,), ns.
+    """
+    within = np.cumsum(gaps[:, ::-1], axis=1)[:, ::-1] <= REACH_NS
+    ranked = np.sort(np.where(within, gaps, _UNKNOWN), axis=1)
+    known = np.count_nonzero(within, axis=1)
+    usual: IntArray = ranked[np.arange(len(ranked)), np.maximum(known - 1, 0) // 2]
+    unsure = known < _ENOUGH
+    usual[unsure] = np.minimum(usual[unsure], default_ns)
+    return usual
+
+
+def gaps_before(rows: RowArray) -> IntArray:
+    """Return the last eight gaps before each of some rows sorted by series and time, each once.
+
+    Returns:
+        Oldest first, shape (n, 8), ns; one that is not known is longer than a week.
+    """
+    groups = Groups(np.arange(len(rows)), rows["series"])
+    gap = np.full(len(rows), _UNKNOWN)
+    gap[1:] = np.minimum(np.diff(rows["time"]), _UNKNOWN)
+    gap[groups.starts] = _UNKNOWN
+    at = np.arange(len(rows))[:, None] - np.arange(GAPS)[::-1]
+    inside = at >= groups.starts[groups.group][:, None]
+    return np.where(inside, gap[np.maximum(at, 0)], _UNKNOWN)
+
+
+class Cadence:
+    """The last eight gaps of each series, learnt as its readings leave their shortest window.
+
+    That is in order of time: what is usual before a reading goes by the readings before it, and
+    not by when any of them came.
     """
 
     def __init__(self, default_ns: int) -> None:
         """Take the longest gap to assume while a series' own cadence is not known."""
         self._default_ns = default_ns
-        self._state = SeriesState(
-            newest=np.int64(-_NONE),
-            gaps=np.full(_GAPS, _NONE, np.int64),
-            usual=np.int64(default_ns),
-        )
+        self._state = SeriesState(newest=_NEVER, gaps=np.full(GAPS, _UNKNOWN, np.int64))
         # The last eight gaps where they are all the same, else 0: what follows from the state.
         self._steady = SeriesState(gap=np.int64(0))
 
-    def usual(self, series: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Return the usual gap of series codes, ns."""
-        usual: npt.NDArray[np.int64] = self._state["usual"][series]
-        return usual
+    def newest(self, series: npt.NDArray[Any]) -> IntArray:
+        """Return the instant of the newest reading learnt of series."""
+        newest: IntArray = self._state["newest"].take(series)
+        return newest
 
-    def learn(
-        self, series: npt.NDArray[np.int32], time: npt.NDArray[np.int64], size: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Take in readings in order of arrival.
-
-        Returns:
-            The time each accounts for, and the gap that is usual when it arrives, ns.
-        """
+    def grow(self, size: int) -> None:
+        """Make room for series codes below a number."""
         self._state.grow(size)
         self._steady.grow(size)
-        groups = Groups.by_series(series)
-        instants = time.take(groups.order)
-        newest = self._state["newest"]
-        before = groups.running_max(instants, newest.take(groups.codes))
-        newest[groups.codes] = np.maximum(before, instants)[groups.lasts]
-        gap = instants - before
-        gap[before == -_NONE] = _NONE
-        is_forward = instants > before
-        # One more gap like the last eight changes nothing, and in most cities all are of that kind.
-        calm = is_forward & (gap == self._steady["gap"].take(groups.series))
-        placed = np.empty((2, len(series)), np.int64)
-        placed[:, groups.order] = gap
-        if not calm.all():
-            some = np.flatnonzero(np.logical_or.reduceat(~calm, groups.starts)[groups.group])
-            changing = Groups(groups.order[some], groups.series[some])
-            placed[:, changing.order] = self._settle(changing, gap[some], is_forward[some])
-        return placed[0], placed[1]
 
-    def _settle(
-        self, groups: Groups, gap: IntArray, is_forward: BoolArray
-    ) -> tuple[IntArray, IntArray]:
-        """Return what :meth:`learn` does, of rows sorted by series."""
-        usual = self.usual(groups.series)
-        forward = np.flatnonzero(is_forward)
-        usual[forward] = self._forward(groups.series[forward], gap[forward])
-        # A late reading is held by what was usual when it arrived, not when the batch ended.
-        latest = groups.latest(is_forward)
-        common = usual[np.where(latest < 0, np.arange(len(latest)), latest)]
-        onward = np.where(gap == _NONE, self._default_ns, np.minimum(gap, _HOLD * common))
-        return np.where(is_forward, onward, common), common
+    def learn(self, series: npt.NDArray[np.int32], time: IntArray) -> IntArray:
+        """Take in readings newer than all before, sorted by series and time.
 
-    def _forward(self, series: npt.NDArray[np.int32], gap: IntArray) -> IntArray:
-        """Return the usual gap after each reading that arrived in order, and remember it."""
-        if not len(series):
-            return gap
+        Returns:
+            The gap that is usual before each, ns.
+        """
         groups = Groups(np.arange(len(series)), series)
-        windows = self._with_history(groups, gap)
-        ranked = np.sort(windows, axis=1)
-        last = ranked[:, -1]
-        if (last != _NONE).all():
-            usual = ranked[:, (_GAPS - 1) // 2].copy()
-        else:
-            known = np.count_nonzero(ranked != _NONE, axis=1)
-            usual = ranked[np.arange(len(ranked)), np.maximum(known - 1, 0) // 2]
-            unsure = known < _ENOUGH
-            usual[unsure] = np.minimum(usual[unsure], self._default_ns)
-        self._state["gaps"][groups.codes] = windows[groups.lasts]
-        self._state["usual"][groups.codes] = usual[groups.lasts]
-        steady = np.where((ranked[:, 0] == last) & (last != _NONE), last, 0)
-        self._steady["gap"][groups.codes] = steady[groups.lasts]
+        newest = self._state["newest"]
+        before = groups.previous_int(time, newest.take(groups.codes))
+        gap: IntArray = np.minimum(time - before, _UNKNOWN)
+        gap[before == _NEVER] = _UNKNOWN
+        newest[groups.codes] = time[groups.lasts]
+        # One more gap like the last eight changes nothing, and in most cities all are of that kind.
+        calm = gap == self._steady["gap"].take(series)
+        if calm.all():
+            return gap
+        usual = gap.copy()
+        some = np.flatnonzero(np.logical_or.reduceat(~calm, groups.starts)[groups.group])
+        changing = Groups(np.arange(len(some)), series[some])
+        windows = self._with_history(changing, gap[some])
+        usual[some] = usual_gaps(windows, self._default_ns)
+        self._remember(changing.codes, windows[changing.lasts])
         return usual
+
+    def relearn(self, rows: RowArray) -> None:
+        """Put right the gaps of series whose history changed.
+
+        Args:
+            rows: at least the last nine readings of each such series, sorted.
+        """
+        last = np.append(rows["series"][1:] != rows["series"][:-1], True)
+        self._remember(rows["series"][last], gaps_before(rows)[last])
+
+    def _remember(self, codes: npt.NDArray[np.int32], gaps: IntArray) -> None:
+        self._state["gaps"][codes] = gaps
+        self._steady["gap"][codes] = _steady(gaps)
 
     def _with_history(self, groups: Groups, gap: IntArray) -> IntArray:
         """Return the last eight gaps as of each row, shape (n, 8)."""
         before = self._state["gaps"].take(groups.codes, axis=0)
-        if len(groups.codes) == len(gap):
-            windows = np.empty_like(before)
-            windows[:, :-1] = before[:, 1:]
-            windows[:, -1] = gap
-            return windows
-        at = np.arange(len(gap)) + (groups.group + 1) * _GAPS
-        history = np.empty(len(gap) + len(groups.codes) * _GAPS, np.int64)
+        if groups.once:
+            return np.concatenate([before[:, 1:], gap[:, None]], axis=1)
+        at = np.arange(len(gap)) + (groups.group + 1) * GAPS
+        history = np.empty(len(gap) + len(groups.codes) * GAPS, np.int64)
         history[at] = gap
-        heads = (groups.starts + np.arange(len(groups.codes)) * _GAPS)[:, None]
-        history[heads + np.arange(_GAPS)] = before
-        windows = np.lib.stride_tricks.sliding_window_view(history, _GAPS)[at - _GAPS + 1]
+        heads = (groups.starts + np.arange(len(groups.codes)) * GAPS)[:, None]
+        history[heads + np.arange(GAPS)] = before
+        windows = np.lib.stride_tricks.sliding_window_view(history, GAPS)[at - GAPS + 1]
         return np.asarray(windows)
 
     def snapshot(self) -> Snapshot:
@@ -130,8 +146,16 @@ class Cadence:
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over a snapshot."""
         self._state.restore(snapshot)
-        gaps = self._state["gaps"]
-        same = (gaps == gaps[:, :1]).all(axis=1) & (gaps[:, 0] != _NONE)
+        # Earlier versions noted an unknown gap, and a series never heard of, by other numbers.
+        np.minimum(self._state["gaps"], _UNKNOWN, out=self._state["gaps"])
+        np.maximum(self._state["newest"], _NEVER, out=self._state["newest"])
         self._steady = SeriesState(gap=np.int64(0))
-        self._steady.grow(len(gaps))
-        self._steady["gap"][:] = np.where(same, gaps[:, 0], 0)
+        self._steady.grow(len(self._state))
+        self._steady["gap"][:] = _steady(self._state["gaps"])
+
+
+def _steady(gaps: IntArray) -> IntArray:
+    """Return the gap that all eight are, 0 where they differ or reach too far back."""
+    first = gaps[:, 0]
+    same: BoolArray = (gaps == gaps[:, :1]).all(axis=1) & (first * GAPS <= REACH_NS)
+    return np.where(same, first, 0)

@@ -6,16 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
-
 from lamppost.shelf import MemoryShelf
 from lamppost.state import Snapshot, nested
 from lamppost.times import HOUR_NS
 
 from . import _statistics as statistics
 from ._clock import SeriesClocks
+from ._former_rows import brought_up
 from ._memory import Memory
-from ._rows import RowArray, ordered
+from ._rows import ordered
 
 _HELD_NS: Final = 6 * HOUR_NS
 
@@ -33,8 +32,8 @@ def converted(snapshot: Mapping[str, Any], lengths: Sequence[int]) -> Snapshot:
         if name.startswith("cadence_")
     }
     pending = {
-        f"pending_{level}": _cast(snapshot[f"open_{level}"], states=level > 0)
-        for level in range(len(lengths))
+        f"pending_{level}": brought_up(snapshot[f"open_{level}"], dtype)
+        for level, dtype in enumerate([statistics.RAW] + [statistics.STATE] * (len(lengths) - 1))
     }
     return {
         **nested("clocks", _clocks(snapshot)),
@@ -57,17 +56,7 @@ def _clocks(snapshot: Mapping[str, Any]) -> Snapshot:
 
 def _memory(snapshot: Mapping[str, Any], lengths: Sequence[int]) -> Snapshot:
     memory = Memory(lengths, lambda _, rows: rows, MemoryShelf(), 1 << 40)
-    memory.readings.insert(ordered(_cast(snapshot["readings"], states=False)))
+    memory.readings.insert(ordered(brought_up(snapshot["readings"], statistics.RAW)))
     for level in range(len(lengths)):
-        memory.publish(level, ordered(_cast(snapshot[f"published_{level}"], states=True)))
+        memory.publish(level, ordered(brought_up(snapshot[f"published_{level}"], statistics.STATE)))
     return memory.snapshot()
-
-
-def _cast(rows: RowArray, *, states: bool) -> RowArray:
-    """Return rows with their fields in the present order."""
-    cast = np.zeros(len(rows), statistics.STATE if states else statistics.RAW)
-    for name in rows.dtype.names or ():
-        cast[name] = rows[name]
-    for name in ("first", "last") if states else ("beside",):
-        cast[name] = np.nan
-    return cast

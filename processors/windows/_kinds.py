@@ -25,6 +25,7 @@ from ._rows import picked
 EXTRA: Final = 4
 """Numbers of its own that a kind of series can keep in a state."""
 
+_HOLD: Final = 2
 _OF_ALL: Final = frozenset({"first_at", "last_at", "first", "last"})
 
 
@@ -181,7 +182,7 @@ class Kinds:
 
 
 def _lift_held(rows: RowArray) -> RowArray:
-    hold = rows["hold"].astype(np.float64) * SECOND_NS
+    hold = rows["pace"].astype(np.float64) * (_HOLD * SECOND_NS)
     return held.lift(rows["time"], rows["value"], hold.astype(np.int64))
 
 

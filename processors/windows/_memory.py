@@ -54,7 +54,7 @@ class Memory:
         self._reduce = reduce
         self._bound = memory_bytes
         self.first_kept = sum(length < keep_from for length in lengths)
-        self.readings = Table(statistics.RAW, shelf, inherit=statistics.INHERITED)
+        self.readings = Table(statistics.RAW, shelf)
         levels = range(len(lengths))
         self._states = {
             level: Table(statistics.STATE, shelf) for level in levels if level >= self.first_kept

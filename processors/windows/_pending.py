@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ._former_rows import brought_up
 from ._places import Places
 from ._rows import IntArray, RowArray, ordered, picked, whole
 
@@ -95,7 +96,7 @@ class Pending:
         """Take over what :meth:`rows` returned in place of what is here."""
         self._size = self._left = 0
         self._earliest[:] = _NOTHING
-        self.add(rows.astype(self._rows.dtype), series_count)
+        self.add(brought_up(rows, self._rows.dtype), series_count)
 
     def rows(self) -> RowArray:
         """Return all rows in order of arrival."""

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from ._rows import BoolArray, IntArray, RowArray, spread_ranges
+from ._rows import BoolArray, IntArray, RowArray, spread_ranges, united_ranges
 
 _SCANNED: Final = 8_192
 
@@ -46,17 +46,25 @@ class Places(NamedTuple):
         self, rows: RowArray, series: npt.NDArray[Any], start: IntArray, end: IntArray
     ) -> tuple[IntArray, IntArray]:
         """Return where the rows of each series in its half-open span of time begin and end."""
-        low, high = self._spans(series)
+        low, high = self.spans(series)
         if not high.any():
             return low, high
         instants = rows["time"]
         return _bound(instants, low, high, start), _bound(instants, low, high, end)
 
+    def around(
+        self, rows: RowArray, series: npt.NDArray[Any], time: IntArray, count: int
+    ) -> RowArray:
+        """Return some rows to either side of instants that are sorted by series and time."""
+        low, high = self.spans(series)
+        at = _bound(rows["time"], low, high, time)
+        return rows.take(united_ranges(np.maximum(low, at - count), np.minimum(high, at + count)))
+
     def locate(
         self, rows: RowArray, series: npt.NDArray[Any], time: IntArray
     ) -> tuple[BoolArray, IntArray]:
         """Return which pairs of series and instant are there, and where (0 if not)."""
-        low, high = self._spans(series)
+        low, high = self.spans(series)
         if not high.any():
             return np.zeros(len(series), np.bool_), np.zeros(len(series), np.int64)
         instants = rows["time"]
@@ -65,7 +73,7 @@ class Places(NamedTuple):
         found &= instants[np.minimum(at, len(rows) - 1)] == time
         return found, np.where(found, at, 0)
 
-    def _spans(self, series: npt.NDArray[Any]) -> tuple[IntArray, IntArray]:
+    def spans(self, series: npt.NDArray[Any]) -> tuple[IntArray, IntArray]:
         """Return where the rows of each series begin and end; (0, 0) of one without any."""
         if not len(self.codes):
             nowhere = np.zeros(len(series), np.int64)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from lamppost.flags import GOOD, MISSING, SUSPECT
 from lamppost.periods import FixedPeriod, Period
 from lamppost.times import HOUR_NS
 
+from . import _accounted as accounted
 from . import _validity as validity
 from ._frames import ratio
 from ._kinds import Kind, Kinds
@@ -38,7 +39,8 @@ class Rule(NamedTuple):
     ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
         """Return the coverage of windows, and which have enough of it."""
         if isinstance(period, FixedPeriod) and period.length_ns <= HOUR_NS:
-            coverage = validity.of_time(states["cover"], length)
+            start = states["time"]
+            coverage = accounted.totals(states, start, start + length)[0] / length
             return coverage, coverage >= self.min_coverage
         coverage = validity.of_hours(states["hours"].astype(np.int64), length)
         return coverage, coverage >= self.valid_hours.get(period.name, self.min_coverage)
@@ -50,7 +52,6 @@ def aggregates(
     length: IntArray,
     *,
     rule: Rule,
-    usual: IntArray,
     kinds: Kinds,
     quantiles: Mapping[str, FloatArray],
 ) -> AggregateBatch:
@@ -61,22 +62,22 @@ def aggregates(
         states: of the windows.
         length: of each, ns.
         rule: when they are valid.
-        usual: the usual gap of the series of each, ns.
-        kinds: what is published beside the usual.
+        kinds: what is published beside the common ones.
         quantiles: columns, by name.
     """
     count = states["count"]
     empty = count == 0
     coverage, enough = rule.judge(period, states, length)
-    own = kinds.columns(states, states["time"] + length)
+    end = states["time"] + length
+    own = kinds.columns(states, end)
     of = kinds.of(states["series"])
     is_direction = of == Kind.DIRECTION
     no_sum = empty | is_direction | (of == Kind.COUNTER)
     mean, sd = states["mean"], _deviation(states)
     if "mean" in own:
         mean, sd = (
-            np.where(is_direction, own.pop(name), usual_one)
-            for name, usual_one in (("mean", mean), ("sd", sd))
+            np.where(is_direction, own.pop(name), common)
+            for name, common in (("mean", mean), ("sd", sd))
         )
     return AggregateBatch(
         series=states["series"],
@@ -85,7 +86,7 @@ def aggregates(
         calendar=np.full(len(states), period.calendar, np.uint8),
         revision=states["revision"],
         count=count,
-        expected=_expected(states, length, usual),
+        expected=accounted.expected(states, states["time"], end),
         coverage=coverage,
         mean=mean,
         min=np.where(empty | is_direction, np.nan, states["low"]),
@@ -105,15 +106,3 @@ def aggregates(
 def _deviation(states: RowArray) -> FloatArray:
     deviation: FloatArray = np.sqrt(ratio(states["squares"], states["count"] - 1))
     return deviation
-
-
-def _expected(states: RowArray, length: IntArray, usual: npt.NDArray[Any]) -> FloatArray:
-    """Return how many readings the pace of those that entered would have put in a whole window.
-
-    Where none entered, the pace is the series' usual one.
-    """
-    pace = np.divide(
-        states["cover"], states["count"], out=usual.astype(np.float64), where=states["cover"] > 0
-    )
-    expected: FloatArray = length / pace
-    return expected

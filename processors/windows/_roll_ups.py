@@ -133,7 +133,7 @@ class RollUp:
         states = statistics.merged(rows, due["time"][window], self._kinds)
         if 0 < self._source.length_ns <= HOUR_NS:
             states["hours"] = validity.valid_hours(
-                Frames.of(window), states["time"], rows["time"], rows["cover"], at_least
+                Frames.of(window), states["time"], rows, at_least
             )
         return states
 

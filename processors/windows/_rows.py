@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,12 +38,10 @@ def in_spans(rows: RowArray, series: npt.NDArray[Any], start: IntArray, end: Int
     return picked(rows, asked & (rows["time"] < end[at]))
 
 
-def ordered(rows: RowArray, *, inherit: Sequence[str] = ()) -> RowArray:
+def ordered(rows: RowArray) -> RowArray:
     """Sort rows by series and time, keeping only the newest version of each instant.
 
-    Args:
-        rows: those given later are newer.
-        inherit: columns of which the largest of all versions stays.
+    Those given later are newer.
     """
     order = series_order(rows["series"])
     series, time = rows["series"][order], rows["time"][order]
@@ -57,11 +54,7 @@ def ordered(rows: RowArray, *, inherit: Sequence[str] = ()) -> RowArray:
         step = _steps(series, time)
     if step.min() > 0:
         return rows.take(order)
-    last = np.append(step != 0, True)
-    newest: RowArray = rows.take(order[last])
-    starts = np.flatnonzero(np.append(True, step != 0)) if inherit else order
-    for name in inherit:
-        newest[name] = np.maximum.reduceat(rows[name][order], starts)
+    newest: RowArray = rows.take(order[np.append(step != 0, True)])
     return newest
 
 
@@ -88,6 +81,13 @@ def spread_ranges(starts: IntArray, ends: IntArray) -> IntArray:
     lengths = ends - starts
     offsets = np.repeat(ends - np.cumsum(lengths), lengths)
     return offsets + np.arange(int(lengths.sum()))
+
+
+def united_ranges(starts: IntArray, ends: IntArray) -> IntArray:
+    """Return every position of half-open ranges whose starts and whose ends ascend, each once."""
+    starts = starts.copy()
+    starts[1:] = np.maximum(starts[1:], np.maximum.accumulate(ends)[:-1])
+    return spread_ranges(starts, np.maximum(starts, ends))
 
 
 def blocks(rows: RowArray, size: int) -> list[RowArray]:

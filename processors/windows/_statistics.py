@@ -11,6 +11,7 @@ import numpy.typing as npt
 from lamppost.batch import Int64Array
 from lamppost.flags import SUSPECT
 
+from . import _accounted as accounted
 from ._frames import BoolArray, Frames, RowArray, ratio
 from ._kinds import EXTRA, Kinds
 from ._rows import picked
@@ -20,20 +21,15 @@ RAW: Final = np.dtype(
     [
         ("time", "i8"),
         ("value", "f8"),
-        ("cover", "i8"),
         ("series", "i4"),
-        ("hold", "f4"),
+        ("pace", "f4"),
         ("beside", "f4"),
         ("flag", "u1"),
     ],
     align=True,
 )
-"""One reading; ``cover`` is the time it accounts for, ns, ``hold`` how long it may hold, s, where
-the mean is weighted by time, and ``beside`` what the same sensor counted or felt at the same
-instant, NaN where nothing is known."""
-
-INHERITED: Final = ("cover", "hold")
-"""What a later version of a reading does not say anew."""
+"""One reading; ``pace`` is the gap that was usual before it, s, 0 while its window is open, and
+``beside`` what the same sensor counted or felt at the same instant, NaN where nothing is known."""
 
 STATE: Final = np.dtype(
     [
@@ -50,7 +46,7 @@ STATE: Final = np.dtype(
         ("last_at", "i8"),
         ("first", "f8"),
         ("last", "f8"),
-        ("cover", "i8"),
+        *accounted.FIELDS,
         ("suspect", "i4"),
         ("excluded", "i4"),
         ("hours", "i4"),
@@ -101,9 +97,7 @@ def of_readings(rows: RowArray, length_ns: int, included: BoolArray, kinds: Kind
     states["squares"] = frames.sums(spread * spread)
     states["low"] = frames.lowest(value if all_enter else np.where(enters, value, np.inf))
     states["high"] = frames.highest(value if all_enter else np.where(enters, value, -np.inf))
-    states["cover"] = frames.sums(
-        rows["cover"] if all_enter else np.where(enters, rows["cover"], 0)
-    )
+    accounted.lift(rows, enters, frames, states)
     suspect = enters & (flag == SUSPECT)
     if suspect.any():
         states["suspect"] = frames.sums(suspect.astype(np.int32))
@@ -134,8 +128,9 @@ def merged(rows: RowArray, start: Int64Array, kinds: Kinds) -> RowArray:
         kinds: what is kept beside the usual.
     """
     frames, states = _frames(rows["series"], start)
-    for name in ("count", "total", "cover", "suspect", "excluded", "hours", "values"):
+    for name in ("count", "total", "suspect", "excluded", "hours", "values"):
         states[name] = frames.sums(rows[name])
+    accounted.merge(rows, frames, states)
     mean = ratio(states["total"], states["count"])
     enters = rows["count"] > 0
     all_enter = bool(enters.all())

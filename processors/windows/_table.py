@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from lamppost.shelf import Shelf
 from lamppost.state import Snapshot
 from lamppost.times import DAY_NS
 
+from ._former_rows import brought_up
 from ._places import Places
 from ._rows import IntArray, RowArray, joined, ordered, picked, whole
 
@@ -65,17 +66,15 @@ class Table:
     that their order stays that of age.
     """
 
-    def __init__(self, dtype: npt.DTypeLike, shelf: Shelf, *, inherit: Sequence[str] = ()) -> None:
+    def __init__(self, dtype: npt.DTypeLike, shelf: Shelf) -> None:
         """Start empty.
 
         Args:
             dtype: of a row; needs the fields series and time.
             shelf: where runs go that are not to stay in memory.
-            inherit: columns of which the largest of all versions of a row stays.
         """
         self._dtype = np.dtype(dtype)
         self._shelf = shelf
-        self._inherit = inherit
         self._shelved: list[Run] = []
         self._recent: list[Run] = []
 
@@ -110,7 +109,7 @@ class Table:
                 if len(asked):
                     rows, places = self._looked_up(run)
                     found.append(places.cut(rows, series[asked], start[asked], end[asked]))
-        return ordered(joined(found, self._dtype), inherit=self._inherit)
+        return ordered(joined(found, self._dtype))
 
     def find(
         self, series: npt.NDArray[Any], time: IntArray
@@ -128,6 +127,23 @@ class Table:
                 held[asked[there]] = True
                 whole(found)[asked[there]] = whole(rows)[at[there]]
         return held, found
+
+    def around(
+        self, series: npt.NDArray[Any], time: IntArray, count: int, reach_ns: int
+    ) -> RowArray:
+        """Return the newest rows around instants, sorted: some to either side of each, if there.
+
+        Args:
+            series: of each instant; sorted by series and time.
+            time: the instants, ns.
+            count: how many rows to either side.
+            reach_ns: how far from its instant a row is surely found.
+        """
+        found = []
+        for run in self._spanning(int(time.min()) - reach_ns, int(time.max()) + reach_ns):
+            rows, places = self._looked_up(run)
+            found.append(places.around(rows, series, time, count))
+        return ordered(joined(found, self._dtype))
 
     def expire(self, reach: IntArray) -> None:
         """Forget rows older than their series' instant in ``reach``, shape (series,).
@@ -191,7 +207,7 @@ class Table:
 
     def restore(self, snapshot: Mapping[str, Any]) -> list[Run]:
         """Take over a snapshot; return the runs that were given up, and are not in it any more."""
-        rows = snapshot["rows"].astype(self._dtype)
+        rows = brought_up(snapshot["rows"], self._dtype)
         self._recent = [Run.of(rows)] if len(rows) else []
         runs = [
             Run(None, int(size), int(first), int(last), name.decode(), bool(thinned))
@@ -208,7 +224,7 @@ class Table:
         return [run for run in self._runs() if run.last >= first and run.first <= last]
 
     def _rows(self, run: Run) -> RowArray:
-        return self._shelf.open(run.name) if run.rows is None else run.rows
+        return brought_up(self._shelf.open(run.name), self._dtype) if run.rows is None else run.rows
 
     def _looked_up(self, run: Run) -> tuple[RowArray, Places]:
         rows = self._rows(run)
@@ -240,7 +256,7 @@ class Table:
 
     def _together(self, runs: list[Run]) -> RowArray:
         rows = joined([self._rows(run) for run in runs], self._dtype)
-        return ordered(rows, inherit=self._inherit)
+        return ordered(rows)
 
 
 def _shelved(run: Run, shelf: Shelf) -> Run:

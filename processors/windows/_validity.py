@@ -13,12 +13,8 @@ import numpy as np
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.times import HOUR_NS
 
-from ._frames import Frames
-
-
-def of_time(cover: Int64Array, length: Int64Array) -> FloatArray:
-    """Return the part of each window its readings account for, 0 to 1."""
-    return np.minimum(cover / length, 1.0)
+from . import _accounted as accounted
+from ._frames import Frames, RowArray
 
 
 def of_hours(hours: Int64Array, length: Int64Array) -> FloatArray:
@@ -26,25 +22,26 @@ def of_hours(hours: Int64Array, length: Int64Array) -> FloatArray:
     return np.minimum(hours * HOUR_NS / length, 1.0)
 
 
-def valid_hours(
-    windows: Frames, start: Int64Array, time: Int64Array, cover: Int64Array, at_least: float
-) -> Int64Array:
+def valid_hours(windows: Frames, start: Int64Array, rows: RowArray, at_least: float) -> Int64Array:
     """Return how many hours of each window are covered well enough.
 
     Hours are counted from the start of the window, so that days that begin at half past have hours
     too. What begins in an hour belongs to it.
 
     Args:
-        windows: which rows make up a window; rows of a window ascend in time.
+        windows: which rows make up a window.
         start: start of each window, ns, shape (windows,).
-        time: start of the span each row is about, none longer than an hour, ns.
-        cover: time that is accounted for in it, ns.
+        rows: states of spans none longer than an hour; those of a window ascend in time.
         at_least: part of an hour that must be covered.
     """
     number = np.arange(len(windows.begins))
-    window = np.repeat(number, np.diff(windows.begins, append=len(time)))
-    hour = (time - start[window]) // HOUR_NS
+    window = np.repeat(number, windows.sizes)
+    hour = (rows["time"] - start[window]) // HOUR_NS
     hours = Frames.of(window * (int(hour.max(initial=0)) + 1) + hour)
-    enough = hours.sums(cover) >= at_least * HOUR_NS
+    states = np.zeros(len(hours.begins), rows.dtype)
+    accounted.merge(rows, hours, states)
+    begins = (start[window] + hour * HOUR_NS)[hours.begins]
+    cover, _ = accounted.totals(states, begins, begins + HOUR_NS)
+    enough = cover >= at_least * HOUR_NS
     counted = np.bincount(window[hours.begins], weights=enough, minlength=len(number))
     return counted.astype(np.int64)

@@ -23,12 +23,12 @@ from lamppost.zones import CityCalendar
 from . import _sketch as sketch
 from . import _statistics as statistics
 from ._beside import Beside
-from ._cadence import Cadence
 from ._change import Change
 from ._clock import NEVER, SeriesClocks
 from ._former_snapshot import converted, is_former
-from ._kinds import Kind, Kinds
+from ._kinds import Kinds
 from ._memory import Memory, windows_of
+from ._paces import Paces
 from ._pending import Pending
 from ._publication import Rule, aggregates
 from ._roll_ups import RollUps, Source
@@ -38,7 +38,6 @@ from ._singles import Singles
 from ._sketches import Sketches, quantile_columns
 from ._table import NO_ROWS
 
-_HOLD: Final = 2
 _BLOCK: Final = 1_000
 _SPAN: Final = np.dtype([("time", "i8"), ("length", "i8"), ("series", "i4")])
 
@@ -85,7 +84,6 @@ class EventTimeWindows(EventTimeWords):
         self._included[[flag for flag, name in FLAG_NAMES.items() if name in settings.include]] = (
             True
         )
-        self._cadence = Cadence(round(settings.default_period_s * SECOND_NS))
         self._clocks = SeriesClocks(round(settings.allowed_lateness_s * SECOND_NS))
         self._pending = [
             Pending(statistics.STATE if level else statistics.RAW, partial(self._ends, level))
@@ -106,6 +104,8 @@ class EventTimeWindows(EventTimeWords):
         level_of = {period.name: settings.level_below(period, city) for period in periods}
         keep_from = min([HOUR_NS, *(self._lengths[level] for level in level_of.values())])
         self._memory = Memory(self._lengths, self._reduce, shelf, bound, keep_from)
+        default_ns = round(settings.default_period_s * SECOND_NS)
+        self._paces = Paces(default_ns, self._memory.readings)
         self._sketches = {level: Sketches(shelf) for level in sorted(set(level_of.values()))}
         sources = {name: self._source(level) for name, level in level_of.items()}
         self._roll_ups = RollUps(periods, sources, shelf, self._kinds)
@@ -137,22 +137,13 @@ class EventTimeWindows(EventTimeWords):
             rows[name] = getattr(judged, name)
         rows["beside"] = np.nan
         first = judged.revision == 0
-        fresh = judged if first.all() else judged.take(first)
-        # An amended verdict says nothing about clock or cadence.
-        if len(fresh):
+        # An amended verdict says nothing about the clock.
+        if first.any():
             self._clocks.hear(judged.series, judged.time, judged.received, count)
-            rows["cover"][first], usual = self._cadence.learn(fresh.series, fresh.time, count)
-            self._hold(rows, first, usual)
         self._clocks.grow(count)
         again = self._beside.fill(rows, self._held)
         self._pending[0].add(rows, count)
         self._pending[0].add(again, count)
-
-    def _hold(self, rows: RowArray, first: npt.NDArray[np.bool_], usual: IntArray) -> None:
-        """Note how long values may hold where their mean is weighted by time."""
-        if self._settings.time_weighted:
-            is_held = self._kinds.of(rows["series"][first]) == Kind.HELD
-            rows["hold"][first] = np.where(is_held, usual * (_HOLD / SECOND_NS), 0.0)
 
     def _held(
         self, series: npt.NDArray[np.int32], time: npt.NDArray[np.int64]
@@ -207,31 +198,32 @@ class EventTimeWindows(EventTimeWords):
         former = self._clocks["watermark"].copy()
         clock = self._clocks.advance(now)
         rows = self._pending[0].take(clock)
+        change = None
         if len(rows):
-            late = self._ends(0, rows) <= former[rows["series"]]
-            in_time = picked(rows, ~late) if late.any() else rows
-            fresh = ordered(in_time, inherit=statistics.INHERITED)
-            change = self._remember(rows, fresh, late, former)
-            batches = self._close_all(fresh, change, former, clock)
-        else:
-            batches = self._close_all(rows, None, former, clock)
+            rows, change = self._remember(ordered(rows), former)
+        batches = self._close_all(rows, change, former, clock)
         batches += self._close_longer(clock)
         self._memory.make_room()
         self._forget(now)
         return AggregateBatch.concat(batches)
 
-    def _remember(
-        self, rows: RowArray, fresh: RowArray, late: npt.NDArray[np.bool_], former: IntArray
-    ) -> Change | None:
-        """Put readings of closed windows into memory; return what late ones change there."""
+    def _remember(self, rows: RowArray, former: IntArray) -> tuple[RowArray, Change | None]:
+        """Put readings of closed windows into memory.
+
+        Returns:
+            Those that came in time, and what the others change.
+        """
+        changed = self._paces.assign(rows, len(former))
         readings = self._memory.readings
-        if not late.any():
-            readings.insert(fresh)
-            return None
-        series, start, end = self._reopened(picked(rows, late), former)
+        late = self._ends(0, rows) <= former[rows["series"]]
+        if not late.any() and not len(changed):
+            readings.insert(rows)
+            return rows, None
+        disturbed = joined([changed, picked(rows, late)], rows.dtype)
+        series, start, end = self._reopened(disturbed, former)
         before = readings.between(series, start, end)
-        readings.insert(ordered(rows, inherit=statistics.INHERITED))
-        return Change(before, readings.between(series, start, end))
+        readings.insert(ordered(joined([changed, rows], rows.dtype)))
+        return picked(rows, ~late), Change(before, readings.between(series, start, end))
 
     def _reopened(
         self, late: RowArray, former: IntArray
@@ -373,7 +365,6 @@ class EventTimeWindows(EventTimeWords):
             states,
             length,
             rule=self._rule,
-            usual=self._cadence.usual(states["series"]),
             kinds=self._kinds,
             quantiles=quantiles,
         )
@@ -430,7 +421,7 @@ class EventTimeWindows(EventTimeWords):
         newest = former._clocks["newest"]
         gone = former.oldest(np.arange(count, dtype=np.int32), newest)
         self._clocks.adopt(former._clocks, gone, former._lengths[0])
-        self._cadence.restore(former._cadence.snapshot())
+        self._paces.cadence.restore(former._paces.cadence.snapshot())
         self._memory.adopt(former._memory, self._clocks["watermark"])
         self._adopt_sketches(former)
         self._roll_ups.adopt(former._roll_ups, count, self._clocks["watermark"])
@@ -471,7 +462,7 @@ class EventTimeWindows(EventTimeWords):
             parts["pending_1"] = joined(waiting, statistics.STATE)
         return {
             **nested("clocks", self._clocks.snapshot()),
-            **nested("cadence", self._cadence.snapshot()),
+            **nested("cadence", self._paces.cadence.snapshot()),
             **nested("memory", self._memory.snapshot()),
             **nested("roll_ups", self._roll_ups.snapshot()),
             **parts,
@@ -482,7 +473,7 @@ class EventTimeWindows(EventTimeWords):
         if is_former(snapshot):
             snapshot = converted(snapshot, self._lengths)
         self._clocks.restore(part("clocks", snapshot))
-        self._cadence.restore(part("cadence", snapshot))
+        self._paces.cadence.restore(part("cadence", snapshot))
         lost = self._memory.restore(part("memory", snapshot))
         if lost is not None:
             longest = self._lengths[-1]

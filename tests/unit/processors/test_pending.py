@@ -56,7 +56,7 @@ def test_rows_come_out_once_and_in_order_when_their_window_ends(
 
         taken = pending.take(np.array(clock, np.int64))
 
-        due = [row for row in waiting if row[0] // LENGTH * LENGTH + LENGTH <= clock[row[3]]]
+        due = [row for row in waiting if row[0] // LENGTH * LENGTH + LENGTH <= clock[row[2]]]
         waiting = [row for row in waiting if row not in due]
         assert taken.tolist() == due
         assert pending.rows().tolist() == waiting
@@ -81,7 +81,7 @@ def test_windows_of_single_readings_are_those_of_their_states(
     rows["time"] = [minute * MINUTE + 7 for minute in given_readings]
     rows["value"] = [value for value, _ in given_readings.values()]
     rows["flag"] = [flag for _, flag in given_readings.values()]
-    rows["cover"], rows["hold"] = MINUTE, 100.0
+    rows["pace"] = 50.0
     rows = ordered(rows)
 
     states = statistics.of_readings(rows, MINUTE, included, kinds)

@@ -24,7 +24,7 @@ def rows(*given: tuple[int, int, float]) -> npt.NDArray[Any]:
     """Return readings: series, milliseconds from the start, value."""
     table = np.zeros(len(given), RAW)
     for number, (series, milliseconds, value) in enumerate(given):
-        table[number] = (START + milliseconds * 1_000_000, value, 0, series, 0.0, np.nan, 1)
+        table[number] = (START + milliseconds * 1_000_000, value, series, 0.0, np.nan, 1)
     return table
 
 

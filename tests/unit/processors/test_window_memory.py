@@ -129,7 +129,7 @@ def raw(rows: list[tuple[int, int, int]]) -> npt.NDArray[Any]:
     """Return readings of rows of series, hours from the start, and value."""
     made = np.zeros(len(rows), RAW)
     for place, (series, hours, value) in enumerate(rows):
-        made[place] = (START + hours * HOUR_NS, value, 0, series, 0.0, np.nan, 1)
+        made[place] = (START + hours * HOUR_NS, value, series, 0.0, np.nan, 1)
     return made
 
 
@@ -214,7 +214,10 @@ def test_a_reading_beyond_what_was_forgotten_is_too_old_whatever_the_horizon_is_
 
 
 def test_a_snapshot_of_the_version_before_is_understood() -> None:
-    """An upgrade goes on with every revision and every reading that was held, and no more."""
+    """An upgrade goes on with every revision and every reading that was held, and no more.
+
+    What a late reading shows about the pace of the two after it is said anew of their minutes.
+    """
     windows = EventTimeWindows(EventTimeSettings(), table())
     with np.load(FORMER_SNAPSHOT) as former:
         windows.restore(dict(former))
@@ -224,7 +227,7 @@ def test_a_snapshot_of_the_version_before_is_understood() -> None:
     revised = (said.revision == 2).nonzero()[0]
     assert said.length[revised].tolist() == [60 * SECOND_NS, 900 * SECOND_NS, HOUR_NS]
     assert said.count[revised].tolist() == [3, 4, 4]
-    assert len(said) == 7
+    assert len(said) == 7 + 2
     newest_at = START + 4000 * SECOND_NS
     oldest = windows.oldest(np.zeros(1, np.int32), np.array([newest_at]))
     assert oldest.tolist() == [newest_at - 6 * HOUR_NS]

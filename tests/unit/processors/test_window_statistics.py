@@ -274,7 +274,10 @@ def judged(
 ) -> tuple[float, bool]:
     """Return coverage and validity of one window."""
     states = np.zeros(1, STATE)
-    states["cover"], states["hours"] = round(cover_min * MINUTE_NS), hours
+    states["cover"], states["hours"] = (
+        round(cover_min * MINUTE_NS),
+        hours,
+    )  # and no more at its ends
     length = np.array([round(length_h * HOUR_NS)])
     coverage, enough = RULE.judge(parse_period(name, CITY), states, length)
     return float(coverage[0]), bool(enough[0])
@@ -325,17 +328,33 @@ def test_hours_are_counted_from_the_start_of_the_window() -> None:
     """A day that begins at half past: quarters of an hour fall into its own hours."""
     start = np.array([30 * MINUTE_NS, 24 * HOUR_NS + 30 * MINUTE_NS])
     quarters = 30 * MINUTE_NS + np.arange(12) * 15 * MINUTE_NS
-    time = np.concatenate([quarters, 24 * HOUR_NS + quarters[:2]])
-    cover = np.full(14, 15 * MINUTE_NS)
-    cover[[1, 5, 6]] = 0  # the first hour has three of four quarters, the second two
+    rows = np.zeros(14, STATE)
+    rows["time"] = np.concatenate([quarters, 24 * HOUR_NS + quarters[:2]])
+    rows["from_at"] = rows["until_at"] = rows["time"] + 5 * MINUTE_NS
+    rows["from_pace"] = rows["until_pace"] = 15 * 60
+    rows["from_enters"] = rows["until_enters"] = True
+    lost = [1, 2, 5, 6]  # between quarters that are there, half a gap is bridged from either side
+    rows["from_enters"][lost] = rows["until_enters"][lost] = False
     windows = Frames.of(np.repeat([0, 1], [12, 2]))
 
-    assert valid_hours(windows, start, time, cover, 0.75).tolist() == [2, 0]
-    assert valid_hours(windows, start, time, cover, 0.5).tolist() == [3, 1]
+    assert valid_hours(windows, start, rows, 0.75).tolist() == [1, 0]
+    assert valid_hours(windows, start, rows, 0.5).tolist() == [3, 1]
+
+
+def test_hours_of_slow_series_are_whole_though_quarters_of_them_are_empty() -> None:
+    """A reading every half an hour, in a zone whose days begin inside an hour of UTC."""
+    rows = np.zeros(4, STATE)
+    rows["time"] = np.arange(4) * 30 * MINUTE_NS
+    rows["from_at"] = rows["until_at"] = rows["time"]
+    rows["from_pace"] = rows["until_pace"] = 30 * 60
+    rows["from_enters"] = rows["until_enters"] = True
+    windows = Frames.of(np.zeros(4, np.int64))
+
+    assert valid_hours(windows, np.zeros(1, np.int64), rows, 1.0).tolist() == [2]
 
 
 def test_no_windows_have_no_hours() -> None:
     """Nothing to count."""
     nothing = np.empty(0, np.int64)
 
-    assert len(valid_hours(Frames.of(nothing), nothing, nothing, nothing, 0.75)) == 0
+    assert len(valid_hours(Frames.of(nothing), nothing, np.zeros(0, STATE), 0.75)) == 0

@@ -58,6 +58,7 @@ SETTINGS = EventTimeSettings.model_validate(
         "time_weighted": ["parking_occupied"],
     }
 )
+DEFAULT_NS, WEEK_NS = 60 * SECOND_NS, 7 * DAY_NS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -177,7 +178,42 @@ def brute_force(readings: Sequence[Reading], zone: str = BERLIN) -> dict[Window,
         for window in windows_of(reading.time, zone):
             members[Window(reading.series, *window)].append(reading)
     entering = {key: found.value for key, found in last.items() if found.flag != FAIL}
-    return {window: statistics(window, found, entering) for window, found in members.items()}
+    pace = paces(sorted(last))
+    return {
+        window: statistics(window, found, entering) | accounted(window, found, pace)
+        for window, found in members.items()
+    }
+
+
+def paces(keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Return the usual gap before each reading: of the last eight in a week, the lower median."""
+    found = {}
+    for place, (series, time) in enumerate(keys):
+        before = [at for other, at in keys[:place] if other == series and time - at <= WEEK_NS]
+        gaps = sorted(b - a for a, b in itertools.pairwise([*before, time][-9:]))
+        usual = gaps[(len(gaps) - 1) // 2] if gaps else DEFAULT_NS
+        usual = usual if len(gaps) >= 3 else min(usual, DEFAULT_NS)
+        found[series, time] = int(float(np.float32(usual / SECOND_NS)) * SECOND_NS)
+    return found
+
+
+def accounted(
+    window: Window, members: list[Reading], pace: dict[tuple[int, int], int]
+) -> dict[str, float]:
+    """Return coverage, of windows up to an hour, and how many readings are usual in a window."""
+    end, kept = window.start + window.length, sorted(members, key=lambda reading: reading.time)
+    cover = due = 0.0
+    for place, reading in enumerate(kept):
+        usual, time = pace[reading.series, reading.time], reading.time
+        before = (time - kept[place - 1].time) / 2 if place else time - window.start
+        after = (kept[place + 1].time - time) / 2 if place + 1 < len(kept) else end - time
+        if reading.flag != FAIL:
+            cover += min(before, usual) + min(after, usual)
+            due += (min(before, usual) + min(after, usual)) / usual
+    last = pace[window.series, kept[-1].time]
+    expected = window.length * due / cover if cover else window.length / last
+    coverage = {"coverage": cover / window.length} if window.length <= HOUR_NS else {}
+    return {"expected": expected, **coverage}
 
 
 def statistics(
