@@ -14,6 +14,7 @@ from lamppost_app.roles import calm_process
 from . import (
     backfill,
     checks,
+    cities,
     compliance,
     corrections,
     decoding,
@@ -36,6 +37,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "inbox": inbox.measure,
     "decoding": decoding.measure,
     "engine": engine_rate.measure,
+    "cities": cities.measure,
     "checks": checks.measure,
     "engine_memory": engine_memory.measure,
     "duplicates": duplicates.measure,

@@ -15,7 +15,7 @@ from lamppost.frames import Deliveries
 from lamppost.times import SECOND_NS, format_instant
 from sensor_sim.load import FIRST_AT_NS, load_sensor
 
-from .frames import FRAME_MESSAGES, default_decoder
+from .frames import FRAME_MESSAGES, decoder_of, default_policy
 from .rows import Peer, Row
 from .timing import Plan, Spread, in_turns
 
@@ -75,7 +75,7 @@ def _microseconds(spread: Spread, made: int) -> Spread:
 
 
 def _decode(made: Sequence[Deliveries]) -> Callable[[], object]:
-    decoder = default_decoder()
+    decoder = decoder_of(default_policy())
     return lambda: [decoder.decode(frame) for frame in made]
 
 

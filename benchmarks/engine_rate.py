@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from lamppost import log
-from lamppost.frames import Deliveries
-from lamppost.log import Entry
+from lamppost.frames import Deliveries, arrow_batch
+from lamppost.log import Entry, Record
+from lamppost.policy import Policy
 from lamppost_app.decoding import Decoder
 from lamppost_app.engine import Engine
 
 from .frames import (
     FRAME_MESSAGES,
     READINGS_PER_MESSAGE,
-    default_decoder,
+    decoder_of,
+    default_policy,
     frame_entries,
     frames,
     policy_entry,
@@ -40,13 +42,14 @@ _HOW: Final = (
 
 
 @dataclass(slots=True)
-class _Taken:
-    """CPU seconds of each measured frame."""
+class Taken:
+    """CPU seconds of each measured frame, and the readings it led to, derived ones included."""
 
     judging: list[float] = field(default_factory=list)
     judging_with_ticks: list[float] = field(default_factory=list)
     whole: list[float] = field(default_factory=list)
     with_ticks: list[float] = field(default_factory=list)
+    published: list[int] = field(default_factory=list)
 
 
 def measure(plan: Plan) -> list[Row]:
@@ -101,23 +104,48 @@ def _flatness(curve: str, rates: Sequence[float]) -> Row:
     )
 
 
-def _run(series: int, step_s: int, measured: int) -> _Taken:
+def _run(series: int, step_s: int, measured: int) -> Taken:
     sensors = series // READINGS_PER_MESSAGE
     warm = -(-sensors // FRAME_MESSAGES) + 2
-    engine, taken = Engine(), _Taken()
-    engine.apply(policy_entry())
-    decode = default_decoder()
     made = frames(warm + measured, sensors, step_s=step_s)
-    for number, entry in enumerate(frame_entries(made)):
+    return take([policy_entry(), *frame_entries(made)], default_policy(), warm)
+
+
+def take(entries: Iterable[Entry], policy: Policy, warm: int) -> Taken:
+    """Let an engine take in entries, and return what its frames cost.
+
+    Args:
+        entries: of an inbox; a tick is put behind each frame.
+        policy: by which they are decoded.
+        warm: how many frames come before the first that is measured.
+    """
+    engine, taken, frame = Engine(), Taken(), 0
+    decode = decoder_of(policy)
+    for entry in entries:
+        if entry.kind != log.FRAME:
+            engine.apply(entry)
+            continue
         decoding = cpu_s(partial(_decode_body, decode, entry.body))
-        whole = cpu_s(partial(engine.apply, entry))
+        records: list[Record] = []
+        whole = cpu_s(partial(_apply, engine, entry, records))
         tick = cpu_s(partial(engine.apply, Entry(0, log.TICK, entry.at, b"")))
-        if number >= warm:
+        if frame >= warm:
             taken.judging.append(whole - decoding)
             taken.judging_with_ticks.append(whole - decoding + tick)
             taken.whole.append(whole)
             taken.with_ticks.append(whole + tick)
+            taken.published.append(_readings_in(records))
+        frame += 1
     return taken
+
+
+def _apply(engine: Engine, entry: Entry, records: list[Record]) -> None:
+    records += engine.apply(entry)
+
+
+def _readings_in(records: Iterable[Record]) -> int:
+    bodies = [record.body for record in records if record.kind == log.READINGS]
+    return sum(arrow_batch(body).num_rows for body in bodies)
 
 
 def _decode_body(decoder: Decoder, body: bytes) -> None:

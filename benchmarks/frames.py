@@ -28,9 +28,9 @@ def default_policy() -> Policy:
     return policy.model_copy(update={"growth": growth})
 
 
-def default_decoder() -> Decoder:
-    """Return a decoder under that policy, which knows no series yet."""
-    policy, series = default_policy(), SeriesTable()
+def decoder_of(policy: Policy) -> Decoder:
+    """Return a decoder under a policy, which knows no series yet."""
+    series = SeriesTable()
     return Decoder(policy, Pipeline(policy, series, {}).formats, Admission(series, ()))
 
 

@@ -68,7 +68,7 @@ class Columns:
         for name, dtype in self.typed():
             array = getattr(self, name)
             if array is _LEFT_OUT:
-                array = _nothing(length)
+                array = _nothing(length) if dtype.kind == "f" else np.zeros(length, dtype)
             if type(array) is not np.ndarray or array.dtype != dtype:
                 array = np.asarray(array, dtype=dtype)
             if length not in {-1, len(array)}:
@@ -359,6 +359,12 @@ class AggregateBatch(Columns):
     excluded: Int64Array
     flag: FlagArray
 
+    @property
+    def withdrawn(self) -> npt.NDArray[np.bool_]:
+        """Which rows take their window back: no reading was in it, though something was said."""
+        nothing: npt.NDArray[np.bool_] = (self.count == 0) & (self.excluded == 0)
+        return nothing & (self.revision > 0)
+
     @classmethod
     def dtypes(cls) -> dict[str, str]:
         """Return the numpy type of each column."""
@@ -388,9 +394,16 @@ class AggregateBatch(Columns):
         return {"calendar": FIXED, **dict.fromkeys(STATISTICS, NAN)}
 
 
+UNKNOWN_TABLE: Final = 0
+"""Number of the table of an index value of which it was not told."""
+
+
 @dataclass(frozen=True, slots=True)
 class IndexBatch(Columns):
     """Health indices of a series, one row per hour and revision.
+
+    An hour without readings of its own has a row too, as long as the hours before it can still give
+    a value, and for one hour more, which says that there is none any longer.
 
     Attributes:
         series: series code of the pollutant.
@@ -402,6 +415,9 @@ class IndexBatch(Columns):
         category: 1 (best) upwards; 0 where there is no value.
         coverage: valid hours of the averaging period over all its hours, 0 to 1.
         beyond: 1 where the value lies beyond the index's published table.
+        table: number, among the index's own, of the table that made the value or would have; the
+            entry says what stands behind it (:func:`lamppost.indices.named_tables`). 0 where it is
+            not known; may be left out when a batch is made.
     """
 
     series: Int32Array
@@ -413,6 +429,7 @@ class IndexBatch(Columns):
     category: FlagArray
     coverage: FloatArray
     beyond: FlagArray
+    table: FlagArray = _LEFT_OUT
 
     @classmethod
     def dtypes(cls) -> dict[str, str]:
@@ -427,7 +444,13 @@ class IndexBatch(Columns):
             "category": "uint8",
             "coverage": "float64",
             "beyond": "uint8",
+            "table": "uint8",
         }
+
+    @classmethod
+    def may_lack(cls) -> dict[str, float]:
+        """Return which columns a published batch may lack."""
+        return {"table": UNKNOWN_TABLE}
 
 
 def _is_nothing(column: npt.NDArray[Any]) -> bool:

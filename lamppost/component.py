@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from .log import Entry
     from .series import SeriesKey
     from .state import Snapshot
-    from .units import Conditions
 
 Kind = Literal["format", "check", "derivation", "detector", "aggregator", "index", "alert", "sink"]
 Scope = Literal["series", "sensor", "city"]
@@ -53,7 +52,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def windows_needed(self) -> Mapping[str, int]:
-        """Return the windows an alert rule relies on, by the setting that asks.
+        """Return the windows an alert rule or a sink relies on, by the setting that asks.
 
         A fixed length in ns, or minus the calendar of a day, month or year.
         """
@@ -286,52 +285,6 @@ class Aggregator(Stateful, Protocol):
 
     def known(self, series: Int32Array, time: Int64Array) -> tuple[BoolArray, FloatArray]:
         """Return which (series, instant) pairs are held, and the value of each that is."""
-        ...
-
-
-class Hours(Protocol):
-    """Gives the hours that are held of series, as far back as they can be corrected."""
-
-    def __call__(self, series: Int32Array, start: Int64Array, end: Int64Array) -> AggregateBatch:
-        """Return the newest revision of the hours that begin in a span of each series, sorted.
-
-        Args:
-            series: codes, ascending, each once.
-            start: first instant of the half-open span of each, ns UTC.
-            end: end of it, ns UTC.
-        """
-        ...
-
-
-class HeldHours(Protocol):
-    """Holds hours of series, and what those were that it has just corrected."""
-
-    @property
-    def hours(self) -> Hours:
-        """The hours as they are."""
-        ...
-
-    @property
-    def former_hours(self) -> Hours:
-        """Of the hours that changed when time last advanced, what they were before."""
-        ...
-
-
-@runtime_checkable
-class LooksBack(Protocol):
-    """An index that needs hours further back than it remembers."""
-
-    def look_back(self, held: HeldHours) -> None:
-        """Take what to ask for them."""
-        ...
-
-
-@runtime_checkable
-class Weighs(Protocol):
-    """An index whose tables depend on the temperature at which gases were weighed."""
-
-    def weigh_at(self, conditions: Conditions) -> None:
-        """Take masses of gases to be given at some conditions; without it at the EU's."""
         ...
 
 

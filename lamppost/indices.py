@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .batch import FloatArray
+from .batch import FloatArray, IndexBatch
 from .series import qualifiers_mapping
 
 CORRECTED: Final = "corrected"
@@ -51,6 +52,69 @@ class Scale:
     def published(self) -> dict[str, Any]:
         """Return what goes out with the rules."""
         return asdict(self)
+
+
+class IndexTable(NamedTuple):
+    """Which table made a value.
+
+    Attributes:
+        averaging: period the concentration is averaged over, as the index names it; may be empty.
+        version: of the table, with what a policy may choose about it.
+    """
+
+    averaging: str
+    version: str
+
+
+TABLES_KEY: Final = "tables"
+"""Under which an entry of index values says what the numbers of its tables stand for."""
+
+_TABLES: Final = 256
+
+
+def named_tables(batch: IndexBatch, tables: Mapping[int, Sequence[IndexTable]]) -> str:
+    """Return, as JSON, the tables behind the rows of a batch, those that occur.
+
+    Args:
+        batch: the rows.
+        tables: of each index by its number; the number of a table is its place from 0.
+    """
+    found: dict[str, dict[str, IndexTable]] = {}
+    both = np.unique(batch.index.astype(np.int64) * _TABLES + batch.table)
+    for index, table in (divmod(code, _TABLES) for code in both.tolist()):
+        known = tables.get(index, ())
+        if table < len(known):
+            found.setdefault(str(index), {})[str(table)] = known[table]
+    return json.dumps(found, separators=(",", ":"), ensure_ascii=False)
+
+
+class TableNames:
+    """The tables behind the rows of one entry; of an entry that tells nothing, none is known."""
+
+    def __init__(self, metadata: Mapping[bytes, bytes] | None) -> None:
+        """Read what :func:`named_tables` wrote into the metadata of an entry."""
+        told = (metadata or {}).get(TABLES_KEY.encode(), b"{}")
+        self._tables = {
+            (int(index), int(table)): IndexTable(*names)
+            for index, by_number in json.loads(told).items()
+            for table, names in by_number.items()
+        }
+
+    def of(self, index: int, table: int) -> IndexTable:
+        """Return a table of an index, with empty texts where it is not known."""
+        return self._tables.get((index, table), _UNKNOWN)
+
+    def codes(self, batch: IndexBatch) -> npt.NDArray[np.int64]:
+        """Return a number for each row that says index and table, see :meth:`by_code`."""
+        both: npt.NDArray[np.int64] = batch.index.astype(np.int64) * _TABLES + batch.table
+        return both
+
+    def by_code(self, code: int) -> IndexTable:
+        """Return the table of a number out of :meth:`codes`."""
+        return self.of(*divmod(code, _TABLES))
+
+
+_UNKNOWN: Final = IndexTable("", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,15 @@ from .balance import LEDGER_RULE, LEDGER_RULE_ID
 from .flooding import FLOODING_RULE_ID
 from .policy import AlertRule
 
+POLICY_RULE_ID: Final = "policy_set_aside"
+
 SYSTEM_RULES: Final[dict[str, AlertRule]] = {
     LEDGER_RULE_ID: LEDGER_RULE,
     # The limits are those of the installation, see its settings.
     FLOODING_RULE_ID: AlertRule(
         use="limits", title="Device sends more than it may", severity="warning"
+    ),
+    POLICY_RULE_ID: AlertRule(
+        use="engine", title="A policy does not work and was set aside", severity="critical"
     ),
 }

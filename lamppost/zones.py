@@ -69,28 +69,60 @@ class CityCalendar:
     """Days, months and years of a zone, for arrays of instants.
 
     They are half-open, follow one another without gap or overlap, and a day that a zone skipped is
-    no window. Where a day begins is worked out once for each.
+    no window. Where a day begins is worked out once for each. A city that has changed its zone
+    keeps its days up to a date, so that every date is one day there, once longer or shorter.
+
+    Attributes:
+        name: of the zone in force.
+        former: zones before that, each with the last date that begins by it, the earliest first.
     """
 
-    def __init__(self, name: str) -> None:
-        """Take the zone's name in the time zone database.
+    def __init__(self, name: str, former: tuple[tuple[str, date], ...] = ()) -> None:
+        """Take the zone's name in the time zone database, and the former ones.
 
         Raises:
             KeyError: there is no zone of this name.
         """
         self.name = name
+        self.former = former
         self._zone = load_zone(name)
+        self._former = [(load_zone(zone), until) for zone, until in former]
         self._begins: dict[int, Int64Array] = {
             calendar: np.empty(0, np.int64) for calendar in (DAY, MONTH, YEAR)
         }
 
     def __eq__(self, other: object) -> bool:
-        """Calendars of one zone are equal."""
-        return isinstance(other, CityCalendar) and self.name == other.name
+        """Calendars of one zone are equal, where the former zones are as well."""
+        mine = self.name, self.former
+        return isinstance(other, CityCalendar) and mine == (other.name, other.former)
 
     def __hash__(self) -> int:
         """Hash by the zone."""
         return hash(self.name)
+
+    def after(self, former: CityCalendar, until: date) -> CityCalendar:
+        """Return this calendar with the days of another one up to a date."""
+        eras = [era for era in former.former if era[1] < until]
+        eras.append((former.zone_on(until), until))
+        while eras and eras[-1][0] == self.name:
+            eras.pop()
+        return CityCalendar(self.name, tuple(eras))
+
+    def zone_on(self, day: date) -> str:
+        """Return the name of the zone by which a date begins."""
+        return next((name for name, until in self.former if day <= until), self.name)
+
+    def day_from(self, instant: int) -> date:
+        """Return the first date that begins at an instant or after it."""
+        day = _date(instant) - timedelta(2)
+        while self.begin(day) < instant:
+            day += timedelta(1)
+        return day
+
+    def begin(self, day: date) -> int:
+        """Return when a date begins, ns UTC."""
+        zone = next((zone for zone, until in self._former if day <= until), self._zone)
+        return first_instant(day, zone)
 
     def spans(self, calendar: int, time: Int64Array) -> tuple[Int64Array, Int64Array]:
         """Return start and length of the day, month or year each instant lies in, ns.
@@ -123,14 +155,15 @@ class CityCalendar:
             return begins
         if len(begins):
             first, last = min(first, int(begins[0])), max(last, int(begins[-1]))
-        # Two days on either side: clocks differ from UTC by less than that, and by a day at most
-        # where a zone moved across the date line.
-        begin = self._first_day(calendar, _date(first) - timedelta(2))
-        end = _date(last) + timedelta(2)
+        # Days on either side: clocks differ from UTC by less than one, and by another one at most
+        # where a zone moved, or a city to another zone, across the date line.
+        begin = self._first_day(calendar, _date(first) - timedelta(3))
+        end = _date(last) + timedelta(3)
         days = [begin]
         while days[-1] <= end:
             days.append(_following(calendar, days[-1]))
-        found = np.unique([first_instant(day, self._zone) for day in days])
+        # A date that a change of zones swallows is no window.
+        found = np.unique(np.maximum.accumulate([self.begin(day) for day in days]))
         self._begins[calendar] = found
         return found
 

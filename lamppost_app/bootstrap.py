@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.mosquitto_conf import read_configuration
@@ -11,12 +12,14 @@ from lamppost import log
 from lamppost.clock import Clock
 from lamppost.errors import ConfigError
 from lamppost.log import Record
+from lamppost.periods import resolution_name
 from lamppost.policy import Policy, load_policy, locate
 from lamppost.sense import doubts_about
 from lamppost.series import SeriesTable
 from lamppost.stations import Station, load_stations
 from lamppost.tls import TlsFiles
 
+from .components import sink_settings
 from .explanation import nonsense
 from .pipeline import Pipeline
 from .settings import Settings
@@ -41,7 +44,8 @@ def check_configuration(settings: Settings) -> Configuration:
     policy = load_policy(settings.policy_path)
     stations = [] if settings.stations is None else load_stations(settings.stations)
     try:
-        Pipeline(policy, SeriesTable(), {station.sensor: station for station in stations})
+        registered = {station.sensor: station for station in stations}
+        windows = Pipeline(policy, SeriesTable(), registered).windows()
     except ConfigError as error:
         where = locate(error.where, settings.policy_path)
         raise ConfigError(error.problem, where=where, hint=error.hint) from error
@@ -49,12 +53,21 @@ def check_configuration(settings: Settings) -> Configuration:
         raise ConfigError(doubt.problem, where=".".join(doubt.keys))
     for where, problem in nonsense(policy):
         raise ConfigError(problem, where=locate(where, settings.policy_path))
+    _check_sinks(settings, windows)
     _check_doors(settings)
     return Configuration(settings, policy, stations)
 
 
-def announce(configuration: Configuration, inbox: SqliteLog, clock: Clock) -> list[str]:
+def announce(
+    configuration: Configuration, inbox: SqliteLog, clock: Clock, *, policy_again: bool = False
+) -> list[str]:
     """Enter policy and stations in the inbox where they differ from what it says already.
+
+    Args:
+        configuration: that was checked.
+        inbox: to enter them in.
+        clock: tells the time.
+        policy_again: whether the policy is entered even so, since the engine has set it aside.
 
     Returns:
         The kinds of what was entered, all in one transaction.
@@ -68,11 +81,29 @@ def announce(configuration: Configuration, inbox: SqliteLog, clock: Clock) -> li
     records = []
     for kind, body in wanted.items():
         entered = inbox.read_kinds([kind], inbox.last())
-        if not entered or entered[-1].body != body:
+        again = policy_again and kind == log.POLICY
+        if again or not entered or entered[-1].body != body:
             records.append(Record(kind, now, body))
     if records:
         inbox.append(records)
     return [record.kind for record in records]
+
+
+def _check_sinks(settings: Settings, windows: Sequence[str]) -> None:
+    """Refuse sinks that want windows the policy does not make, and wrong settings of a plugin's."""
+    wanted: list[tuple[str, str]] = []
+    if settings.open_data.enabled and "windows" in settings.open_data.model_fields_set:
+        wanted += [("open_data.windows", name) for name in settings.open_data.windows]
+    for name, raw in settings.sinks.items():
+        where = f"sinks.{name}"
+        _, own = sink_settings(name, raw, settings.located(where))
+        needed = own.windows_needed().items()
+        wanted += [(f"{where}.{key}", resolution_name(length)) for key, length in needed]
+    for where, name in wanted:
+        if name not in windows:
+            problem = f"there is no window of {name}"
+            hint = f"the policy makes {', '.join(windows)} (windows.event_time)"
+            raise ConfigError(problem, where=settings.located(where), hint=hint)
 
 
 def _check_doors(settings: Settings) -> None:

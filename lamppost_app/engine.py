@@ -16,16 +16,15 @@ from pydantic import ValidationError
 from lamppost import log
 from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
 from lamppost.balance import LEDGER_RULE_ID, BalanceCommand, received_signal
-from lamppost.batch import Columns
+from lamppost.batch import Columns, IndexBatch
 from lamppost.commands import COMMAND_TYPES
-from lamppost.component import all_reasons, registered
 from lamppost.errors import ConfigError
 from lamppost.fits import Fit
 from lamppost.flooding import EXCESSES, FLOODING_RULE_ID, read_throttled
 from lamppost.frames import Deliveries, arrow_bytes
+from lamppost.indices import TABLES_KEY, named_tables
 from lamppost.log import Entry, Record
 from lamppost.policy import Policy
-from lamppost.quantities import QUANTITIES
 from lamppost.quarantine import (
     QUARANTINE_SCHEMA,
     REPLAYED_SOURCE,
@@ -39,15 +38,16 @@ from lamppost.series import SeriesKey, SeriesTable
 from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import nested, part
 from lamppost.stations import Registry, Station
+from lamppost.system_rules import POLICY_RULE_ID
 from lamppost.times import format_instant
-from processors.windows import METHOD
 
 from .admission import Admission
 from .decoding import DecodedFrame, Decoder
-from .explanation import published
 from .flood_watch import FloodWatch
 from .ledger import Ledger
 from .pipeline import Judged, Pipeline
+from .policy_trial import PolicyTrial, set_aside_signal
+from .rules_entry import rules_document
 from .snapshots import pack, unpack
 from .tally import Tally
 
@@ -72,6 +72,7 @@ class Engine:
         self._floods = FloodWatch()
         self._tally = Tally(self._series)
         self._now = 0
+        self._trial = PolicyTrial()
         self._use(_EMPTY, self._pipeline_of(_EMPTY))
 
     @property
@@ -113,11 +114,46 @@ class Engine:
             case _:
                 detail = f"inbox entry {entry.seq} ({entry.kind}) cannot be used"
                 records = self._quarantine_entry(entry, "damaged", detail)
+        if self._trial.passes(entry.kind):
+            records += self._policy_alert("the policy in force works", active=False)
         return [*self._new_series(), *records]
+
+    def policy_at_fault(self, entry: Entry) -> bool:
+        """Return whether it is the policy, not the entry, that the engine fails under."""
+        return self._trial.instead(entry.kind, entry.at) is not None
+
+    def withdraw_policy(self, entry: Entry) -> list[Record]:
+        """Go back, before an entry that fails, to the policy that worked; quarantine the other."""
+        self._now = max(self._now, entry.at)
+        former, failed = self._trial.instead(entry.kind, entry.at), self._policy
+        if former is None:
+            return []
+        version = self._version
+        try:
+            records = self._take(former)
+        except ConfigError:  # a plugin it needs is gone
+            return []
+        self._trial.go_back(former)
+        sentence = (
+            f"The engine failed on inbox entry {entry.seq} ({entry.kind}) under policy {version}, "
+            f"which was set aside; policy {self._version}, which worked before, is in force again. "
+            "The log of the engine says what failed (engine_failed)"
+        )
+        given = Entry(entry.seq, log.POLICY, self._now, failed.canonical().encode())
+        return [
+            *records,
+            *self._quarantine_entry(given, "bad_policy", sentence),
+            *self._policy_alert(sentence, active=True),
+        ]
+
+    def _policy_alert(self, sentence: str, *, active: bool) -> list[Record]:
+        signal = set_aside_signal(self._now, sentence, active=active)
+        return self._alert_events(self._system_says(POLICY_RULE_ID, signal))
 
     def set_aside(self, entry: Entry) -> list[Record]:
         """Quarantine an entry the engine has failed on, message by message, without using it."""
         self._now = max(self._now, entry.at)
+        self._trial.fails(entry.kind)
         detail = f"inbox entry {entry.seq} ({entry.kind})"
         try:
             holds = entry.kind in {log.FRAME, log.THROTTLED}
@@ -186,7 +222,7 @@ class Engine:
         ]
         return [
             *self._columns(log.AGGREGATES, advanced.aggregates),
-            *self._columns(log.INDICES, advanced.indices),
+            *self._index_values(advanced.indices),
             *self._columns(log.CLOCKS, advanced.clocks),
             *self._alert_events(alerts),
             *([Record(log.LEDGER, self._now, ledger)] if ledger else []),
@@ -240,13 +276,25 @@ class Engine:
         """Take a policy that can be used; any other leaves the former in force."""
         try:
             policy = Policy.model_validate_json(entry.body)
-            pipeline = self._pipeline_of(policy)
+            records = self._take(policy)
         except (ConfigError, ValidationError) as error:
             problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             return self._quarantine_entry(entry, "bad_policy", str(problem))
-        ended = pipeline.inherit(self._pipeline, self._now)
+        self._trial.take(policy, entry.at)
+        return records
+
+    def _take(self, policy: Policy) -> list[Record]:
+        """Put a policy in force.
+
+        Raises:
+            ConfigError: it cannot be used; the former one stays.
+        """
+        pipeline = self._pipeline_of(policy)
+        ended, withdrawn = pipeline.inherit(self._pipeline, self._now)
+        # The last words of the former policy: its windows are named by its time zone.
+        last_words = self._columns(log.AGGREGATES, withdrawn)
         self._use(policy, pipeline)
-        return [self._rules_record(), *self._alert_events(ended)]
+        return [*last_words, self._rules_record(), *self._alert_events(ended)]
 
     def _registration(self, entry: Entry) -> list[Record]:
         given = [Station.model_validate(fields) for fields in json.loads(entry.body)]
@@ -264,31 +312,8 @@ class Engine:
         self._decoder = Decoder(policy, pipeline.formats, self._admission)
 
     def _rules_record(self) -> Record:
-        told = published(self._policy)
-        rules = {
-            "policy": self._version,
-            "method": METHOD,
-            "content": self._policy.model_dump(mode="json"),
-            "reasons": [
-                {
-                    "bit": reason.bit,
-                    "name": reason.name,
-                    "sentence": reason.sentence,
-                    "citation": reason.citation,
-                    "rules": told.get(reason.name, {}),
-                }
-                for reason in all_reasons()
-            ],
-            "methods": self._pipeline.methods(),
-            "indices": {str(item.cls.number): name for name, item in registered("index").items()},
-            "scales": {
-                name: item.cls.scale.published() for name, item in registered("index").items()
-            },
-            "quantities": {
-                name: {"unit": quantity.unit, "label": quantity.label, "kind": quantity.kind}
-                for name, quantity in QUANTITIES.items()
-            },
-        }
+        pipeline = self._pipeline
+        rules = rules_document(self._policy, pipeline.methods(), pipeline.windows())
         return self._json(log.RULES, rules)
 
     def _new_series(self) -> list[Record]:
@@ -334,11 +359,16 @@ class Engine:
             sensor = self._ledger.stranger(door, sensor, self._now)
         self._ledger.count(door, sensor, self._now, column, items)
 
-    def _columns(self, kind: str, batch: Columns) -> list[Record]:
+    def _columns(self, kind: str, batch: Columns, **more: str) -> list[Record]:
         if not len(batch):
             return []
-        arrow = batch.to_arrow().replace_schema_metadata({"policy": self._version})
+        arrow = batch.to_arrow().replace_schema_metadata({"policy": self._version, **more})
         return [Record(kind, self._now, arrow_bytes(arrow))]
+
+    def _index_values(self, indices: IndexBatch) -> list[Record]:
+        # Which table made a value stands with it: the rules may change, and Lamppost with them.
+        tables = named_tables(indices, self._pipeline.index_tables())
+        return self._columns(log.INDICES, indices, **{TABLES_KEY: tables})
 
     def _fits(self, fits: list[Fit]) -> list[Record]:
         return [self._json(log.FITS, [fit.model_dump() for fit in fits])] if fits else []
@@ -410,6 +440,7 @@ class Engine:
             "ledger": self._ledger.facts(),
             "floods": self._floods.facts(),
             "admission": self._admission.facts(),
+            "trial": self._trial.facts(),
         }
         return pack(nested("pipeline", self._pipeline.snapshot()), facts)
 
@@ -438,6 +469,8 @@ class Engine:
             self._floods.restore(facts["floods"])
         policy = Policy.model_validate_json(facts["policy"])
         self._use(policy, self._pipeline_of(policy))
+        if "trial" in facts:
+            self._trial.restore(facts["trial"], policy)
 
 
 _EMPTY: Final = Policy(windows={"event_time": {}})

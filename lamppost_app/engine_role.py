@@ -22,6 +22,7 @@ from .settings import Settings, sinks_in_use
 from .sqlite_log import ENGINE, SqliteLog
 
 _POISON: Final = "engine-failed-on:"
+_WITHDRAWN: Final = "policy-withdrawn-before:"
 _POLL_S: Final = 0.005
 _RETRY_S: Final = 1.0
 _ENTRIES: Final = 64
@@ -59,8 +60,13 @@ class EngineRole:
         self._snapshot_at = time.monotonic()
         self._position = 0
         self._ahead = False
-        self._poison = {seq for name, seq in outbox.positions().items() if name.startswith(_POISON)}
+        self._poison = self._noted(_POISON)
+        self._withdrawn = self._noted(_WITHDRAWN)
         self.engine = self._restore()
+
+    def _noted(self, prefix: str) -> set[int]:
+        positions = self._outbox.positions().items()
+        return {seq for name, seq in positions if name.startswith(prefix)}
 
     @property
     def position(self) -> int:
@@ -134,17 +140,24 @@ class EngineRole:
 
         A failure may leave half of the entry in the engine's state. So it is noted, and the process
         ends; the next one starts from the last good state and leaves the entry out, on every replay
-        alike.
+        alike. Where the policy is at fault, that one is left behind instead, and the entry is used.
         """
-        if entry.seq in self._poison:
-            return engine.set_aside(entry)
+        withdrawn: list[Record] = []
         try:
-            return engine.apply(entry)
+            if entry.seq in self._withdrawn:
+                withdrawn = engine.withdraw_policy(entry)
+            if entry.seq in self._poison:
+                return [*withdrawn, *engine.set_aside(entry)]
+            return [*withdrawn, *engine.apply(entry)]
         except StorageFailed:
             raise  # the disk's fault, not the entry's
         except Exception:
-            events.error("engine_failed", entry=entry.seq, kind=entry.kind)
-            self._outbox.set_position(f"{_POISON}{entry.seq}", entry.seq)
+            at_fault = entry.seq not in self._withdrawn and engine.policy_at_fault(entry)
+            blamed = "policy" if at_fault else "entry"
+            events.error("engine_failed", entry=entry.seq, kind=entry.kind, blamed=blamed)
+            self._outbox.set_position(
+                f"{_WITHDRAWN if at_fault else _POISON}{entry.seq}", entry.seq
+            )
             raise
 
     def _commit(self, records: list[Record], position: int) -> None:

@@ -16,7 +16,7 @@ from lamppost.sense import doubts_about
 from lamppost.units import CONDITIONS
 from lamppost.wording import counted, exactly, listed
 
-from .components import discover_processing
+from .components import RENAMED, discover_processing
 
 STAGES: Final = {
     "routes": "Which messages are read as what (the first that matches)",
@@ -131,7 +131,7 @@ def _components(
         named: Mapping[str, Mapping[str, Any]] = getattr(policy, stage)
         found = []
         for name, raw in named.items():
-            component = find(kind, name, f"{stage}.{name}")
+            component = find(kind, RENAMED.get(name, name), f"{stage}.{name}")
             found.append((name, component, component.parse(raw, f"{stage}.{name}")))
         yield stage, found
 

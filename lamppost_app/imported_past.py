@@ -24,7 +24,8 @@ class ImportedPast:
     """Tells news from history.
 
     A window that holds imported readings, or lies before one that does, is history; so is a health
-    index whose newest hour does. Everything is published all the same, but nobody is woken up.
+    index whose newest hour does, or that has no reading after them to rest on. Everything is
+    published all the same, but nobody is woken up.
     """
 
     def __init__(self, series: SeriesTable) -> None:
@@ -47,9 +48,15 @@ class ImportedPast:
         newer = aggregates.start > self._until(aggregates.series)
         return aggregates if newer.all() else aggregates.take(newer)
 
-    def newer_indices(self, indices: IndexBatch) -> IndexBatch:
-        """Return the indices whose newest hour begins after all that was imported."""
-        newer = indices.end - HOUR_NS > self._until(indices.series)
+    def newer_indices(self, indices: IndexBatch, heard: npt.NDArray[np.int64]) -> IndexBatch:
+        """Return the indices whose newest hour begins after all that was imported.
+
+        Args:
+            indices: new values.
+            heard: newest reading of each series, imported or not.
+        """
+        until = self._until(indices.series)
+        newer = (indices.end - HOUR_NS > until) & (heard[indices.series] > until)
         return indices if newer.all() else indices.take(newer)
 
     def _until(self, series: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +25,9 @@ from lamppost.component import (
     Component,
     Format,
     Kind,
-    LooksBack,
     Observed,
     Settings,
     Stateful,
-    Weighs,
     find,
     registered,
 )
@@ -39,6 +37,8 @@ from lamppost.fits import Fit
 from lamppost.flags import CORRECTION
 from lamppost.grouping import BoolArray
 from lamppost.imports import IMPORT_FORMAT
+from lamppost.index_needs import LooksBack, NamesTables, RunsOn, Weighs
+from lamppost.indices import IndexTable
 from lamppost.periods import resolution_name
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
@@ -55,7 +55,7 @@ from processors.quality.stage import QualityStage
 from processors.skew import SkewEstimate
 from processors.windows.event_time import EventTimeWindows
 
-from .components import discover_processing
+from .components import RENAMED, discover_processing
 from .imported_past import ImportedPast, is_long_past
 
 
@@ -132,10 +132,6 @@ def _derivations_last(judged: JudgedBatch, derived: Derived) -> JudgedBatch:
         for name in ("value", "flag", "reasons", "revision", "uncertainty")
     }
     return replace(judged, **known)
-
-
-# Names that policies of an earlier version use; they may still stand in an inbox.
-_RENAMED: Final = {"tumbling": "event_time"}
 
 
 class Pipeline:
@@ -260,14 +256,38 @@ class Pipeline:
         """Let time pass: close windows, publish indices, look at clocks and for silence."""
         clocks = self._skew.advance(now)
         aggregates = self._aggregator.advance(now)
-        indices = IndexBatch.concat([index.update(aggregates) for index in self._indices])
-        news = self._past.newer_windows(aggregates), self._past.newer_indices(indices)
+        indices = self._index_values(aggregates)
+        heard = self._aggregator.clock("newest")
+        news = self._past.newer_windows(aggregates), self._past.newer_indices(indices, heard)
         alerts = self._alert(now, JudgedBatch.empty(), *news, ticked=True, clocks=clocks.renewed)
         return Advanced(aggregates, indices, clocks.said, alerts)
+
+    def _index_values(self, aggregates: AggregateBatch) -> IndexBatch:
+        closed = self._aggregator.clock("watermark")
+        parts = []
+        for index in self._indices:
+            parts.append(index.update(aggregates))
+            if isinstance(index, RunsOn):
+                parts.append(index.run_on(closed))
+        return IndexBatch.concat([part for part in parts if len(part)] or parts[:1])
+
+    def index_tables(self) -> dict[int, list[IndexTable]]:
+        """Return the tables of each index by its number, before them what an unnumbered one is."""
+        return {
+            index.number: [
+                IndexTable("", index.scale.version),
+                *(index.named_tables if isinstance(index, NamesTables) else ()),
+            ]
+            for index in self._indices
+        }
 
     def methods(self) -> dict[str, dict[str, object]]:
         """Return what is said of the methods of derived series, by the name in their qualifiers."""
         return self._derivation.methods()
+
+    def windows(self) -> list[str]:
+        """Return the resolutions of the windows there are, the calendar's last."""
+        return [resolution_name(length) for length in self._aggregator.lengths]
 
     def stations_changed(self) -> None:
         """Take note that stations were registered; the mapping given at the start holds them."""
@@ -302,7 +322,7 @@ class Pipeline:
 
     def _one_aggregator(self) -> EventTimeWindows:
         where = "windows"
-        named = {_RENAMED.get(name, name): raw for name, raw in self._policy.windows.items()}
+        named = {RENAMED.get(name, name): raw for name, raw in self._policy.windows.items()}
         if set(named) != {"event_time"}:
             known = ", ".join(registered("aggregator"))
             raise ConfigError(
@@ -369,7 +389,7 @@ class Pipeline:
         """Refuse a rule about windows or indices that this policy does not make."""
         for key, length in settings.windows_needed().items():
             if length not in self._aggregator.lengths:
-                known = ", ".join(map(resolution_name, self._aggregator.lengths))
+                known = ", ".join(self.windows())
                 problem = f"there is no window of {resolution_name(length)}"
                 hint = f"known: {known} (windows.event_time)"
                 raise ConfigError(problem, where=f"{where}.{key}", hint=hint)
@@ -425,11 +445,12 @@ class Pipeline:
         for name, (stateful, _) in self._parts().items():
             stateful.restore(part(name, snapshot))
 
-    def inherit(self, former: Pipeline, now: int) -> list[AlertEvent]:
+    def inherit(self, former: Pipeline, now: int) -> tuple[list[AlertEvent], AggregateBatch]:
         """Take over the state of each part whose settings did not change.
 
         Returns:
-            What becomes of alerts whose rule changed or is gone.
+            What becomes of alerts whose rule changed or is gone, and windows that are none any
+            more.
         """
         theirs = former._parts()
         kept = set()
@@ -438,8 +459,9 @@ class Pipeline:
             if name in theirs and (theirs[name][1] == settings or name.startswith("indices.")):
                 stateful.restore(theirs[name][0].snapshot())
                 kept.add(name)
+        withdrawn = AggregateBatch.empty()
         if "windows" not in kept:
-            self._aggregator.adopt(former._aggregator)
+            withdrawn = self._aggregator.adopt(former._aggregator)
         for name, ours, before in (
             ("quality", self._policy.quality, former._policy.quality),
             (
@@ -454,4 +476,4 @@ class Pipeline:
             same = {key: array for key, array in whole if not key.startswith(changed)}
             self._parts()[name][0].restore(same)
         unchanged = {rule_id for rule_id in self._rules if f"alerts.{rule_id}" in kept}
-        return self._book.retire({*unchanged, *SYSTEM_RULES}, now)
+        return self._book.retire({*unchanged, *SYSTEM_RULES}, now), withdrawn

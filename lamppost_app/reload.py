@@ -10,21 +10,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from lamppost import events
 from lamppost.clock import Clock, SystemClock
 from lamppost.errors import ConfigError
+from lamppost.log import POLICY, RULES, TICK
 
 from .bootstrap import announce, check_configuration
 from .settings import Settings, load
-from .sqlite_log import SqliteLog
+from .sqlite_log import ENGINE, SqliteLog
 
 _STATE_FILE: Final = "configuration.json"
+_LOOK_S: Final = 0.1
 _TAKEN_AT_ONCE: Final = ("policy", "stations")
 
 
@@ -92,9 +95,10 @@ def reload(path: Path | None, folder: Path | None = None, clock: Clock | None = 
     if state is None:
         problem = "nothing was ever started on this data folder"
         raise ConfigError(problem, where=str(folder), hint="lamppost run")
+    again = standing(folder, configuration.policy.version) == "set aside"
     inbox = SqliteLog(folder / "inbox.db")
     try:
-        entered = announce(configuration, inbox, clock)
+        entered = announce(configuration, inbox, clock, policy_again=again)
     finally:
         inbox.close()
     changes = {
@@ -107,6 +111,41 @@ def reload(path: Path | None, folder: Path | None = None, clock: Clock | None = 
     }
     _write(folder, state.model_copy(update=changes))
     return entered
+
+
+Standing = Literal["in force", "set aside", "waiting"]
+
+
+def standing(folder: Path, version: str) -> Standing:
+    """Return what the engine of a data folder has made of the policy entered last.
+
+    It is in force once the engine has got through a tick under it; set aside where another one is
+    in force though the engine has passed it; and waits otherwise.
+    """
+    if not all((folder / name).is_file() for name in ("inbox.db", "outbox.db")):
+        return "waiting"
+    inbox, outbox = SqliteLog(folder / "inbox.db"), SqliteLog(folder / "outbox.db")
+    try:
+        entered = inbox.read_kinds([POLICY], inbox.last())
+        said = outbox.read_kinds([RULES], outbox.last())
+        position = outbox.position(ENGINE)
+        if not entered or not said or position < entered[-1].seq:
+            return "waiting"
+        if json.loads(said[-1].body)["policy"] != version:
+            return "set aside"
+        tick = next(inbox.scan(TICK, entered[-1].seq), None)
+        return "in force" if tick is not None and tick.seq <= position else "waiting"
+    finally:
+        inbox.close()
+        outbox.close()
+
+
+def awaited(folder: Path, version: str, patience_s: float) -> Standing:
+    """Return what the engine makes of the policy entered last, for which it is given some time."""
+    until = time.monotonic() + patience_s
+    while (found := standing(folder, version)) == "waiting" and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+    return found
 
 
 def reload_while_running(path: Path | None, folder: Path) -> None:

@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     model_validator,
@@ -332,6 +333,18 @@ class Settings(BaseSettings):
     mqtt_out: MqttOutSettings = MqttOutSettings()
     sinks: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
+    _file: Path | None = PrivateAttr(default=None)
+
+    def located(self, key_path: str) -> str:
+        """Return a key path with the file it stands in, for an error message."""
+        return key_path if self._file is None else f"{self._file}: {key_path}"
+
+    def read_from(self, path: Path) -> Settings:
+        """Return the settings of a file, which messages then name."""
+        found = self.model_copy()
+        found._file = path  # noqa: SLF001 - of its own copy
+        return found
+
     @property
     def inbox_path(self) -> Path:
         """Where the inbox is."""
@@ -430,7 +443,7 @@ def load(path: Path | None) -> Settings:
         raise ConfigError("nested too deeply", where=str(path)) from error
     except (ValueError, OSError) as error:
         raise ConfigError(f"not readable as TOML: {error}", where=str(path)) from error
-    return settings if path is None else _anchored(settings, path.parent)
+    return settings if path is None else _anchored(settings, path.parent).read_from(path)
 
 
 def _settings_class(path: Path | None) -> type[Settings]:

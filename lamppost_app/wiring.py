@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lamppost.component import Sink, find
+from lamppost.component import Sink
 from sinks.mqtt_client import BrokerSettings
 
-from .components import discover_all
+from .components import sink_settings
 from .cursors import Cursors
 from .delivery import SinkRunner, start_runners
 from .settings import MqttSettings, Settings
@@ -44,11 +44,8 @@ def _named(name: str, raw: Mapping[str, Any]) -> Destination:
     Raises:
         ConfigError: there is no such sink, or a wrong setting.
     """
-    discover_all()
-    where = f"sinks.{name}"
-    component = find("sink", name, where)
-    own = {key: value for key, value in raw.items() if key != "every_s"}
-    return Destination(component.cls(component.parse(own, where)), float(raw.get("every_s", 0.0)))
+    component, own = sink_settings(name, raw, f"sinks.{name}")
+    return Destination(component.cls(own), float(raw.get("every_s", 0.0)))
 
 
 def run_deliver(settings: Settings, stop: threading.Event) -> None:

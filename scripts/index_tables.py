@@ -9,7 +9,7 @@ from lamppost.component import Component, registered
 from lamppost.quantities import QUANTITIES
 from processors.indices._bands import Bands
 from processors.indices._breakpoints import Breakpoints
-from processors.indices._hourly_index import SubIndex
+from processors.indices._sub_indices import SubIndex
 
 from .markdown import table
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from lamppost.batch import IndexBatch
-from lamppost.indices import combine, is_corrected
+from lamppost.indices import IndexTable, TableNames, combine, is_corrected
 from lamppost.times import format_instant
 
 from .series_names import SeriesNames, unit_of
@@ -28,6 +29,7 @@ class _Pollutant(NamedTuple):
     coverage: float
     beyond: bool
     revision: int
+    table: IndexTable
 
 
 class Hour(NamedTuple):
@@ -52,15 +54,17 @@ class StationHours:
         self._hours: dict[Key, Hour] = {}
         self._first: dict[Key, int] = {}
 
-    def after(self, batch: IndexBatch, names: SeriesNames) -> StationHours:
-        """Return what is known with some more values; what was known stays as it is."""
+    def after(self, columns: pa.RecordBatch, names: SeriesNames) -> StationHours:
+        """Return what is known with the values of an entry; what was known stays as it is."""
+        batch, tables = IndexBatch.from_arrow(columns), TableNames(columns.schema.metadata)
         more = StationHours()
         more._hours, more._first = dict(self._hours), dict(self._first)
         for row in np.lexsort((batch.revision, batch.end)).tolist():
-            more._take_in(batch, row, names.series[int(batch.series[row])].sensor)
+            table = tables.of(int(batch.index[row]), int(batch.table[row]))
+            more._take_in(batch, row, names.series[int(batch.series[row])].sensor, table)
         return more
 
-    def _take_in(self, batch: IndexBatch, row: int, sensor: str) -> None:
+    def _take_in(self, batch: IndexBatch, row: int, sensor: str, table: IndexTable) -> None:
         key, end = (sensor, int(batch.index[row])), int(batch.end[row])
         self._first.setdefault(key, end)
         known = self._hours.get(key)
@@ -75,6 +79,7 @@ class StationHours:
             float(batch.coverage[row]),
             bool(batch.beyond[row]),
             int(batch.revision[row]),
+            table,
         )
         self._hours[key] = Hour(end, {**pollutants, found.series: found})
 
@@ -111,6 +116,7 @@ def index_fields(key: Key, hour: Hour, names: SeriesNames, policy: str) -> dict[
         **_category(scale, worst.category if worst else 0),
         "responsible": sorted(responsible),
         "beyond": worst.beyond if worst else _NO_VALUE,
+        **_table(worst.table if worst else IndexTable("", "")),
         "pollutants": [
             _pollutant(pollutant, names) for pollutant in sorted(found, key=lambda one: one.series)
         ],
@@ -135,8 +141,16 @@ def _pollutant(found: _Pollutant, names: SeriesNames) -> dict[str, Any]:
         "concentration": _number(found.concentration),
         "unit": unit_of(key.quantity),
         "coverage": found.coverage,
+        **_table(found.table),
     }
     return _told(fields)
+
+
+def _table(table: IndexTable) -> dict[str, Any]:
+    return {
+        "averaging": table.averaging or _NO_VALUE,
+        "table_version": table.version or _NO_VALUE,
+    }
 
 
 def _told(fields: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Outbox columns as InfluxDB line protocol, built column by column, never reading by reading.
 
-Every field is a float, every time nanoseconds. A field that is NaN or infinite is omitted; each
-measurement has an integer field, so every row has a line.
+Every field is a float but for the two that say which table made an index value, which are texts;
+every time is nanoseconds. A field that is NaN, infinite or unknown is omitted; each measurement has
+an integer field, so every row has a line.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from lamppost.batch import FIXED, STATISTICS, AggregateBatch, Columns, IndexBatch, JudgedBatch
 from lamppost.frames import arrow_batch, arrow_bytes
+from lamppost.indices import IndexTable, TableNames
 from lamppost.log import AGGREGATES, ALERTS, INDICES, READINGS, Entry
 from lamppost.periods import resolution_name, resolutions
 from lamppost.series import SeriesKey, qualifiers_mapping
@@ -50,21 +52,29 @@ AGGREGATE_FIELDS: Final = (
     "revision",
 )
 INDEX_FIELDS: Final = ("value", "concentration", "category", "coverage", "beyond", "revision")
+INDEX_TEXTS: Final = ("averaging", "table_version")
 ALERT_FIELDS: Final = ("active", "acknowledged")
 
 
 class Measurement(NamedTuple):
-    """One kind of point; its fields are all floats, so that none ever changes its type.
+    """One kind of point; its fields are floats or always texts, so that none changes its type.
 
     Attributes:
         tags: beside one for each qualifier of the series.
-        fields: those it can have; one that is not a number is left out.
+        fields: floats it can have; one that is not a number is left out.
         time: which instant its time is.
+        texts: texts it can have; one that is not known is left out.
     """
 
     tags: tuple[str, ...]
     fields: tuple[str, ...]
     time: str
+    texts: tuple[str, ...] = ()
+
+    @property
+    def all_fields(self) -> tuple[str, ...]:
+        """The names of all fields it can have."""
+        return (*self.fields, *self.texts)
 
 
 _SERIES_TAGS: Final = ("station", "quantity")
@@ -73,7 +83,9 @@ LAYOUT: Final = {
     "aggregates": Measurement(
         (*_SERIES_TAGS, "window"), AGGREGATE_FIELDS, "first instant of the window"
     ),
-    "indices": Measurement((*_SERIES_TAGS, "index"), INDEX_FIELDS, "end of the averaging period"),
+    "indices": Measurement(
+        (*_SERIES_TAGS, "index"), INDEX_FIELDS, "end of the averaging period", INDEX_TEXTS
+    ),
     "alerts": Measurement(
         (*_SERIES_TAGS, "rule", "severity"), ALERT_FIELDS, "instant of the event"
     ),
@@ -83,10 +95,11 @@ LAYOUT: Final = {
 # Names of ours; a qualifier of the same name is stored as q_<name>. No tag may be named like a
 # field: some servers refuse it, the others then delete by neither.
 _RESERVED: Final = frozenset(
-    {"time", *(name for kind in LAYOUT.values() for name in (*kind.tags, *kind.fields))}
+    {"time", *(name for kind in LAYOUT.values() for name in (*kind.tags, *kind.all_fields))}
 )
 # Servers disagree about backslashes, and none takes control characters.
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\\%]")
+_QUOTED: Final = re.compile(r'[\x00-\x1f\x7f\\"]')
 _SPECIAL: Final = re.compile(r"[ ,=]")
 _SMALL: Final = texts(str(number) for number in range(256))
 
@@ -175,12 +188,14 @@ class LineWriter:
         return _lines(heads, batch, AGGREGATE_FIELDS, batch.start)
 
     def _indices(self, body: bytes) -> TextColumn:
-        batch = IndexBatch.from_arrow(arrow_batch(body))
+        columns = arrow_batch(body)
+        batch, tables = IndexBatch.from_arrow(columns), TableNames(columns.schema.metadata)
         names = spelled(
             batch.index, lambda number: f",index={escape(self._names.index_name(number))}"
         )
         heads = ("indices", self._series(batch.series), names)
-        return _lines(heads, batch, INDEX_FIELDS, batch.end)
+        told = spelled(tables.codes(batch), lambda code: _text_fields(tables.by_code(code)))
+        return _lines(heads, batch, INDEX_FIELDS, batch.end, told)
 
     def _alerts(self, body: bytes) -> TextColumn:
         return texts(_alert_line(event) for event in json.loads(body))
@@ -200,8 +215,18 @@ def _tag_name(name: str) -> str:
     return stored(f"q_{name}" if taken else name)
 
 
+def _text_fields(table: IndexTable) -> str:
+    """Return what is known of a table as fields, with a leading comma."""
+    known = zip(INDEX_TEXTS, (table.averaging, table.version), strict=True)
+    return "".join(f',{name}="{_QUOTED.sub("", text)}"' for name, text in known if text)
+
+
 def _lines(
-    heads: Sequence[Part], batch: Columns, names: Iterable[str], time: npt.NDArray[np.int64]
+    heads: Sequence[Part],
+    batch: Columns,
+    names: Iterable[str],
+    time: npt.NDArray[np.int64],
+    more: Part = "",
 ) -> TextColumn:
     # Every measurement has an integer field, so there is always a complete one to begin with.
     complete: list[Part] = []
@@ -213,7 +238,7 @@ def _lines(
             complete += [f",{name}=", _spelled(column)]
         elif not absent.all():
             partial.append(or_empty(join(f",{name}=", numbers(column, absent))))
-    tail: list[Part] = [" ", numbers(time), "\n"]
+    tail: list[Part] = [more, " ", numbers(time), "\n"]
     complete[0] = " " + str(complete[0])[1:]
     return join(*heads, *complete, *partial, *tail)
 

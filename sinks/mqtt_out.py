@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from lamppost.batch import STATISTICS, AggregateBatch, IndexBatch
+from lamppost.batch import STATISTICS, AggregateBatch
 from lamppost.component import register
 from lamppost.flags import FLAG_NAMES
 from lamppost.frames import arrow_batch
@@ -81,7 +81,7 @@ class MqttOutSink(NamedSink):
             self.names.learn(entry)
             if entry.kind == INDICES:
                 columns = arrow_batch(entry.body)
-                later = hours.after(IndexBatch.from_arrow(columns), self.names)
+                later = hours.after(columns, self.names)
                 policy = policy_of(columns, self.names)
                 messages += (self._index(*told, policy) for told in later.told(hours))
                 hours = later
@@ -109,6 +109,7 @@ class MqttOutSink(NamedSink):
         columns = arrow_batch(body)
         policy = policy_of(columns, self.names)
         batch = AggregateBatch.from_arrow(columns)
+        batch = batch.take(~batch.withdrawn)
         batch = batch.take(_newest_rows(batch))
         resolution = resolutions(batch.length, batch.calendar)
         for row in range(len(batch)):

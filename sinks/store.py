@@ -196,7 +196,17 @@ class Store:
         ]
         for condition, values in window_limits(keep.aggregates_days, now):
             limits += [(f"{name} WHERE {condition}", values) for name in _WINDOWS]
+        gone = 0
         for target, values in limits:
-            self._writer.execute(f"DELETE FROM {target}", values)  # noqa: S608 - from the lists above
+            found = self._writer.execute(f"DELETE FROM {target}", values).fetchone()  # noqa: S608 - from the lists above
+            gone += found[0] if found else 0
         if keep.history_days:
-            forget_superseded(self._writer, now - round(keep.history_days * DAY_NS))
+            gone += forget_superseded(self._writer, now - round(keep.history_days * DAY_NS))
+        if gone:
+            self._writer.execute(
+                "INSERT INTO meta SELECT 'forgotten', 0"
+                " WHERE NOT EXISTS (FROM meta WHERE key = 'forgotten')"
+            )
+            self._writer.execute(
+                "UPDATE meta SET value = value + ? WHERE key = 'forgotten'", [gone]
+            )

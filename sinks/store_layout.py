@@ -8,7 +8,7 @@ from typing import Final
 
 from lamppost.batch import STATISTICS
 
-LAYOUT_VERSION: Final = 6
+LAYOUT_VERSION: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +201,10 @@ AGGREGATES: Final = Table(
     pruned_by="start",
 )
 
+TAKEN_BACK: Final = '"count" = 0 AND excluded = 0 AND revision > 0'
+IN_FORCE: Final = f"NOT ({TAKEN_BACK})"
+"""What holds of aggregates that were not taken back, as days of a former time zone are."""
+
 INDICES: Final = Table(
     "indices",
     {
@@ -213,6 +217,8 @@ INDICES: Final = Table(
         "category": "UTINYINT",
         "coverage": "DOUBLE",
         "beyond": "UTINYINT",
+        "averaging": "VARCHAR",
+        "table_version": "VARCHAR",
         "policy": "VARCHAR",
         "published": "BIGINT",
         "entry": "BIGINT",

@@ -70,4 +70,14 @@ MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
         "ALTER TABLE latest_readings ADD COLUMN uncertainty DOUBLE",
         _FITS,
     ),
+    # Which table made the values there are was not told, and is not guessed.
+    6: (
+        "DROP VIEW indices_revisions",
+        *(
+            f"ALTER TABLE {table} ADD COLUMN {column} VARCHAR"
+            for table in ("indices", "latest_indices", "indices_history")
+            for column in ("averaging", "table_version")
+        ),
+        _revisions("indices", 'series, "index", "end"'),
+    ),
 }

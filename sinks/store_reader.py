@@ -56,6 +56,17 @@ class StoreReader:
         found: pa.Table = self._connection().sql(sql, params=given or None).to_arrow_table()
         return found
 
+    def state(self) -> str:
+        """Return what tells one state of the store from another, in a word.
+
+        It is made of the last entry stored and of how many rows retention has deleted: an entry
+        that is stored again after a restart brings nothing new, but may find rows past their time.
+        """
+        found = self.rows(
+            "SELECT value FROM meta WHERE key IN ('cursor', 'forgotten') ORDER BY key"
+        )
+        return ".".join(str(row["value"]) for row in found)
+
     @contextlib.contextmanager
     def snapshot(self, timeout_s: float) -> Iterator[int]:
         """Let this thread's questions see one state of the store, however often it is written.

@@ -21,6 +21,7 @@ from lamppost.log import Entry
 from lamppost.periods import resolutions
 
 from . import store_layout as layout
+from .index_tables import index_tables
 from .store_layout import Table
 from .store_order import MANY, note_unsorted
 
@@ -79,6 +80,19 @@ _SUPERSEDED: Final = {
 }
 
 
+_TAKEN_BACK: Final = f"""
+CREATE TEMP TABLE taken_back AS
+SELECT DISTINCT series, resolution FROM staged WHERE {layout.TAKEN_BACK}
+"""  # noqa: S608 - names of this module only
+_IN_FORCE: Final = f"""
+INSERT INTO {layout.LATEST_AGGREGATES.name} BY NAME
+SELECT aggregates.*, resolution FROM aggregates JOIN taken_back USING (series)
+WHERE resolution = CASE calendar WHEN 0 THEN length ELSE -calendar::BIGINT END
+    AND {layout.IN_FORCE}
+QUALIFY row_number() OVER (PARTITION BY series, resolution ORDER BY start DESC) = 1
+"""  # noqa: S608 - names of this module only
+
+
 def apply_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry]) -> Tally:
     """Write entries into the tables, inside the caller's transaction.
 
@@ -97,8 +111,10 @@ def apply_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[Entry
             if history is not None:
                 _merge_revisions(connection, table, history, rows)
                 continue
-            rows = newest_of_each_key(rows, table)
-            _merge(connection, table, rows)
+            newest = newest_of_each_key(rows, table)
+            _merge(connection, table, newest)
+            if table is layout.LATEST_AGGREGATES:
+                _pass_over_taken_back(connection, rows)
         if kind == log.READINGS:
             _count_held(connection, given, everything, tally)
         if kind == log.QUARANTINE_STATES:
@@ -131,18 +147,36 @@ def _merge_revisions(
         _merge(connection, history, newest_of_each_key(superseded, history))
 
 
-def forget_superseded(connection: duckdb.DuckDBPyConnection, before: int) -> None:
-    """Forget revisions that were replaced before an instant."""
+def _pass_over_taken_back(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
+    """Let the newest window that counts be the latest where newer ones were taken back."""
+    nothing = rows.column("count").to_numpy() == 0
+    if not nothing.any():
+        return
+    with _named(connection, staged=rows):
+        connection.execute(_TAKEN_BACK)
+    connection.execute(
+        f"DELETE FROM {layout.LATEST_AGGREGATES.name} AS old USING taken_back"  # noqa: S608 - names of this module only
+        " WHERE old.series = taken_back.series AND old.resolution = taken_back.resolution"
+    )
+    connection.execute(_IN_FORCE)
+    connection.execute("DROP TABLE taken_back")
+
+
+def forget_superseded(connection: duckdb.DuckDBPyConnection, before: int) -> int:
+    """Forget revisions that were replaced before an instant, and return how many."""
+    gone = 0
     for name, history in _SUPERSEDED.items():
         old = f"FROM {history.name} WHERE published IS NULL OR published < ?"
         if not connection.execute(f"SELECT 1 {old} LIMIT 1", [before]).fetchall():
             continue
         same = " AND ".join(f'old."{part}" = gone."{part}"' for part in history.key)
-        connection.execute(
+        found = connection.execute(
             f"DELETE FROM {history.name} AS old USING {name}_revisions AS gone"  # noqa: S608 - our own names
             f" WHERE {same} AND gone.replaced_at < ?",
             [before],
-        )
+        ).fetchone()
+        gone += found[0] if found else 0
+    return gone
 
 
 def _count_held(
@@ -220,12 +254,11 @@ def _arrow_rows(entry: Entry, table: Table) -> pa.Table:
     constants: dict[str, str | int] = {
         "entry": entry.seq, "policy": metadata.get(b"policy", b"").decode(), "published": entry.at
     }  # fmt: skip
+    made = _made(entry.kind, batch, table)
     columns: list[pa.Array[Any]] = []
     for name, kind in table.columns.items():
-        if name == "position":
-            columns.append(pa.array(np.arange(batch.num_rows, dtype=np.int32)))
-        elif name == "resolution":
-            columns.append(_resolutions(batch))
+        if name in made:
+            columns.append(made[name])
         elif name in constants:
             columns.append(_repeated(constants[name], kind, len(batch)))
         elif name in batch.schema.names:
@@ -234,6 +267,18 @@ def _arrow_rows(entry: Entry, table: Table) -> pa.Table:
             # Aggregates did not have this column yet, or no row says anything in it.
             columns.append(_repeated(None if kind == "DOUBLE" else 0, kind, len(batch)))
     return pa.table(columns, schema=_schema(table))
+
+
+def _made(kind: str, batch: pa.RecordBatch, table: Table) -> dict[str, pa.Array[Any]]:
+    """Return the columns of a table that the entry has in another form."""
+    made: dict[str, pa.Array[Any]] = {}
+    if "position" in table.columns:
+        made["position"] = pa.array(np.arange(batch.num_rows, dtype=np.int32))
+    if "resolution" in table.columns:
+        made["resolution"] = _resolutions(batch)
+    if kind == log.INDICES:
+        made |= index_tables(batch).or_null()
+    return made
 
 
 def _repeated(value: str | int | None, kind: str, size: int) -> pa.Array[Any]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from lamppost.batch import AggregateBatch, Columns, IndexBatch, JudgedBatch
 from lamppost.clock_skew import ClockBatch
-from lamppost.frames import arrow_bytes
+from lamppost.frames import arrow_batch, arrow_bytes
+from lamppost.indices import TABLES_KEY
 from lamppost.log import (
     AGGREGATES,
     ALERTS,
@@ -100,8 +101,8 @@ def aggregates_entry(seq: int, **columns: Any) -> Entry:
     return Entry(seq, AGGREGATES, START_NS, _body(AggregateBatch, ordinary, columns))
 
 
-def indices_entry(seq: int, **columns: Any) -> Entry:
-    """Say index values."""
+def indices_entry(seq: int, *, tables: Mapping[str, Any] | None = None, **columns: Any) -> Entry:
+    """Say index values; ``tables`` names those behind them by index and number."""
     ordinary = {
         "series": 0,
         "index": 1,
@@ -113,7 +114,12 @@ def indices_entry(seq: int, **columns: Any) -> Entry:
         "coverage": 1.0,
         "beyond": 0,
     }
-    return Entry(seq, INDICES, START_NS, _body(IndexBatch, ordinary, columns))
+    body = _body(IndexBatch, ordinary, columns)
+    if tables is not None:
+        batch = arrow_batch(body)
+        told = {**(batch.schema.metadata or {}), TABLES_KEY: json.dumps(tables)}
+        body = arrow_bytes(batch.replace_schema_metadata(told))
+    return Entry(seq, INDICES, START_NS, body)
 
 
 def clocks_entry(seq: int, **columns: Any) -> Entry:

@@ -16,7 +16,7 @@ from lamppost.errors import ConfigError
 from lamppost.indices import Scale
 from lamppost.policy import Policy, load_policy
 from lamppost.quantities import QUANTITIES
-from lamppost.units import canonical_unit, conversion
+from lamppost.units import CONDITIONS, Conditions, canonical_unit, conversion
 from lamppost_app.components import discover_processing
 from processors.indices.working import Given, NoTableError, Worked, together, work
 
@@ -36,8 +36,10 @@ def _option(quantity: str) -> Any:  # noqa: ANN401 - typer's own
     return typer.Option(
         f"--{quantity}",
         metavar="VALUE",
-        help=f"{label}: a mean, or hours from the newest back (12.1,-,13); with a unit if not "
-        "in ug/m3 (53ppb), and @PERIOD for another average than the usual one. May be repeated.",
+        help=f"{label}: a mean, or hours from the newest back (12.1,-,13; the nowcast takes hours "
+        "only); with a unit if not in ug/m3 (53ppb), and @PERIOD for another average than the "
+        "usual one: a list for @15min holds quarters of an hour, for @10min tens of minutes, for "
+        "@peak_season months. May be repeated.",
     )
 
 
@@ -59,12 +61,20 @@ def index(  # noqa: PLR0913, PLR0917 - one option for each pollutant
 ) -> None:
     """Say what a health index makes of concentrations, step by step.
 
+    The policy's settings count: what is made of numbers below 0, how many hours are needed, at
+    which temperature ppb become a mass. Of hours the answer is what a station would be told.
+
     lamppost index us-aqi --pm2_5 35.45; lamppost index nowcast --pm2_5 21,-,35,49.2;
     lamppost index us-aqi --o3 0.070ppm --o3 0.13ppm@1h --no2 53ppb
     """
     given = {"pm2_5": pm2_5, "pm10": pm10, "o3": o3, "no2": no2, "so2": so2, "co": co}
-    asked = [read(quantity, text) for quantity, texts in given.items() for text in texts or ()]
     rules = load_policy(policy or load_settings(config).policy_path)
+    conditions = rules.units.gas_conditions
+    asked = [
+        read(quantity, text, conditions)
+        for quantity, texts in given.items()
+        for text in texts or ()
+    ]
     discover_processing()
     wanted = name.replace("-", "_")
     component = find("index", wanted, "lamppost index")
@@ -75,15 +85,20 @@ def index(  # noqa: PLR0913, PLR0917 - one option for each pollutant
         )
     settings = component.parse(rules.indices.get(wanted, {}), f"indices.{wanted}")
     try:
-        found = [worked for one in asked for worked in work(component, settings, one)]
+        found = [worked for one in asked for worked in work(component, settings, one, conditions)]
     except NoTableError as error:
         raise ConfigError(str(error), where="lamppost index") from error
     answer = answered(component, found, rules, language)
     typer.echo(json.dumps(answer, ensure_ascii=False, indent=2) if as_json else printed(answer))
 
 
-def read(quantity: str, text: str) -> Given:
+def read(quantity: str, text: str, conditions: Conditions) -> Given:
     """Read what one option says.
+
+    Args:
+        quantity: canonical name.
+        text: numbers, unit and averaging period.
+        conditions: at which a volume of gas becomes a mass.
 
     Raises:
         ConfigError: naming the option and what is wrong with it.
@@ -106,7 +121,7 @@ def read(quantity: str, text: str) -> Given:
     if len(units) > 1:
         raise ConfigError("the numbers have different units", where=where)
     unit = units.pop() if units else None
-    way = conversion(quantity, unit)
+    way = conversion(quantity, unit, conditions)
     if way is None:
         raise ConfigError(_about_unit(quantity, unit), where=where, hint="ug/m3, mg/m3, ppb or ppm")
     canonical = QUANTITIES[quantity].unit
@@ -115,7 +130,7 @@ def read(quantity: str, text: str) -> Given:
     if known != canonical:
         sentences = [f"1 {known} is {way.scale:.6g} {canonical}"]
         if known in {"ppb", "ppm"}:
-            sentences = [f"{sentences[0]} at 20 °C and 101.325 kPa"]
+            sentences = [f"{sentences[0]} at {CONDITIONS[conditions]}"]
     shown = ", ".join(_NOTHING if math.isnan(number) else f"{number:g}" for number in numbers)
     hours = tuple(number * way.scale + way.offset for number in numbers)
     return Given(quantity, period.strip(), hours, (f"given: {shown} {known}", *sentences))
@@ -140,7 +155,7 @@ def answered(
     return {
         "index": component.name,
         "title": scale.title,
-        "table": scale.version,
+        "table": worst.table.version if worst else scale.version,
         "source": scale.source,
         "pollutants": [_pollutant(worked, scale) for worked in found],
         "value": _number(worst.value) if worst else None,
@@ -157,11 +172,13 @@ def _pollutant(worked: Worked, scale: Scale) -> dict[str, Any]:
     category = scale.categories[worked.category - 1].name if worked.category else None
     return {
         "quantity": worked.quantity,
-        "period": worked.period,
+        "period": worked.table.averaging,
+        "table": worked.table.version,
         "concentration": _number(worked.concentration),
         "unit": QUANTITIES[worked.quantity].unit,
         "value": _number(worked.value),
         "category": category,
+        "coverage": worked.coverage,
         "beyond": worked.beyond,
         "working": list(worked.sentences),
     }

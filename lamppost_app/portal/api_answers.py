@@ -32,6 +32,7 @@ from sinks.store_reader import QueryTimedOut
 from .api_formats import Form, negotiated
 from .api_limits import MAX_ROWS, MAX_WINDOWS
 from .api_models import Limits
+from .api_names import check_names
 from .api_queries import Paged
 from .api_text import csv_text, json_rows, parquet_file
 from .context import PortalContext, context_of
@@ -102,13 +103,17 @@ class Asked:
         """
         self._check_names()
         key = self._key()
-        etag = self._etag(self._context.store.cursor())
+        with store_problems():
+            etag = self._etag(self._context.reader.state())
         if _matches(self.request.headers.get("if-none-match", ""), etag):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=_freshness(etag))
-        with store_problems(), self._context.reader.snapshot(self._timeout_s) as position:
+        with store_problems(), self._context.reader.snapshot(self._timeout_s):
+            etag = self._etag(self._context.reader.state())
             rules = self._context.rulebook()
             found = read(key, rules)
-        return self._response(found, rules, self._etag(position))
+            if not found.table.num_rows:
+                check_names(self._context.reader, rules, self.query)
+        return self._response(found, rules, etag)
 
     @cached_property
     def form(self) -> Form:
@@ -169,7 +174,7 @@ class Asked:
         asked = [item for item in items if item[0] not in _OUTSIDE_THE_QUESTION and item[1]]
         return f"{self.request.url.path}?{urlencode(asked)} {self.period}"
 
-    def _etag(self, position: int) -> str:
+    def _etag(self, position: str) -> str:
         """Return a strong tag: the same bytes are answered as long as none of this changes."""
         stored = "" if self.only_state else position
         store = f"{_VERSION} {_identity(self._context.settings.store_path)} {stored}"

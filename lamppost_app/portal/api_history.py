@@ -32,6 +32,7 @@ from .api_models import (
     QuarantineItem,
     RevisionItem,
     SeriesItem,
+    StationIndexItem,
     StationItem,
 )
 from .api_openapi import ANSWERS, PROBLEM_ANSWERS
@@ -50,6 +51,7 @@ TABLES: Final[dict[str, type[BaseModel]]] = {
     "aggregates": AggregateItem,
     "aggregates/history": RevisionItem,
     "indices": IndexItem,
+    "indices/stations": StationIndexItem,
     "compliance": ComplianceItem,
     "alerts": AlertItem,
     "ledger": LedgerItem,

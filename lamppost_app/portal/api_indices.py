@@ -82,7 +82,8 @@ def get_station_indices(request: Request, query: Annotated[StationIndexQuery, Qu
             limit=asked.page_rows,
         )
         page, following = asked.page(raw, _key_of(raw))
-        return Found(from_columns(StationIndexItem, page, _named(page, rules)), following)
+        given = {**_named(page, rules), "advice": _advice(page, rules)}
+        return Found(from_columns(StationIndexItem, page, given), following)
 
     return asked.answer(read)
 
@@ -94,8 +95,6 @@ def _key_of(raw: pa.Table) -> Callable[[int], Key]:
 def _named(page: pa.Table, rules: Rulebook) -> dict[str, Any]:
     """Return the columns that both tables have: names, categories and instants."""
     end = whole_numbers(page, "end")
-    index, category = whole_numbers(page, "index"), whole_numbers(page, "category")
-    both = pa.array(index * _CATEGORIES + category)
 
     def name_of(code: int) -> str | None:
         found = rules.category(*divmod(code, _CATEGORIES))
@@ -105,10 +104,24 @@ def _named(page: pa.Table, rules: Rulebook) -> dict[str, Any]:
         "index": mapped(
             column(page, "index"), lambda number: rules.indices.get(number, str(number))
         ),
-        "category_name": mapped(both, name_of).cast(pa.string()),
+        "category_name": mapped(_categories(page), name_of).cast(pa.string()),
         "end": instants(end),
         "end_local": local_text(end, zone_of(rules)),
     }
+
+
+def _advice(page: pa.Table, rules: Rulebook) -> Any:  # noqa: ANN401 - an Arrow array
+    def text_of(code: int) -> str | None:
+        index, category = divmod(code, _CATEGORIES)
+        return rules.advice(rules.indices.get(index, ""), category) or None
+
+    return mapped(_categories(page), text_of).cast(pa.string())
+
+
+def _categories(page: pa.Table) -> Any:  # noqa: ANN401 - an Arrow array
+    """Return a number for each row that says index and category."""
+    index, category = whole_numbers(page, "index"), whole_numbers(page, "category")
+    return pa.array(index * _CATEGORIES + category)
 
 
 def _number(name: str, rules: Rulebook) -> int | None:

@@ -189,6 +189,14 @@ class IndexItem(_SeriesItem):
     category_name: str | None = Field(description="As the authors of the index call it.")
     coverage: float = Field(description="Valid hours over all hours of the period, 0 to 1.")
     beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
+    averaging: str | None = Field(
+        description="Period the concentration behind the value is averaged over: 1h, 8h, 24h, 15min"
+        " (the highest quarter of the hour) or nowcast; null where it was not told."
+    )
+    table_version: str | None = Field(
+        description="Version of the index's table that made the value, with what the rules choose"
+        " about it; null where it was not told."
+    )
     policy: str = Field(description="Version of the rules it was made under.")
 
 
@@ -246,11 +254,23 @@ class StationIndexItem(BaseModel):
     value: float | None = Field(description="The highest of the pollutants; null without any.")
     category: int = Field(description="1 (best) upwards; 0 without a value.")
     category_name: str | None = Field(description="As the authors of the index call it.")
+    advice: str | None = Field(
+        description="What the newest rules tell people to do in this category, in English where"
+        " they say it in English; null without a value or a text."
+    )
     responsible: list[str] = Field(description="Pollutants that have that value.")
     pollutants: list[str] = Field(description="Pollutants that have a value.")
     measured: list[str] = Field(description="Pollutants of the index that are measured here.")
     beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
     revision: int = Field(description="Highest revision among its pollutants.")
+    averaging: str | None = Field(
+        description="Period the concentration behind the value is averaged over: 1h, 8h, 24h, 15min"
+        " (the highest quarter of the hour) or nowcast; null where it was not told."
+    )
+    table_version: str | None = Field(
+        description="Version of the index's table that made the value, with what the rules choose"
+        " about it; null where it was not told."
+    )
     policy: str = Field(description="Version of the rules the newest of them was made under.")
 
 

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
 from ingest.broker_findings import Severity
+from lamppost.system_rules import POLICY_RULE_ID
 from lamppost.times import SECOND_NS
 from lamppost_app.intake_status import IntakeStatus, read_status
 from lamppost_app.reload import read_state
@@ -24,6 +25,7 @@ from lamppost_app.settings import sinks_in_use
 
 from . import queries_health as queries
 from .context import PortalContext, context_of
+from .queries_alerts import open_sentence
 
 # Intake writes a tick every second; ten that are missing are no hiccup.
 _TICK_TOO_OLD_S: Final = 10.0
@@ -66,8 +68,8 @@ class Liveness(BaseModel):
         feed_lag_entries: outbox entries the store does not have yet.
         last_tick_age_s: age of the newest inbox entry; there is a tick every second.
         engine_behind_s: age of the oldest inbox entry the engine has not taken in; 0 without one.
-        configuration_problem: why a changed configuration was refused; empty when what was read
-            last is in force.
+        configuration_problem: why a changed configuration was refused, or its policy set aside by
+            the engine; empty when what was read last is in force.
     """
 
     status: Literal["ok", "degraded", "down"]
@@ -80,9 +82,17 @@ class Liveness(BaseModel):
 
 
 def configuration_problem(context: PortalContext) -> str:
-    """Return why the configuration that was read last is not in force, empty when it is."""
+    """Return why the configuration that was read last is not in force, empty when it is.
+
+    It was refused, or the engine failed under its policy and has set that aside.
+    """
     state = read_state(context.settings.data.dir)
-    return "" if state is None else state.problem
+    if state is not None and state.problem:
+        return state.problem
+    try:
+        return open_sentence(context.reader, POLICY_RULE_ID)
+    except duckdb.Error:  # that the store cannot be read is said elsewhere
+        return ""
 
 
 def pipeline_health(context: PortalContext) -> Health:

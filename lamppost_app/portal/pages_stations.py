@@ -205,6 +205,7 @@ def _indices(context: PortalContext, sensor: str, at: int) -> list[dict[str, Any
             "name": rules.indices.get(number, str(number)),
             "whole": whole[number],
             "category": rules.category(number, whole[number]["category"]),
+            "is_outdated": whole[number]["end"] <= at - queries_indices.CURRENT_NS,
             "rows": [row for row in rows if row["index"] == number],
         }
         for number in [*ordered, *sorted(set(whole) - set(ordered))]

@@ -90,6 +90,16 @@ def alert_counts(reader: StoreReader, chosen: AlertFilter) -> dict[tuple[str, st
     return {(row["state"], row["severity"]): row["count"] for row in rows}
 
 
+def open_sentence(reader: StoreReader, rule: str) -> str:
+    """Return what the newest alert of a rule says that is not resolved, empty without one."""
+    found = reader.row(
+        "SELECT sentence FROM alerts WHERE rule = ? AND state <> 'resolved'"
+        " ORDER BY since DESC LIMIT 1",
+        [rule],
+    )
+    return found["sentence"] if found else ""
+
+
 def alert_by_id(reader: StoreReader, alert_id: str) -> Row | None:
     """Return one alert."""
     return reader.row(f"{_SELECT} WHERE alert_id = ?", [alert_id])

@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from lamppost.times import HOUR_NS
-from sinks.store_layout import AGGREGATES
+from sinks.store_layout import AGGREGATES, IN_FORCE
 from sinks.store_reader import StoreReader
 
 from .queries_data import CHOSEN, JOINS, NAMES, DataFilter
@@ -91,7 +91,7 @@ def aggregate_page(
     return reader.table(
         f"SELECT {NAMES}, {_COLUMNS}"  # noqa: S608 - fixed text
         f" FROM aggregates {JOINS} WHERE {CHOSEN}{_of_few(reader, chosen)}"
-        " AND calendar = $calendar AND ($calendar > 0 OR length = $length)"
+        f" AND calendar = $calendar AND ($calendar > 0 OR length = $length) AND {IN_FORCE}"
         " AND start >= $first AND start < $end AND (start, series) > ($start, $series)"
         " ORDER BY start, series LIMIT $limit",
         {

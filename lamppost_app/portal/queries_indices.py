@@ -17,10 +17,14 @@ from sinks.store_reader import Row, StoreReader
 
 from .queries_data import CHOSEN, JOINS, NAMES, DataFilter
 
-_CURRENT_NS: Final = 3 * HOUR_NS
+CURRENT_NS: Final = 3 * HOUR_NS
 """A value that ended earlier says nothing about now."""
 
 _IS_CORRECTED: Final = f"contains(';' || qualifiers, ';{CORRECTED}=')"
+# Of several pollutants that are as bad, all that differ.
+_DECIDING: Final = """
+coalesce(string_agg(DISTINCT {column}, ';' ORDER BY {column}) FILTER (responsible),
+    string_agg(DISTINCT {column}, ';' ORDER BY {column}))"""
 # What `found` gives: sensor, quantity, qualifiers, area and the columns of indices.
 _COMBINED: Final = f"""
 WITH found AS ({{found}}),
@@ -43,7 +47,9 @@ SELECT station, area, "index", "end", max(value) FILTER (counts) AS value,
         AS pollutants,
     string_agg(DISTINCT quantity, ';' ORDER BY quantity) AS measured,
     coalesce(min(beyond) FILTER (responsible), 0) AS beyond,
-    max(revision) AS revision, arg_max(policy, entry) AS policy
+    max(revision) AS revision, arg_max(policy, entry) AS policy,
+    {_DECIDING.format(column="averaging")} AS averaging,
+    {_DECIDING.format(column="table_version")} AS table_version
 FROM ranked GROUP BY station, area, "index", "end"
 """  # noqa: S608 - fixed text
 
@@ -79,7 +85,7 @@ def current_values(reader: StoreReader, number: int, now: int) -> dict[str, Row]
     """Return the value of one index of every station that has one now."""
     found = f"""
         SELECT {NAMES}, latest_indices.* FROM latest_indices {JOINS}
-        WHERE "index" = $number AND "end" > $now - {_CURRENT_NS}
+        WHERE "index" = $number AND "end" > $now - {CURRENT_NS}
         QUALIFY "end" = max("end") OVER (PARTITION BY series.sensor)
     """  # noqa: S608 - fixed text
     rows = reader.rows(_COMBINED.format(found=found), {"number": number, "now": now})

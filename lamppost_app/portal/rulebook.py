@@ -41,6 +41,7 @@ class Rulebook:
         quantities: unit, label and kind by name.
         method: version of the method of the statistics, "" where it is not told.
         methods: what is said of the methods of derived series, by name.
+        windows: resolutions of the windows that are made, where they are told.
     """
 
     policy: str = ""
@@ -53,6 +54,7 @@ class Rulebook:
     quantities: dict[str, dict[str, str]] = field(default_factory=dict)
     method: str = ""
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    windows: tuple[str, ...] = ()
 
     @property
     def publication(self) -> Publication:
@@ -202,4 +204,5 @@ def _load(reader: StoreReader, policy: str) -> Rulebook:
         quantities={**own, **document.get("quantities", {})},
         method=str(document.get("method", "")),
         methods=document.get("methods", {}),
+        windows=tuple(document.get("windows", ())),
     )

@@ -16,6 +16,7 @@ from lamppost.units import conversion
 from ._rating import NUDGE, Values
 
 _PLACES: Final = 12
+_TOP: Final = 500
 # Far above every table; a larger number would not fit into the whole numbers the index is made of.
 _MOST_STEPS: Final = 1e9
 
@@ -32,6 +33,7 @@ class Breakpoints:
         index: lowest and highest index of each band.
         category: of the first band.
         capped: the index stays at the top of the table; otherwise its last band goes on.
+        categories: of the bands, where they are not one after the other from the first.
     """
 
     quantity: str
@@ -41,8 +43,9 @@ class Breakpoints:
     index: tuple[tuple[int, int], ...]
     category: int = 1
     capped: bool = False
-    _low: Int64Array = field(init=False, repr=False)
-    _high: Int64Array = field(init=False, repr=False)
+    categories: tuple[int, ...] = ()
+    _low: Int64Array = field(init=False, repr=False, compare=False)
+    _high: Int64Array = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Write the bands in steps."""
@@ -52,6 +55,11 @@ class Breakpoints:
     def _steps(self, side: int) -> Int64Array:
         edges = [int(Decimal(band[side]) / Decimal(self.step)) for band in self.bands]
         return np.array(edges, np.int64)
+
+    @property
+    def reaches_500(self) -> bool:
+        """Whether the table ends where the index itself does."""
+        return self.index[-1][1] == _TOP
 
     @property
     def per_unit(self) -> float:
@@ -80,13 +88,16 @@ class Breakpoints:
         index_low, index_high = (
             np.array(edges, np.int64)[band] for edges in zip(*self.index, strict=True)
         )
+        category = np.array(
+            self.categories or range(self.category, self.category + len(self.bands))
+        )
         within = np.minimum(steps, top) if self.capped else steps
         value = index_low + (2 * (index_high - index_low) * (within - low) + run) // (2 * run)
         back = steps * float(self.step) * self.per_unit
         return Values(
             np.where(missing, np.nan, self._printable(steps) if self.per_unit == 1 else back),
             np.where(out, np.nan, value),
-            np.where(out, 0, band + self.category).astype(np.uint8),
+            np.where(out, 0, category[band]).astype(np.uint8),
             (~out & (steps > top)).astype(np.uint8),
         )
 

@@ -3,24 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final, Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import Field
 
-from lamppost.batch import AggregateBatch, FloatArray, IndexBatch
-from lamppost.component import HeldHours, Settings
-from lamppost.indices import Scale
+from lamppost.batch import AggregateBatch, FloatArray, IndexBatch, Int64Array
+from lamppost.component import Settings
+from lamppost.index_needs import HeldHours
+from lamppost.indices import IndexTable, Scale
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot
 from lamppost.units import Conditions
 from lamppost.wording import by_quantity, counted, listed, percent
 
 from ._news import Rules
-from ._rating import Table, Values
-from ._running import LastHours, Rated, RunningValues
+from ._rated import LastHours
+from ._running import RunningValues
+from ._sub_indices import Averaged, SubIndex, SubIndices
 
 HOURS: Final = {"1h": 1, "8h": 8, "24h": 24}
 """Averaging periods made of hourly means."""
@@ -83,39 +85,6 @@ class RunningSettings(HourlySettings):
         return {8: self.valid_hours_of_8, 24: self.valid_hours}.get(hours, hours)
 
 
-@dataclass(frozen=True, slots=True)
-class SubIndex:
-    """What an index says about one pollutant over one averaging period.
-
-    Attributes:
-        period: 1h, 8h or 24h of hourly means; 15min for the highest quarter of the newest hour;
-            any other is not made from the stream, and answers questions only.
-        table: what concentrations mean.
-    """
-
-    period: str
-    table: Table
-
-
-class Averaged(NamedTuple):
-    """Means over an averaging period, NaN where too few of its hours count."""
-
-    concentration: FloatArray
-    coverage: FloatArray
-
-
-class Mean(NamedTuple):
-    """One mean over an averaging period, and how it came about.
-
-    Attributes:
-        concentration: canonical unit; NaN where too few hours count.
-        sentences: the working.
-    """
-
-    concentration: float
-    sentences: list[str]
-
-
 class HourlyIndex:
     """An index of hourly means, by tables.
 
@@ -163,14 +132,16 @@ class HourlyIndex:
         """Prepare the memory of hourly means."""
         self._settings = settings
         self._tables = self.tables(settings)
+        self.sub_indices = SubIndices(self._tables, self._averaged)
         periods = {sub.period for tables in self._tables.values() for sub in tables}
         self._values = RunningValues(
             self.number,
             series,
             tuple(self._tables),
-            self._rate,
+            self.sub_indices.rate(tuple(self._tables)),
             settings.rules,
             reach=max([HOURS[period] for period in periods if period in HOURS], default=1),
+            outlasts=[max(map(self._outlasts, tables)) for tables in self._tables.values()],
             by_quarter=[
                 name
                 for name, tables in self._tables.items()
@@ -182,6 +153,11 @@ class HourlyIndex:
     def tables(cls, settings: HourlySettings) -> Mapping[str, tuple[SubIndex, ...]]:  # noqa: ARG003 - for indices with a choice
         """Return the tables in force under some settings."""
         return cls.pollutants
+
+    @property
+    def named_tables(self) -> tuple[IndexTable, ...]:
+        """The tables in force, in the order of their numbers."""
+        return self.sub_indices.named(self.scale.version)
 
     def weigh_at(self, conditions: Conditions) -> None:
         """Take masses of gases to be given at some conditions."""
@@ -195,6 +171,10 @@ class HourlyIndex:
         """Take hourly aggregates in and return the index values they lead to."""
         return self._values.update(aggregates)
 
+    def run_on(self, closed: Int64Array) -> IndexBatch:
+        """Return the values of hours that have closed without a window."""
+        return self._values.run_on(closed)
+
     def snapshot(self) -> Snapshot:
         """Return the hourly means and revisions that are held."""
         return self._values.snapshot()
@@ -203,60 +183,28 @@ class HourlyIndex:
         """Take over hourly means and revisions."""
         self._values.restore(snapshot)
 
-    def _rate(self, last: LastHours) -> Rated:
-        """Return the highest sub-index of each row."""
-        count = len(last.codes)
-        nothing = np.full(count, np.nan)
-        flags = np.zeros(count, np.uint8)
-        values = Values(nothing, nothing.copy(), flags, flags.copy())
-        coverage = np.zeros(count)
-        for number, tables in enumerate(self._tables.values()):
-            rows = np.flatnonzero(last.pollutant == number)
-            if len(rows):
-                rated = self._best(tables, last.means[rows], last.highest[rows])
-                for name, whole in values._asdict().items():
-                    whole[rows] = getattr(rated.values, name)
-                coverage[rows] = rated.coverage
-        return Rated(values, coverage)
+    def _outlasts(self, sub: SubIndex) -> int:
+        """Return for how many hours a period can lack its newest ones, and one that says so."""
+        hours = HOURS.get(sub.period, 1)
+        return hours - self._settings.least_hours(hours) + 1
 
-    def _best(self, tables: Sequence[SubIndex], means: FloatArray, highest: FloatArray) -> Rated:
-        """Return the highest sub-index of a pollutant's rows, the first where none has a value."""
-        best: Rated | None = None
-        for sub in tables:
-            averaged = self._averaged(sub.period, means, highest)
-            if averaged is None:
-                continue
-            values = sub.table.values(averaged.concentration)
-            if best is None:
-                best = Rated(values, averaged.coverage)
-                continue
-            higher = values.exceeds(best.values)
-            coverage = np.where(higher, averaged.coverage, best.coverage)
-            best = Rated(values.where(higher, best.values), coverage)
-        if best is None:
-            raise ValueError("a pollutant of an index has no table the stream can feed")
-        return best
-
-    def _averaged(self, period: str, means: FloatArray, highest: FloatArray) -> Averaged | None:
-        """Return means over a period; None where the stream does not make them."""
-        if period == QUARTER:
-            return Averaged(highest, np.where(np.isnan(highest), 0.0, 1.0))
-        if period not in HOURS:
+    def _averaged(self, quantity: str, sub: SubIndex, last: LastHours) -> Averaged | None:  # noqa: ARG002 - for indices that average pollutants differently
+        """Return means over the period of a sub-index; None where the stream makes none."""
+        if sub.period == QUARTER:
+            return Averaged(last.highest, np.where(np.isnan(last.highest), 0.0, 1.0))
+        if sub.period not in HOURS:
             return None
-        hours = HOURS[period]
-        return running_mean(means[:, :hours], self._settings.least_hours(hours))
+        hours = HOURS[sub.period]
+        return running_mean(last.means[:, :hours], self._settings.least_hours(hours))
 
-    def mean_of(self, sub: SubIndex, hours: Sequence[float]) -> Mean:
-        """Average one number, or hours, newest first, as the index does, and say how."""
-        if len(hours) == 1:
-            return Mean(hours[0], [f"taken for the mean of {sub.period}"])
-        count = HOURS.get(sub.period, 1)
-        newest = np.array([[*hours[:count], *[np.nan] * (count - len(hours))]])
-        least = self._settings.least_hours(count)
-        mean = float(running_mean(newest, least).concentration[0])
-        valid = int((~np.isnan(newest)).sum())
-        said = f"{valid} of the newest {count} hours count, {least} are needed"
-        return Mean(mean, [said if np.isnan(mean) else f"{said}: their mean is {mean:.6g}"])
+    def how(self, quantity: str, sub: SubIndex, last: LastHours) -> list[str]:  # noqa: ARG002 - as above
+        """Return, in sentences, how the mean of the first row comes about."""
+        if sub.period == QUARTER:
+            return ["the highest quarter of the newest hour"]
+        hours = HOURS[sub.period]
+        valid = int((~np.isnan(last.means[0, :hours])).sum())
+        least = self._settings.least_hours(hours)
+        return [f"{valid} of the newest {hours} hours count, {least} are needed"]
 
 
 def running_mean(means: FloatArray, least: int) -> Averaged:

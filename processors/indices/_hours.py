@@ -39,7 +39,13 @@ class HourRings:
             mean=np.full(self.size, np.nan),
             revision=np.full(self.size, -1, np.int16),
             newest=np.int64(NEVER),
+            # So long ago that nothing lasts until the newest hour.
+            told=np.int64(2 * NEVER),
         )
+
+    def all_places(self) -> CodeArray:
+        """Return the place of every series that has one."""
+        return np.arange(len(self._state), dtype=np.int32)
 
     def places(self, codes: CodeArray, count: int) -> CodeArray:
         """Return the place of each series, giving one to those that have none."""
@@ -60,9 +66,14 @@ class HourRings:
         return codes
 
     def newest(self, places: npt.NDArray[Any]) -> Int64Array:
-        """Return the newest hour of each place."""
+        """Return the newest hour of each place that has a value, be it none."""
         newest: Int64Array = self._state["newest"][places]
         return newest
+
+    def told(self, places: npt.NDArray[Any]) -> Int64Array:
+        """Return the newest hour of each place of which there is a window."""
+        told: Int64Array = self._state["told"][places]
+        return told
 
     def means(self, places: npt.NDArray[Any], last: Int64Array) -> FloatArray:
         """Return the means of the hours that end with some, newest first, shape (n, reach)."""
@@ -93,8 +104,15 @@ class HourRings:
         self._state["revision"][places[row], slot] = -1
         self._state["newest"][places] = hour
 
-    def store(self, places: npt.NDArray[Any], hour: Int64Array, mean: FloatArray) -> None:
-        """Keep means of hours that are held."""
+    def store(
+        self,
+        places: npt.NDArray[Any],
+        hour: Int64Array,
+        mean: FloatArray,
+        is_told: npt.NDArray[np.bool_],
+    ) -> None:
+        """Keep means of hours that are held; those not told of have no window."""
+        np.maximum.at(self._state["told"], places[is_told], hour[is_told])
         held = hour > self.newest(places) - self.size
         self._state["mean"][places[held], hour[held] % self.size] = mean[held]
 
@@ -111,6 +129,7 @@ class HourRings:
         places = self.places(codes, 0)
         newest = snapshot["newest"][rows]
         self._state["newest"][places] = newest
+        self._state["told"][places] = snapshot["told"][rows] if "told" in snapshot else newest
         for name in ("mean", "revision"):
             former_size = snapshot[name].shape[1]
             hours = newest[:, None] - np.arange(min(self.size, former_size))

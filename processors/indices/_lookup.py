@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import AggregateBatch, FloatArray, Int64Array
-from lamppost.component import Hours
+from lamppost.index_needs import Hours
 from lamppost.times import HOUR_NS
 
 from ._hours import CodeArray

@@ -41,8 +41,12 @@ class Rules:
         """Return the means of windows, NaN where one does not count."""
         usable = (windows.flag == GOOD) | (windows.flag == SUSPECT)
         usable &= (windows.count > 0) & (windows.coverage >= self.hour_coverage)
-        mean = np.where(usable & np.isfinite(windows.mean), windows.mean, np.nan)
-        return np.where(mean < 0, 0.0 if self.negative_counts else np.nan, mean)
+        return self.counted(np.where(usable, windows.mean, np.nan))
+
+    def counted(self, means: FloatArray) -> FloatArray:
+        """Return means as they count: NaN where one is no number or no measurement."""
+        below = 0.0 if self.negative_counts else np.nan
+        return np.where(np.isfinite(means), np.where(means < 0, below, means), np.nan)
 
 
 class News(NamedTuple):
@@ -67,6 +71,25 @@ class News(NamedTuple):
     def take(self, rows: npt.NDArray[Any]) -> News:
         """Return some hours."""
         return News(*(column[rows] for column in self))
+
+    def beside(self, other: News) -> News:
+        """Return these hours, then others."""
+        return News(
+            np.append(self.codes, other.codes),
+            np.append(self.hour, other.hour),
+            np.append(self.mean, other.mean),
+            np.append(self.is_told, other.is_told),
+            np.concatenate([self.quarters, other.quarters]),
+            np.concatenate([self.quarters_told, other.quarters_told]),
+        )
+
+    @classmethod
+    def silence(cls, codes: CodeArray, hour: Int64Array, *, quarters: int = 0) -> News:
+        """Return hours of which nothing came in."""
+        count = len(hour)
+        nothing = np.full((count, quarters), np.nan)
+        none = np.zeros(count, np.bool_)
+        return cls(codes, hour, np.full(count, np.nan), none, nothing, np.isfinite(nothing))
 
 
 _NONE: Final = News(

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import AggregateBatch, FloatArray, IndexBatch, Int64Array
-from lamppost.component import HeldHours
+from lamppost.index_needs import HeldHours
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot, nested, part
 from lamppost.times import HOUR_NS
@@ -20,51 +20,7 @@ from ._hours import DAY_HOURS, MOST_NEAR, CodeArray, HourRings
 from ._lookup import Lookup, located
 from ._news import BoolArray, News, NewsReader, Rules
 from ._quarters import QuarterRings
-from ._rating import Values
-
-
-class Rated(NamedTuple):
-    """Values of an index, and the part of the averaging period that is valid."""
-
-    values: Values
-    coverage: FloatArray
-
-    def at(self, rows: npt.NDArray[Any]) -> Rated:
-        """Return some rows."""
-        return Rated(Values(*(column[rows] for column in self.values)), self.coverage[rows])
-
-    def differs(self, other: Rated) -> BoolArray:
-        """Return where anything that is published differs."""
-        found: BoolArray = self.coverage != other.coverage
-        for name, ours in self.values._asdict().items():
-            theirs = getattr(other.values, name)
-            found |= (ours != theirs) & ~(np.isnan(ours) & np.isnan(theirs))
-        return found
-
-
-class LastHours(NamedTuple):
-    """What an index is told about some series.
-
-    Attributes:
-        codes: series of each row.
-        pollutant: number of its pollutant.
-        means: valid hourly means, newest first, NaN where there is none; shape (n, reach).
-        highest: highest valid quarter of the newest hour.
-    """
-
-    codes: CodeArray
-    pollutant: Int64Array
-    means: FloatArray
-    highest: FloatArray
-
-
-class Rate(Protocol):
-    """Says what the last hours of some series mean."""
-
-    def __call__(self, last: LastHours) -> Rated:
-        """Return the value of each row."""
-        ...
-
+from ._rated import LastHours, Rate, Rated
 
 _NOTHING: Final = IndexBatch.empty()
 
@@ -72,9 +28,10 @@ _NOTHING: Final = IndexBatch.empty()
 class RunningValues:
     """The values of one index, from hourly aggregates, for every series of its pollutants.
 
-    A value goes out when its hour closes, and again when a correction changes anything of it. What
-    lies further back than a day is worked out from the hours the windows hold, as they are and as
-    they were before, so that little has to be remembered here.
+    A value goes out when its hour closes, and again when a correction changes anything of it. An
+    hour without a window has one too while the hours before can still give one, and for one hour
+    more, without a value. What lies further back than a day is worked out from the hours the
+    windows hold, as they are and as they were before, so that little has to be remembered here.
     """
 
     def __init__(
@@ -86,6 +43,7 @@ class RunningValues:
         rules: Rules,
         *,
         reach: int,
+        outlasts: Sequence[int],
         by_quarter: Sequence[str] = (),
     ) -> None:
         """Start without hours.
@@ -97,6 +55,8 @@ class RunningValues:
             rate: what the index says.
             rules: what makes hours count.
             reach: hours one value is made of.
+            outlasts: how many hours after its last window a series of each pollutant has values
+                for, counting one that says there is none.
             by_quarter: pollutants whose quarters of an hour count too.
         """
         self._number = number
@@ -104,6 +64,9 @@ class RunningValues:
         self._reader = NewsReader(series, pollutants, rules, by_quarter=by_quarter)
         self._rate, self._rules = rate, rules
         self._rings = HourRings(reach)
+        self._outlasts = np.array(outlasts, np.int64)
+        # Hours of which something changes with one of them: those made of it, or after a gap.
+        self._span = max(reach, int(self._outlasts.max(initial=0)) + 1)
         self._quarters = QuarterRings(rules.corrected_hours + 2 * DAY_HOURS) if by_quarter else None
         self._held: HeldHours | None = None
         self._pollutants = pollutants
@@ -133,8 +96,45 @@ class RunningValues:
         early = ~known & ~news.is_told
         if early.any() and self._quarters is not None:
             self._store_quarters(news.take(early))
-        parts += self._append(places[fresh], news.take(fresh))
+        parts += self._append(*self._with_gaps(places[fresh], news.take(fresh)))
         return _newest_only(IndexBatch.concat(parts))
+
+    def run_on(self, closed: Int64Array) -> IndexBatch:
+        """Return the values of hours that have closed without a window.
+
+        Args:
+            closed: until when the windows of each series code have closed, ns UTC.
+        """
+        places = self._rings.all_places()
+        codes = self._rings.codes(places)
+        last = np.minimum(closed[codes] // HOUR_NS - 1, self._last_of_gap(places, codes))
+        due = np.flatnonzero(last > self._rings.newest(places))
+        if not len(due):
+            return _NOTHING
+        places, codes = places[due], codes[due]
+        row, hour = _spans(self._rings.newest(places) + 1, last[due])
+        return IndexBatch.concat([*self._append(places[row], News.silence(codes[row], hour))])
+
+    def _last_of_gap(self, places: CodeArray, codes: CodeArray) -> Int64Array:
+        """Return the last hour of each series that has a value without a window of its own."""
+        last: Int64Array = self._rings.told(places) + self._outlasts[self._reader.pollutants(codes)]
+        return last
+
+    def _with_gaps(self, places: CodeArray, news: News) -> tuple[CodeArray, News]:
+        """Return new hours with those between them that have a value without a window."""
+        follows = np.zeros(len(places), np.bool_)
+        follows[1:] = places[1:] == places[:-1]
+        before = np.roll(news.hour, 1)
+        done = np.where(follows, before, self._rings.newest(places))
+        told = np.where(follows, before, self._rings.told(places))
+        last = told + self._outlasts[self._reader.pollutants(news.codes)]
+        row, hour = _spans(done + 1, np.minimum(last, news.hour - 1))
+        if not len(row):
+            return places, news
+        gaps = News.silence(news.codes[row], hour, quarters=news.quarters.shape[1])
+        both, at = news.beside(gaps), np.append(places, places[row])
+        order = np.lexsort((both.hour, at))
+        return at[order], both.take(order)
 
     def snapshot(self) -> Snapshot:
         """Return everything that is held."""
@@ -163,7 +163,7 @@ class RunningValues:
             ends = np.ones(len(rows), np.bool_)
             ends[:-1] = at[1:] != at[:-1]
             self._rings.advance(at[ends], hour[ends])
-            self._rings.store(at, hour, news.mean[rows])
+            self._rings.store(at, hour, news.mean[rows], news.is_told[rows])
             self._store_quarters(news.take(rows))
             codes = self._rings.codes(at)
             rated = self._rated(codes, hour, self._rings.means(at, hour))
@@ -184,7 +184,7 @@ class RunningValues:
         self, places: CodeArray, hour: Int64Array
     ) -> tuple[npt.NDArray[np.int64], Int64Array, BoolArray]:
         """Return row and end of the values some hours belong to, and which lie within a day."""
-        last = hour[:, None] + np.arange(self._rings.reach)
+        last = hour[:, None] + np.arange(self._span)
         row, step = np.nonzero(last <= self._rings.newest(places)[:, None])
         last = last[row, step]
         return row, last, last > self._rings.newest(places)[row] - DAY_HOURS
@@ -196,13 +196,14 @@ class RunningValues:
         at = places[row]
         codes = self._rings.codes(at)
         published = self._rings.published(at, last)
-        own = (last == news.hour[row]) & news.is_told[row]
+        reached = news.hour + self._outlasts[self._reader.pollutants(news.codes)]
+        needed = (last <= reached[row]) & news.is_told[row]
         before = self._rated(codes, last, self._rings.means(at, last))
         told = news.is_told
-        self._rings.store(places[told], news.hour[told], news.mean[told])
+        self._rings.store(places[told], news.hour[told], news.mean[told], told[told])
         self._store_quarters(news)
         after = self._rated(codes, last, self._rings.means(at, last))
-        new = np.flatnonzero((published & after.differs(before)) | (own & ~published))
+        new = np.flatnonzero((published & after.differs(before)) | (needed & ~published))
         at, last = at[new], last[new]
         return self._batch(codes[new], last, self._rings.publish(at, last), after.at(new))
 
@@ -222,19 +223,21 @@ class RunningValues:
         """Return the values further back than a day that differ, now and before the correction."""
         if self._held is None:
             return IndexBatch.empty()
-        codes = self._rings.codes(places)
-        hours = last[:, None] - np.arange(self._rings.reach)
+        codes, reach = self._rings.codes(places), self._rings.reach
+        pollutant = self._reader.pollutants(codes)
+        hours = last[:, None] - np.arange(self._span)
         now = Lookup.of(self._held.hours, codes, hours)
         then = Lookup.of(self._held.former_hours, codes, hours)
         means = now.column(self._rules.valid_means(now.windows), np.nan)
         is_news = located(news.codes[news.is_told], news.hour[news.is_told], codes, hours)[1]
         replaced = then.column(self._rules.valid_means(then.windows), np.nan)
         former = np.where(is_news, replaced, means)
-        after = self._rated(codes, last, means)
-        before = self._weighed(LastHours(codes, self._reader.pollutants(codes), former, formerly))
-        closed = now.there[:, 0]
-        first = is_news[:, 0] & ~then.there[:, 0]
-        new = np.flatnonzero(closed & (first | after.differs(before)))
+        after = self._rated(codes, last, means[:, :reach])
+        before = self._weighed(LastHours(codes, pollutant, former[:, :reach], formerly))
+        lasting = np.arange(self._span) <= self._outlasts[pollutant][:, None]
+        is_needed = (now.there & lasting).any(axis=1)
+        was_needed = (now.there & lasting & (~is_news | then.there)).any(axis=1)
+        new = np.flatnonzero(is_needed & (~was_needed | after.differs(before)))
         told = now.column(now.windows.revision.astype(np.float64) + 1, 0.0)
         revision = MOST_NEAR + told.sum(axis=1)[new]
         return self._batch(codes[new], last[new], revision.astype(np.int32), after.at(new))
@@ -250,13 +253,7 @@ class RunningValues:
 
     def _weighed(self, last: LastHours) -> Rated:
         """Return what the index says of hours given at other conditions than those of its table."""
-        factor = self._to_eu[last.pollutant]
-        if (factor == 1.0).all():
-            return self._rate(last)
-        means, highest = last.means * factor[:, None], last.highest * factor
-        rated = self._rate(last._replace(means=means, highest=highest))
-        given = rated.values.concentration / factor
-        return rated._replace(values=rated.values._replace(concentration=given))
+        return last.weighed(self._rate, self._to_eu[last.pollutant])
 
     def _batch(
         self, codes: CodeArray, last: Int64Array, revision: npt.NDArray[np.int32], rated: Rated
@@ -267,8 +264,17 @@ class RunningValues:
             end=(last + 1) * HOUR_NS,
             revision=revision,
             coverage=rated.coverage,
+            table=rated.table,
             **rated.values._asdict(),
         )
+
+
+def _spans(first: Int64Array, last: Int64Array) -> tuple[npt.NDArray[np.int64], Int64Array]:
+    """Return row and hour of all hours from the first to the last of each row."""
+    count = np.maximum(last - first + 1, 0)
+    row = np.repeat(np.arange(len(count)), count)
+    step = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    return row, first[row] + step
 
 
 def _turns(places: CodeArray) -> npt.NDArray[np.int64]:

@@ -13,7 +13,8 @@ from lamppost.component import register
 from lamppost.indices import Category, Scale
 
 from ._bands import Bands
-from ._hourly_index import HourlyIndex, HourlySettings, SubIndex
+from ._hourly_index import HourlyIndex, HourlySettings
+from ._sub_indices import SubIndex
 
 CATEGORIES: Final = (
     Category("Good", "#50F0E6"),
@@ -85,6 +86,6 @@ class Eaqi(HourlyIndex):
         if not isinstance(settings, EaqiSettings) or settings.value == "level":
             return cls.pollutants
         return {
-            name: (SubIndex("1h", replace(table, continuous=POINTS)),)
+            name: (SubIndex("1h", replace(table, continuous=POINTS), "in points"),)
             for name, table in TABLES.items()
         }

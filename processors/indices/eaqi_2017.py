@@ -10,7 +10,8 @@ from lamppost.component import register
 from lamppost.indices import Scale
 
 from ._bands import Bands
-from ._hourly_index import HourlyIndex, RunningSettings, SubIndex
+from ._hourly_index import HourlyIndex, RunningSettings
+from ._sub_indices import SubIndex
 from .eaqi import CATEGORIES
 
 SCALE: Final = Scale(

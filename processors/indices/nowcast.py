@@ -3,25 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import Field
 
-from lamppost.batch import AggregateBatch, FloatArray, IndexBatch
-from lamppost.component import HeldHours, register
-from lamppost.indices import Scale
+from lamppost.batch import AggregateBatch, FloatArray, IndexBatch, Int64Array
+from lamppost.component import register
+from lamppost.index_needs import HeldHours
+from lamppost.indices import IndexTable, Scale
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot, nested, part
 from lamppost.units import Conditions
 from lamppost.wording import counted, digits, listed, percent
 
 from . import _ozone, us_aqi
-from ._hourly_index import Averaged, HourlySettings, Mean, SubIndex
+from ._hourly_index import HourlySettings
 from ._hours import CodeArray
-from ._rating import Values
-from ._running import LastHours, Rated, RunningValues
+from ._rated import LastHours
+from ._running import RunningValues
+from ._sub_indices import Averaged, SubIndex, SubIndices
 
 SCALE: Final = Scale(
     "US AQI NowCast",
@@ -32,7 +34,11 @@ SCALE: Final = Scale(
 )
 _NEWEST: Final = 3
 _LEAST_OF_NEWEST: Final = 2
+_NOWCAST: Final = "nowcast"
 _PARTICLES: Final = {"pm2_5": us_aqi.PM2_5, "pm10": us_aqi.PM10}
+# Hours after the last one for which particles and ozone have values, the last of them none.
+_PARTICLES_OUTLAST: Final = _NEWEST - _LEAST_OF_NEWEST + 1
+_OZONE_OUTLASTS: Final = _NEWEST
 
 
 _OZONE: Final = {
@@ -42,7 +48,7 @@ _OZONE: Final = {
 }
 
 
-class NowcastSettings(HourlySettings):
+class NowcastSettings(us_aqi.UsTableSettings, HourlySettings):
     """How much each hour weighs, and how ozone is estimated."""
 
     hours: int = Field(
@@ -77,7 +83,9 @@ class Nowcast:
     4 hours before to 3 hours after now, fitted to the last 336 hours, gaps filled by a moving
     average; with fewer than 252 hours or more than 7 missing in a row 0.85 times the newest of
     three hours plus 4.5 ppb; where the newest hour is missing, the NowCast of the hour before or of
-    that before it. The result is truncated and rated as ``us_aqi`` does.
+    that before it. The result is truncated and rated as ``us_aqi`` does. Neither needs the newest
+    hour: an hour without readings has a value as long as those before it allow one, and the first
+    that has none says so.
 
     Source: MazamaScience/AirMonitor, USEPA/sensortoolkit; USEPA/O3-Nowcast (GetNowcast.r,
     NowcastFun_Upd.r). The EPA publishes no expected result; with all components the estimate for
@@ -92,8 +100,8 @@ class Nowcast:
     number: ClassVar[int] = 2
     scale: ClassVar[Scale] = SCALE
     pollutants: ClassVar[Mapping[str, tuple[SubIndex, ...]]] = {
-        **{name: (SubIndex("nowcast", table),) for name, table in _PARTICLES.items()},
-        "o3": (SubIndex("nowcast", us_aqi.O3_8H), SubIndex("1h", us_aqi.O3_1H)),
+        **{name: (SubIndex(_NOWCAST, table),) for name, table in _PARTICLES.items()},
+        "o3": (SubIndex(_NOWCAST, us_aqi.O3_8H), SubIndex("1h", us_aqi.O3_1H)),
     }
     Settings: ClassVar[type[NowcastSettings]] = NowcastSettings
 
@@ -105,10 +113,10 @@ class Nowcast:
         return (
             f"{cls.scale.title}, table of {cls.scale.version}, of {listed(list(_PARTICLES))} from"
             f" the last {settings.hours} h, each weighing no less than"
-            f" {digits(settings.least_weight)} times the hour after it, and {ozone}: an hour counts"
-            f" with {percent(settings.hour_coverage)} covered, a mean below 0 is taken for"
-            f" {negative}, and corrections of the last {counted(settings.corrected_days, 'day')}"
-            f" are followed ({cls.scale.source})."
+            f" {digits(settings.least_weight)} times the hour after it, and {ozone}: an hour"
+            f" counts with {percent(settings.hour_coverage)} covered, a mean below 0 is taken for"
+            f" {negative}{settings.told()}, and corrections of the last"
+            f" {counted(settings.corrected_days, 'day')} are followed ({cls.scale.source})."
         )
 
     def __init__(self, settings: NowcastSettings, series: SeriesTable) -> None:
@@ -117,17 +125,39 @@ class Nowcast:
         self._series = series
         self._ozone_series = np.empty(0, np.int32)
         self._counted = 0
-        rules = settings.rules
+        tables = self.tables(settings)
+        self.sub_indices = SubIndices(tables, self._averaged)
         self._parts = {
-            "particles": RunningValues(
-                self.number, series, tuple(_PARTICLES), self._particles, rules, reach=settings.hours
-            )
+            "particles": self._running(tuple(_PARTICLES), settings.hours, _PARTICLES_OUTLAST)
         }
-        if settings.ozone != "none":
+        if "o3" in tables:
             reach = _ozone.LOOKS_BACK if settings.ozone == "pls" else _NEWEST
-            self._parts["ozone"] = RunningValues(
-                self.number, series, ("o3",), self._ozone, rules, reach=reach
-            )
+            self._parts["ozone"] = self._running(("o3",), reach, _OZONE_OUTLASTS)
+
+    def _running(self, pollutants: tuple[str, ...], reach: int, outlasts: int) -> RunningValues:
+        return RunningValues(
+            self.number,
+            self._series,
+            pollutants,
+            self.sub_indices.rate(pollutants),
+            self._settings.rules,
+            reach=reach,
+            outlasts=[outlasts] * len(pollutants),
+        )
+
+    @classmethod
+    def tables(cls, settings: NowcastSettings) -> Mapping[str, tuple[SubIndex, ...]]:
+        """Return the tables a city has decided for."""
+        return {
+            name: tuple(settings.chosen(sub) for sub in subs)
+            for name, subs in cls.pollutants.items()
+            if name != "o3" or settings.ozone != "none"
+        }
+
+    @property
+    def named_tables(self) -> tuple[IndexTable, ...]:
+        """The tables in force, in the order of their numbers."""
+        return self.sub_indices.named(self.scale.version)
 
     def weigh_at(self, conditions: Conditions) -> None:
         """Take masses of gases to be given at some conditions."""
@@ -144,6 +174,11 @@ class Nowcast:
         found = [values.update(aggregates) for values in self._parts.values()]
         return IndexBatch.concat([batch for batch in found if len(batch)] or found[:1])
 
+    def run_on(self, closed: Int64Array) -> IndexBatch:
+        """Return the values of hours that have closed without a window."""
+        found = [values.run_on(closed) for values in self._parts.values()]
+        return IndexBatch.concat([batch for batch in found if len(batch)] or found[:1])
+
     def snapshot(self) -> Snapshot:
         """Return the hourly means and revisions that are held."""
         arrays: Snapshot = {}
@@ -158,58 +193,42 @@ class Nowcast:
             if own:
                 values.restore(own)
 
-    def _particles(self, last: LastHours) -> Rated:
-        averaged = weighted(last.means, self._settings.least_weight)
-        found = us_aqi.PM2_5.values(averaged.concentration)
-        other = us_aqi.PM10.values(averaged.concentration)
-        return Rated(found.where(last.pollutant == 0, other), averaged.coverage)
+    def _averaged(self, quantity: str, sub: SubIndex, last: LastHours) -> Averaged:
+        if sub.period != _NOWCAST:
+            return Averaged(last.means[:, 0], np.where(np.isnan(last.means[:, 0]), 0.0, 1.0))
+        if quantity in _PARTICLES:
+            hours = last.means[:, : self._settings.hours]
+            return weighted(hours, self._settings.least_weight)
+        return self._ozone(last)
 
-    def _ozone(self, last: LastHours) -> Rated:
+    def _ozone(self, last: LastHours) -> Averaged:
         per_ppb = us_aqi.O3_8H.per_unit / 1000
         means = last.means / per_ppb
         estimate = _ozone.surrogate(means)
         counted = ~np.isnan(means)
         coverage = counted[:, :_NEWEST].mean(axis=1)
-        if self._settings.ozone == "pls":
-            for row in np.flatnonzero(np.isin(last.codes, self._estimated())):
-                estimate[row] = _ozone.forecast(means[row])
-                coverage[row] = counted[row, : _ozone.HISTORY].mean()
-        return Rated(rated_ozone(estimate * per_ppb, last.means[:, 0]), coverage)
+        for row in self._least_squares(last):
+            estimate[row] = _ozone.forecast(means[row])
+            coverage[row] = counted[row, : _ozone.HISTORY].mean()
+        return Averaged(estimate * per_ppb, coverage)
 
-    def mean_of(self, sub: SubIndex, hours: Sequence[float]) -> Mean:
-        """Weigh hours, newest first, as the index does, and say how."""
-        if sub.period != "nowcast":
-            return Mean(hours[0], [f"the newest hour is {hours[0]:.6g}"])
-        if sub.table is us_aqi.O3_8H:
-            return self._ozone_of(hours)
-        count = self._settings.hours
-        newest = np.array([[*hours[:count], *[np.nan] * (count - len(hours))]])
-        mean = float(weighted(newest, self._settings.least_weight).concentration[0])
-        if np.isnan(mean):
-            return Mean(
-                mean, [f"fewer than {_LEAST_OF_NEWEST} of the {_NEWEST} newest hours count"]
-            )
-        low, high = np.nanmin(newest), np.nanmax(newest)
-        least = self._settings.least_weight
-        weight = max(least, low / high) if high > 0 else 1.0
-        return Mean(
-            mean,
-            [
-                f"weight of an hour: max({least:g}, {low:g} / {high:g}) = {weight:.4f}"
-                if high > 0
-                else "all hours are 0",
-                f"sum of weight^i * c_i over sum of weight^i, i hours ago: {mean:.5f}",
-            ],
-        )
+    def _least_squares(self, last: LastHours) -> list[int]:
+        """Return the rows that partial least squares estimate, where there are enough hours."""
+        if self._settings.ozone != "pls":
+            return []
+        return np.flatnonzero(np.isin(last.codes, self._estimated())).tolist()
 
-    def _ozone_of(self, hours: Sequence[float]) -> Mean:
-        per_ppb = us_aqi.O3_8H.per_unit / 1000
-        most = _ozone.LOOKS_BACK
-        history = np.array([*hours[:most], *[np.nan] * (most - len(hours))]) / per_ppb
-        estimate = _ozone.forecast(history)
-        how = "0.85 * newest hour + 4.5 ppb" if _ozone.is_short(history) else "least squares"
-        said = f"{int((~np.isnan(history)).sum())} hours: by {how} {estimate:.4f} ppb"
-        return Mean(estimate * per_ppb, [said])
+    def how(self, quantity: str, sub: SubIndex, last: LastHours) -> list[str]:
+        """Return, in sentences, how the mean of the first row comes about."""
+        if sub.period != _NOWCAST:
+            return ["the newest hour"]
+        if quantity in _PARTICLES:
+            return _weights(last.means[0, : self._settings.hours], self._settings.least_weight)
+        history = last.means[0] / (us_aqi.O3_8H.per_unit / 1000)
+        fitted = bool(self._least_squares(last)) and not _ozone.is_short(history)
+        how = "least squares" if fitted else "0.85 * newest hour + 4.5 ppb"
+        count = int((~np.isnan(history[: _ozone.HISTORY])).sum())
+        return [f"{count} hours count: by {how}"]
 
     def _estimated(self) -> CodeArray:
         """Return the series that are estimated by partial least squares."""
@@ -237,7 +256,19 @@ def weighted(means: FloatArray, least_weight: float) -> Averaged:
     return Averaged(mean, counted.mean(axis=1))
 
 
-def rated_ozone(estimate: FloatArray, newest: FloatArray) -> Values:
-    """Return the index of an estimate for eight hours, or of the newest hour if that is higher."""
-    of_eight, of_hour = us_aqi.O3_8H.values(estimate), us_aqi.O3_1H.values(newest)
-    return of_eight.where(~of_hour.exceeds(of_eight), of_hour)
+def _weights(hours: FloatArray, least: float) -> list[str]:
+    """Return, in sentences, how hours are weighed, newest first."""
+    there = hours[~np.isnan(hours)]
+    newest = int((~np.isnan(hours[:_NEWEST])).sum())
+    said = [f"{newest} of the {_NEWEST} newest hours count, {_LEAST_OF_NEWEST} are needed"]
+    if newest < _LEAST_OF_NEWEST:
+        return said
+    low, high = float(there.min()), float(there.max())
+    if high <= 0:
+        return [*said, "all hours are 0"]
+    weight = max(least, low / high)
+    return [
+        *said,
+        f"weight of an hour: max({least:g}, {low:g} / {high:g}) = {weight:.4f}",
+        "sum of weight^i * c_i over sum of weight^i, i hours ago",
+    ]

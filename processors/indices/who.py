@@ -10,7 +10,8 @@ from lamppost.component import register
 from lamppost.indices import Category, Scale
 
 from ._bands import Bands
-from ._hourly_index import QUARTER, HourlyIndex, RunningSettings, SubIndex
+from ._hourly_index import QUARTER, HourlyIndex, RunningSettings
+from ._sub_indices import SubIndex
 
 SCALE: Final = Scale(
     "WHO 2021 levels",

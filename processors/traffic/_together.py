@@ -11,17 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lamppost.batch import (
-    DERIVED,
-    REDERIVED,
-    FlagArray,
     FloatArray,
     Int32Array,
     Int64Array,
     JudgedBatch,
-    ReasonArray,
 )
 from lamppost.derived import METHOD_QUALIFIERS, derived, named
 from lamppost.flags import GOOD, merge
@@ -31,6 +26,8 @@ from lamppost.state import Snapshot
 from lamppost.stations import RegistryWatch, Station
 from lamppost.times import NO_TIME, SECOND_NS
 
+from ._inputs import Inputs
+
 Facts = Callable[[SeriesKey, Station | None], Sequence[float] | None]
 """What a method needs to know of a road, by one of its series; None where it does not apply."""
 
@@ -39,22 +36,6 @@ _LONG_AGO: Final = -(2**62)
 _LEAST_ROOM: Final = 8_192
 # Odd, so that multiples do not fall together; instants differ by less than a million seconds.
 _MIXING: Final = 1_000_003 * 1_000_000_007
-_HELD: Final = np.dtype(
-    [
-        ("series", "i4"),
-        ("time", "i8"),
-        ("received", "i8"),
-        ("value", "f8"),
-        ("flag", "u1"),
-        ("reasons", "u4"),
-        ("revision", "i4"),
-        ("newest", "i8"),
-        ("made", "i8"),
-    ]
-)
-"""An input; with it the newest receipt when it came, and receipt of what was derived by then."""
-
-Rows = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +51,6 @@ class Road:
     facts: FloatArray
     _source: JudgedBatch
     _series: Int32Array
-    _flag: FlagArray
-    _reasons: ReasonArray
     _again: BoolArray
 
     def __len__(self) -> int:
@@ -91,7 +70,7 @@ class Road:
     @property
     def usable(self) -> BoolArray:
         """Rows of good inputs that nothing was derived from before: to be learnt from."""
-        usable: BoolArray = (self._flag == GOOD) & ~self._again
+        usable: BoolArray = (self._source.flag == GOOD) & ~self._again
         return usable
 
     def readings(self, value: FloatArray) -> JudgedBatch:
@@ -100,9 +79,9 @@ class Road:
         Args:
             value: one for each row, NaN where there is none.
         """
-        made = derived(self._source, self._series, value, flag=self._flag, reasons=self._reasons)
-        made = replace(made, revision=np.where(self._again, REDERIVED, DERIVED))
-        return made.take(np.isfinite(value) | self._again)
+        made = derived(self._source, self._series, value)
+        told = np.isfinite(value) | self._again
+        return made if told.all() else made.take(told)
 
 
 class Together:
@@ -142,7 +121,7 @@ class Together:
         self._method = method
         self._wait_ns = round(wait_s * SECOND_NS)
         self._places = 1 + max(inputs.values())
-        self._held: list[Rows] = [np.empty(0, _HELD)]
+        self._held = [Inputs.none()]
         self._room = _LEAST_ROOM
         self._newest = _LONG_AGO
         self._forget()
@@ -153,140 +132,148 @@ class Together:
         at = np.flatnonzero(self._target[judged.series] != _NONE)
         if not len(at):
             return None
-        new = self._rows_of(judged, at)
+        new = self._inputs_of(judged, at)
         if self._places == 1:
             every = np.arange(len(new))
-            return self._road(new, every[None, :], every, new["revision"] != 0)
-        target = self._target[new["series"]]
-        late = new["time"] <= self._latest[target]
-        if late.any() or not _stand_together(target, new["time"]):
+            return self._road(new, every[None, :], every, new.revision != 0)
+        target = self._target[new.series]
+        late = new.time <= self._latest[target]
+        if late.any() or not _stand_together(target, new.time):
             known = self._held_of(np.unique(target[late]))
-            road = self._join(np.concatenate([known, new]), len(known))
+            road = self._join(Inputs.joined([known, new]), len(known))
         else:
-            road = self._meet(new, _starts(target, new["time"]), np.arange(len(new)), 0)
-        np.maximum.at(self._latest, target, new["time"])
+            road = self._meet(new, _starts(target, new.time))
+        np.maximum.at(self._latest, target, new.time)
         return road
 
     def snapshot(self) -> Snapshot:
         """Return the inputs that may still meet others."""
         self._grow()
-        self._compact()
-        held = self._held[0]
-        columns = {name: held[name].copy() for name in _HELD.names or ()}
-        return {**columns, "newest_receipt": np.array([self._newest], np.int64)}
+        self._let_go()
+        held = self._held[0].take(self._last_ones(self._held[0]))
+        return {**held.columns(), "newest_receipt": np.array([self._newest], np.int64)}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over the inputs that may still meet others."""
-        held = np.empty(len(snapshot["series"]), _HELD)
-        for name in _HELD.names or ():
-            held[name] = snapshot[name]
-        self._held = [held]
+        self._held = [Inputs.of(snapshot)]
         self._newest = int(np.asarray(snapshot["newest_receipt"])[0])
         self._forget()
 
-    def _join(self, rows: Rows, known: int) -> Road:
+    def _join(self, rows: Inputs, known: int) -> Road:
         """Join rows in order of arrival, of which the first were known before."""
-        target = self._target[rows["series"]]
-        order = np.lexsort((rows["time"], target))
-        rows = rows[order]
-        return self._meet(rows, _starts(target[order], rows["time"]), order, known)
+        target = self._target[rows.series]
+        order = np.lexsort((rows.time, target))
+        rows = rows.take(order)
+        return self._meet(rows, _starts(target[order], rows.time), order, known)
 
-    def _meet(self, rows: Rows, starts: Int64Array, order: Int64Array, known: int) -> Road:
+    def _meet(
+        self, rows: Inputs, starts: Int64Array, order: Int64Array | None = None, known: int = 0
+    ) -> Road:
         """Find the inputs of each row.
 
         Args:
             rows: those of one road and instant together, in order of arrival.
             starts: the first of the same road and instant, for each row.
-            order: position of each row in the order of arrival.
+            order: position of each row in the order of arrival, where that is another.
             known: how many were known before; they come first in the order of arrival.
         """
-        place = self._place[rows["series"]]
+        place = self._place[rows.series]
         latest = np.stack([_latest(place == number, starts) for number in range(self._places)])
-        age = rows["newest"] - rows["received"][latest]
-        complete = ((latest >= 0) & (age <= self._wait_ns)).all(axis=0)
-        fresh = order >= known
-        made = np.where(fresh, np.where(complete, rows["received"], NO_TIME), rows["made"])
+        complete = (latest >= 0).all(axis=0)
+        age = rows.newest - rows.received[latest]
+        complete &= (age <= self._wait_ns).all(axis=0)
+        fresh = np.ones(len(rows), np.bool_) if order is None else order >= known
+        made = np.where(fresh, np.where(complete, rows.received, NO_TIME), rows.made)
         at = _latest(made != NO_TIME, starts)
-        before = np.append(-1, at[:-1])
-        prior = np.where(before >= starts, made[before], _LONG_AGO)
-        rows["made"] = np.where(at >= 0, made[at], NO_TIME)
-        self._keep(rows[fresh][np.argsort(order[fresh])] if known else rows[np.argsort(order)])
-        chosen = np.flatnonzero(fresh & complete)
-        chosen = chosen[np.argsort(order[chosen], kind="stable")]
+        rows = replace(rows, made=np.where(at >= 0, made[at], NO_TIME))
+        chosen = np.flatnonzero(complete & fresh)
+        if order is None:
+            self._keep(rows)
+        else:
+            in_order = np.flatnonzero(fresh)
+            self._keep(rows.take(in_order[np.argsort(order[in_order])]))
+            chosen = chosen[np.argsort(order[chosen])]
         used = latest[:, chosen]
-        again = (rows["revision"][used] != 0).all(axis=0)
-        again |= rows["newest"][chosen] - prior[chosen] <= self._wait_ns
+        again = (rows.revision[used] != 0).all(axis=0)
+        before = at[chosen - 1]
+        prior = np.where((chosen > 0) & (before >= starts[chosen]), made[before], _LONG_AGO)
+        again |= rows.newest[chosen] - prior <= self._wait_ns
         return self._road(rows, used, chosen, again)
 
-    def _held_of(self, targets: Int64Array) -> Rows:
+    def _held_of(self, targets: Int64Array) -> Inputs:
         """Return the inputs that are held of some roads, in order of arrival."""
         wanted = np.zeros(len(self._latest) + 1, np.bool_)  # the last one is nobody's
         wanted[targets] = True
-        held: Rows = np.concatenate(self._held)
-        concerned: Rows = held[wanted[self._target[held["series"]]]]
-        return concerned
+        held = Inputs.joined(self._held)
+        return held.take(wanted[self._target[held.series]])
 
-    def _keep(self, new: Rows) -> None:
+    def _keep(self, new: Inputs) -> None:
         """Hold new inputs, and let go of old ones now and then: that changes no result."""
         self._held.append(new)
         self._room -= len(new)
         if self._room < 0:
-            self._compact()
+            self._let_go()
 
-    def _compact(self) -> None:
-        """Keep the last row of each input and instant, as long as it may meet another."""
-        held = np.concatenate(self._held)
-        target, place = self._target[held["series"]], self._place[held["series"]]
-        arrival = np.arange(len(held))
-        order = np.lexsort((arrival, place, held["time"], target))
+    def _let_go(self) -> None:
+        """Keep the inputs that may meet another."""
+        held = Inputs.joined(self._held)
+        self._held = [held.take(self._newest - held.received <= self._wait_ns)]
+        self._room = len(self._held[0]) + _LEAST_ROOM
+
+    def _last_ones(self, held: Inputs) -> Int64Array:
+        """Return the last row of each input and instant: those before it meet nobody."""
+        target, place = self._target[held.series], self._place[held.series]
+        order = np.lexsort((np.arange(len(held)), place, held.time, target))
         last = np.ones(len(held), np.bool_)
-        for column in (target, held["time"], place):
+        for column in (target, held.time, place):
             last[:-1] &= column[order][1:] == column[order][:-1]
         last[:-1] = ~last[:-1]
         last[-1:] = True
-        kept = np.sort(order[last | (target[order] == _NONE)])
-        held = held[kept]
-        self._held = [held[self._newest - held["received"] <= self._wait_ns]]
-        self._room = len(self._held[0]) + _LEAST_ROOM
+        return np.sort(order[last | (target[order] == _NONE)])
 
-    def _rows_of(self, judged: JudgedBatch, at: Int64Array) -> Rows:
-        new = np.empty(len(at), _HELD)
-        for name in ("series", "time", "received", "value", "flag", "reasons", "revision"):
-            new[name] = getattr(judged, name)[at]
-        value = new["value"] * self._scale[new["series"]]
-        new["value"] = np.where(np.isfinite(value), value, np.nan)
-        new["newest"] = np.maximum(np.maximum.accumulate(new["received"]), self._newest)
-        self._newest = int(new["newest"][-1])
-        return new
+    def _inputs_of(self, judged: JudgedBatch, at: Int64Array) -> Inputs:
+        series, received = judged.series[at], judged.received[at]
+        value = judged.value[at] * self._scale[series]
+        newest = np.maximum(np.maximum.accumulate(received), self._newest)
+        self._newest = int(newest[-1])
+        return Inputs(
+            series=series,
+            time=judged.time[at],
+            received=received,
+            value=np.where(np.isfinite(value), value, np.nan),
+            flag=judged.flag[at],
+            reasons=judged.reasons[at],
+            revision=judged.revision[at],
+            newest=newest,
+            made=np.full(len(at), NO_TIME),
+        )
 
-    def _road(self, rows: Rows, used: Int64Array, chosen: Int64Array, again: BoolArray) -> Road:
+    def _road(self, rows: Inputs, used: Int64Array, chosen: Int64Array, again: BoolArray) -> Road:
         """Return what is derived when the chosen rows came, with the inputs used."""
-        trigger, inputs = rows[chosen], rows[used]
-        flag, reasons = inputs[0]["flag"], inputs[0]["reasons"]
-        for given in inputs[1:]:
-            flag, reasons = merge(flag, given["flag"]), reasons | given["reasons"]
-        target = self._target[trigger["series"]]
+        flag, reasons = rows.flag[used[0]], rows.reasons[used[0]]
+        for place in used[1:]:
+            flag, reasons = merge(flag, rows.flag[place]), reasons | rows.reasons[place]
+        series = rows.series[chosen]
+        target = self._target[series]
         nothing = np.full(len(chosen), np.nan)
         source = JudgedBatch(
-            series=trigger["series"],
-            time=trigger["time"],
-            received=trigger["received"],
-            value=trigger["value"],
-            flag=trigger["flag"],
-            reasons=trigger["reasons"],
+            series=series,
+            time=rows.time[chosen],
+            received=rows.received[chosen],
+            value=nothing,
+            flag=flag,
+            reasons=reasons,
             score=nothing,
             expected=nothing,
             band_low=nothing,
             band_high=nothing,
-            revision=trigger["revision"],
+            revision=again.astype(np.int32),
         )
         return Road(
-            values=inputs["value"],
+            values=rows.value[used],
             facts=self._facts[:, target] if len(target) else self._facts[:, :0],
             _source=source,
             _series=self._codes_of(target),
-            _flag=flag,
-            _reasons=reasons,
             _again=again,
         )
 
@@ -328,10 +315,10 @@ class Together:
             self._facts = np.concatenate([former, columns], axis=1)
             self._codes = np.append(self._codes, np.full(len(facts), _NONE, np.int32))
             self._latest = np.append(self._latest, np.full(len(facts), _LONG_AGO))
-            held = np.concatenate(self._held)
-            target = self._target[held["series"]]
+            held = Inputs.joined(self._held)
+            target = self._target[held.series]
             known_road = target != _NONE
-            np.maximum.at(self._latest, target[known_road], held["time"][known_road])
+            np.maximum.at(self._latest, target[known_road], held.time[known_road])
 
     def _belongs(self, key: SeriesKey, facts: list[Sequence[float]]) -> tuple[int, int, float]:
         """Return the road of a series, its place among the inputs, and what it is multiplied by."""
@@ -388,8 +375,12 @@ def _starts(target: Int64Array, time: Int64Array) -> Int64Array:
 
 def _stand_together(target: Int64Array, time: Int64Array) -> bool:
     """Return whether rows of one road and instant stand next to each other; no may be wrong."""
-    opens = _opens(target, time)
-    mixed = target[opens] * _MIXING + time[opens]
+    opens = np.flatnonzero(_opens(target, time))
+    target, time = target[opens], time[opens]
+    later, same = time[1:] > time[:-1], time[1:] == time[:-1]
+    if (later | (same & (target[1:] > target[:-1]))).all():
+        return True
+    mixed = target * _MIXING + time
     mixed.sort()
     return not (mixed[1:] == mixed[:-1]).any()
 

@@ -3,46 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar, Final
 
 import numpy as np
-from pydantic import Field
 
 from lamppost.component import register
 from lamppost.grouping import BoolArray
 from lamppost.wording import digits, percent
 
-from ._incidents import FREE, IncidentRule
-from ._pair_rule import Frame, PairSettings
+from ._california import CaliforniaRule, CaliforniaSettings
+from ._incidents import FREE
+from ._pair_rule import Frame
 
 TENTATIVE: Final = 1
 CONFIRMED: Final = 2
 CONTINUING: Final = 3
 
 
-class California7Settings(PairSettings):
+class California7Settings(CaliforniaSettings):
     """The three thresholds."""
-
-    difference: float = Field(
-        default=8.0, gt=0, description="Least difference of occupancy (OCCDF), percentage points."
-    )
-    relative_difference: float = Field(
-        default=0.5, gt=0, le=1, description="Least difference over the one upstream (OCCRDF)."
-    )
-    downstream_drop: float = Field(
-        default=0.3,
-        description="Least relative fall downstream over two intervals (DOCCTD).",
-    )
-
-    def doubts(self) -> Iterator[tuple[str, str]]:
-        """Yield what cannot be meant."""
-        if self.downstream_drop < 0:
-            yield "downstream_drop", "must not be below 0: a rise is no fall"
 
 
 @register("alert")
-class California7(IncidentRule[California7Settings]):
+class California7(CaliforniaRule[California7Settings]):
     """Holds while occupancy upstream stays far above that downstream, where it had fallen.
 
     Free becomes tentative with ``OCCDF >= difference``, ``OCCRDF >= relative_difference``
@@ -62,6 +45,7 @@ class California7(IncidentRule[California7Settings]):
 
     name: ClassVar[str] = "california_7"
     Settings: ClassVar[type[California7Settings]] = California7Settings
+    confirmed: ClassVar[int] = CONFIRMED
 
     @classmethod
     def describe(cls, settings: California7Settings) -> str:
@@ -74,32 +58,8 @@ class California7(IncidentRule[California7Settings]):
             f" {cls.intervals(settings)} (California #7)."
         )
 
-    def fills(self) -> dict[str, np.generic]:
-        """Start free."""
-        return {"stage": np.uint8(FREE)}
-
-    def step(self, frame: Frame) -> BoolArray:
-        """Move every pair on by an interval."""
-        limits, stage = self.settings, self.state["stage"]
-        lasting = frame.relative_difference >= limits.relative_difference
-        begins = lasting & (frame.difference >= limits.difference)
-        begins &= frame.downstream_drop >= limits.downstream_drop
-        following = np.where(lasting, np.minimum(stage + 1, CONTINUING), FREE)
-        moved = np.where(stage == FREE, np.where(begins, TENTATIVE, FREE), following)
-        stage[:] = np.where(frame.known, moved, FREE)
-        holds: BoolArray = stage >= CONFIRMED
-        return holds
-
-    def reason(self, pair: int, frame: Frame) -> str:
-        """Say which limits are passed."""
-        least = self.settings.relative_difference
-        return (
-            f"difference {frame.difference[pair]:.0f} (limit {self.settings.difference:g}), "
-            f"relative {frame.relative_difference[pair]:.2f} >= {least:g}"
-            f" since occupancy downstream fell"
-        )
-
-    def clears_when(self) -> str:
-        """Say what ends it."""
-        limit = self.settings.relative_difference
-        return f"the difference is less than {limit:g} of the occupancy upstream"
+    def following(self, frame: Frame) -> BoolArray:
+        """Return what follows a free pair or an incident."""
+        stage = self.state["stage"]
+        lasting = np.where(self.lasts(frame), np.minimum(stage + 1, CONTINUING), FREE)
+        return np.where(stage == FREE, np.where(self.begins(frame), TENTATIVE, FREE), lasting)

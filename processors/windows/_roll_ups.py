@@ -13,25 +13,27 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from lamppost.batch import MONTH, YEAR
-from lamppost.periods import CalendarPeriod, FixedPeriod, Period
+from lamppost.periods import CalendarPeriod, Period
 from lamppost.shelf import Shelf
 from lamppost.state import Snapshot, nested, part
-from lamppost.times import DAY_NS, HOUR_NS
+from lamppost.times import HOUR_NS
+from lamppost.zones import CityCalendar
 
+from . import _seam as seam
 from . import _sketch as sketch
 from . import _statistics as statistics
 from . import _validity as validity
+from ._clock import NEVER
 from ._due import WINDOW, DueWindows
 from ._frames import Frames
 from ._kinds import Kinds
 from ._places import inside
-from ._rows import IntArray, RowArray, blocks, joined, picked
+from ._rows import IntArray, RowArray, blocks, joined, ordered, picked
+from ._seam import longest_ns
 from ._sketches import Sketches
 from ._table import NO_ROWS, Table
 
 _BLOCK: Final = 1_000
-_LONGEST: Final = {MONTH: 32 * DAY_NS, YEAR: 367 * DAY_NS}
 
 
 class Closed(NamedTuple):
@@ -64,13 +66,6 @@ class Source(NamedTuple):
     length_ns: int
     states: Table
     sketches: Sketches | None
-
-
-def longest_ns(period: Period) -> int:
-    """Return how long a window of a period can be."""
-    if isinstance(period, FixedPeriod):
-        return period.length_ns
-    return _LONGEST.get(period.calendar, 2 * DAY_NS)
 
 
 class RollUp:
@@ -128,6 +123,9 @@ class RollUp:
     def _made(self, due: RowArray, at_least: float) -> RowArray:
         """Return the states of windows sorted by series and start."""
         rows, window = inside(due, self._source.states.between)
+        if not self._source.length_ns:
+            held = seam.says_something(rows)
+            rows, window = picked(rows, held), window[held]
         if not len(rows):
             return np.empty(0, statistics.STATE)
         states = statistics.merged(rows, due["time"][window], self._kinds)
@@ -150,6 +148,32 @@ class RollUp:
             rows["time"] = block["time"][window]
             found.append(sketch.merged(rows))
         return joined(found, sketch.ROW)
+
+    def remake(self, former: RollUp, since: int, series_count: int) -> Closed:
+        """Take back windows of a former calendar, and make due those of the one there is now.
+
+        Args:
+            former: the same resolution by that calendar; what it keeps is here already.
+            since: instant from which windows are made anew.
+            series_count: how many series there are.
+        """
+        ours, theirs = self.period, former.period
+        assert isinstance(ours, CalendarPeriod)  # noqa: S101 - others have no zone
+        # Across the date line, the date before ends earlier than it did.
+        start = int(ours.windows(np.array([since - 1])).start[0])
+        gone = []
+        for rows in seam.blocks_since(self.states, start, series_count):
+            fits = seam.fitting(ours, rows["time"], theirs.lengths(rows["time"]))
+            gone.append(seam.taken_back(picked(rows, ~fits)))
+        states = joined(gone, statistics.STATE)
+        self.states.insert(states)
+        self.sketches.insert(np.empty(0, sketch.ROW), states)
+        waiting = former.due.rows()
+        waiting = picked(waiting, seam.fitting(ours, waiting["time"], waiting["length"]))
+        shorter = seam.blocks_since(self._source.states, start, series_count)
+        due = [waiting, *(seam.due_rows(ours, rows) for rows in shorter)]
+        self.due.restore(ordered(joined(due, WINDOW)), series_count)
+        return Closed(theirs, states, theirs.lengths(states["time"]), np.empty(0, sketch.ROW))
 
     def expire(self, oldest: IntArray, reach_ns: int) -> None:
         """Forget what no correction can need any more.
@@ -239,17 +263,61 @@ class RollUps:
         """Return everything that is kept, by name."""
         return {name: table for level in self._levels for name, table in level.tables().items()}
 
-    def adopt(self, former: RollUps, series_count: int, watermark: IntArray) -> None:
-        """Go on from roll-ups under other settings; what is new begins with windows under way."""
+    @property
+    def city(self) -> CityCalendar | None:
+        """The calendar of the days, months and years; None without any."""
+        periods = (level.period for level in self._levels)
+        return next((each.city for each in periods if isinstance(each, CalendarPeriod)), None)
+
+    def _follow(self, city: CityCalendar) -> None:
+        """Make days, months and years by a calendar from now on."""
+        for level in self._levels:
+            if isinstance(level.period, CalendarPeriod):
+                level.period = CalendarPeriod(level.period.calendar, city)
+
+    def adopt(
+        self, former: RollUps, series_count: int, watermark: IntArray, oldest: IntArray
+    ) -> list[Closed]:
+        """Go on from roll-ups under other settings; what is new begins with windows under way.
+
+        Args:
+            former: those roll-ups.
+            series_count: how many series there are.
+            watermark: of each series, ns.
+            oldest: instant from which everything of each series is held, ns.
+
+        Returns:
+            Windows that are none any more.
+        """
+        since = self._seam(former, int(oldest.max(initial=NEVER)))
         theirs = {level.period.name: level for level in former}
+        withdrawn = []
         for level in self._levels:
             same = theirs.get(level.period.name)
-            if same is not None and same.period == level.period:
-                for name, table in level.tables().items():
-                    table.restore(same.tables()[name].snapshot())
+            kept = same is not None and (same.period == level.period or _in_calendar(level))
+            if same is None or not kept:
+                self._begin(level, series_count, watermark)
+                continue
+            for name, table in level.tables().items():
+                table.restore(same.tables()[name].snapshot())
+            if same.period == level.period:
                 level.due.restore(same.due.rows(), series_count)
             else:
-                self._begin(level, series_count, watermark)
+                withdrawn.append(level.remake(same, since, series_count))
+        return withdrawn
+
+    def _seam(self, former: RollUps, oldest: int) -> int:
+        """Go on with a former calendar; return from when windows are made anew where it ends."""
+        city, before = self.city, former.city
+        if city is None or before is None or oldest <= NEVER:
+            return -NO_ROWS
+        if city.name == before.name:
+            self._follow(before)
+            return -NO_ROWS
+        published = [(level.period, level.states) for level in former if _in_calendar(level)]
+        found = seam.seam_between(before, city, oldest, published)
+        self._follow(found.city)
+        return found.since
 
     @staticmethod
     def _begin(level: RollUp, series_count: int, watermark: IntArray) -> None:
@@ -266,14 +334,21 @@ class RollUps:
         )
 
     def snapshot(self) -> Snapshot:
-        """Return which windows are due; the tables are the caller's to store."""
-        return nested("due", {level.period.name: level.due.rows() for level in self._levels})
+        """Return which windows are due and former zones; the tables are the caller's to store."""
+        due = nested("due", {level.period.name: level.due.rows() for level in self._levels})
+        return due if self.city is None else {**due, "former_zones": seam.as_rows(self.city)}
 
     def restore(self, snapshot: Mapping[str, Any], watermark: IntArray) -> None:
         """Take over a snapshot; what it lacks begins with the windows under way."""
         due = part("due", snapshot)
+        if self.city is not None and "former_zones" in snapshot:
+            self._follow(seam.from_rows(self.city.name, snapshot["former_zones"]))
         for level in self._levels:
             if level.period.name in due:
                 level.due.restore(due[level.period.name], len(watermark))
             else:
                 self._begin(level, len(watermark), watermark)
+
+
+def _in_calendar(level: RollUp) -> bool:
+    return isinstance(level.period, CalendarPeriod)

@@ -111,6 +111,14 @@ class Table:
                     found.append(places.cut(rows, series[asked], start[asked], end[asked]))
         return ordered(joined(found, self._dtype))
 
+    def holds(self, start: int, end: int) -> bool:
+        """Tell whether there is a row of any series in a half-open span of time."""
+        for run in self._spanning(start, end - 1):
+            instants = self._rows(run)["time"]
+            if ((instants >= start) & (instants < end)).any():
+                return True
+        return False
+
     def find(
         self, series: npt.NDArray[Any], time: IntArray
     ) -> tuple[npt.NDArray[np.bool_], RowArray]:

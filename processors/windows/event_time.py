@@ -123,6 +123,11 @@ class EventTimeWindows(EventTimeWords):
             *(p.length_ns if isinstance(p, FixedPeriod) else -p.calendar for p in longer),
         )
 
+    def clock(self, column: str) -> IntArray:
+        """Return the ``newest`` instant of each series, or its ``watermark``: what is closed."""
+        found: IntArray = self._clocks[column]
+        return found
+
     def shelved(self) -> set[str]:
         """Return the names of the rows on the shelf."""
         return self._memory.names()
@@ -409,12 +414,15 @@ class EventTimeWindows(EventTimeWords):
         self._memory.expire(oldest)
         self._roll_ups.expire(oldest)
 
-    def adopt(self, former: EventTimeWindows) -> None:
+    def adopt(self, former: EventTimeWindows) -> AggregateBatch:
         """Go on from an aggregator with other settings, so that a policy change loses no reading.
 
         Windows of a length that stays go on with their revisions. Those of a new length start with
         the window under way; for the earlier ones their statistics are worked out from what is
         held, without being published, so that a late reading finds them whole.
+
+        Returns:
+            The windows of a former time zone that are none any more, each taken back.
         """
         count = len(self._series)
         former._clocks.grow(count)
@@ -424,8 +432,10 @@ class EventTimeWindows(EventTimeWords):
         self._paces.cadence.restore(former._paces.cadence.snapshot())
         self._memory.adopt(former._memory, self._clocks["watermark"])
         self._adopt_sketches(former)
-        self._roll_ups.adopt(former._roll_ups, count, self._clocks["watermark"])
+        watermark = self._clocks["watermark"]
+        withdrawn = self._roll_ups.adopt(former._roll_ups, count, watermark, gone)
         self._resume(former._pending[0].rows())
+        return AggregateBatch.concat([self._published(*found) for found in withdrawn])
 
     def _adopt_sketches(self, former: EventTimeWindows) -> None:
         theirs = {former._lengths[level]: found for level, found in former._sketches.items()}

@@ -224,6 +224,23 @@ AGGREGATES: Final = Table(
     ("station", "quantity", "qualifiers", "window", "window_start"),
 )
 
+_TABLE: Final = (
+    Field(
+        "averaging",
+        "string",
+        "Period the concentration behind the value is averaged over: 1h, 8h, 24h, 15min (the "
+        "highest quarter of the hour), nowcast; empty where none was told.",
+        since=3,
+    ),
+    Field(
+        "table_version",
+        "string",
+        "Version of the index's table that made the value, with what the rules choose about it; "
+        "empty where none was told.",
+        since=3,
+    ),
+)
+
 INDICES: Final = Table(
     "indices",
     "Health indices",
@@ -250,6 +267,7 @@ INDICES: Final = Table(
         Field("coverage", "number", "Valid hours over all hours of the period.", "1", _SHARE),
         Field("beyond", "boolean", "Whether the value lies beyond the index's published table."),
         *_PROVENANCE,
+        *_TABLE,
     ),
     ("station", "quantity", "qualifiers", "index", "period_end"),
 )
@@ -286,6 +304,7 @@ STATION_INDICES: Final = Table(
             constraints={**_REQUIRED, **_COUNT},
         ),
         Field("policy", "string", "Version (content hash) of the rules the worst was made under."),
+        *_TABLE,
     ),
     ("station", "index", "period_end"),
 )

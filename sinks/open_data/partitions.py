@@ -81,6 +81,15 @@ def merged(table: Table, parts: list[pa.Table]) -> pa.Table:
     return kept
 
 
+def in_force(rows: pa.Table) -> pa.Table:
+    """Return aggregates without those that were taken back."""
+    count, excluded, revision = (
+        rows.column(name).to_numpy() for name in ("count", "excluded", "revision")
+    )
+    taken_back = (count == 0) & (excluded == 0) & (revision > 0)
+    return rows.take(np.flatnonzero(~taken_back)) if taken_back.any() else rows
+
+
 def _ranks(column: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401 - a chunked Arrow column
     """Return integers in the order of a column's values; texts sort by their UTF-8 bytes."""
     if not pa.types.is_string(column.type):

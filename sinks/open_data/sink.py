@@ -27,7 +27,7 @@ from .files import replace_file, replace_if_changed
 from .former import brought_up
 from .handed_over import HandedOver
 from .package import Package, json_bytes
-from .partitions import by_folder, depth_of, merged
+from .partitions import by_folder, depth_of, in_force, merged
 from .readme import dictionary, readme
 from .schema import LAYOUT, Table
 from .station_indices import station_index_rows
@@ -159,10 +159,12 @@ class OpenDataSink(NamedSink):
                 continue
             chosen = np.flatnonzero(resolution == number)
             package.saw([int((batch.start + batch.length)[chosen].max())])
-            start = batch.start[chosen]
+            instant = batch.start[chosen]
             if number < 0:  # a calendar's window has a date of the city
-                start = start + offsets_s(start, self.names.zone()) * SECOND_NS
-            parts = by_folder(rows.take(chosen), start, depth_of(int(number)))
+                # The middle has that date also where the city has changed its time zone since.
+                instant = instant + batch.length[chosen] // 2
+                instant = instant + offsets_s(instant, self.names.zone()) * SECOND_NS
+            parts = by_folder(rows.take(chosen), instant, depth_of(int(number)))
             for folder, part in parts:
                 found[f"aggregates/{_WINDOW}{window}/{folder}"] = part
         return found
@@ -177,6 +179,8 @@ class OpenDataSink(NamedSink):
     def _merge(self, package: Package, folder: str, table: Table, parts: list[pa.Table]) -> None:
         stored = f"{folder}/{table.name}.parquet"
         rows = merged(table, [*self._existing(stored, table), *parts])
+        if table is fields.AGGREGATES:
+            rows = in_force(rows)
         self._publish(package, f"{folder}/{table.name}.csv", csv_bytes(rows))
         if table is fields.INDICES:
             self._publish_stations(package, f"station_{folder}", rows)

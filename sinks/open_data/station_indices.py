@@ -41,6 +41,7 @@ def station_index_rows(rows: pa.Table) -> pa.Table:
     columns = {
         **{name: told.column(name) for name in ("station", "index", "period_end", "policy")},
         **{name: told.column(name) for name in ("value", "category", "beyond")},
+        **{name: told.column(name) for name in ("averaging", "table_version")},
         "responsible": _words(bits, found.group, found.responsible, quantities),
         "pollutants": _words(bits, found.group, found.counts, quantities),
         "revision": _highest(rows.column("revision").to_numpy(), found.group),

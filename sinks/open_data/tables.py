@@ -17,6 +17,7 @@ from lamppost.frames import arrow_batch
 from lamppost.periods import resolution_name, resolutions
 from lamppost.series import SeriesKey
 from lamppost.stations import Station
+from sinks.index_tables import index_tables
 from sinks.instant_texts import local_text
 from sinks.series_names import SeriesNames, policy_of, unit_of
 from sinks.text_columns import TextColumn, pick, spelled, texts
@@ -65,6 +66,7 @@ def index_rows(body: bytes, names: SeriesNames) -> tuple[IndexBatch, pa.Table]:
         "index": spelled(batch.index, names.index_name),
         "period_end": _instants(batch.end),
         "policy": _repeated(policy_of(columns, names), len(batch)),
+        **index_tables(columns)._asdict(),
     }
     return batch, _table(INDICES, published)
 

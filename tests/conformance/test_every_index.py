@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,10 @@ import pytest
 
 from lamppost.batch import AggregateBatch
 from lamppost.component import Component, Index
+from lamppost.index_needs import NamesTables, RunsOn
+from lamppost.indices import named_tables
 from lamppost.series import SeriesKey, SeriesTable
+from lamppost.times import HOUR_NS
 from tests.processor_conformance import assert_described, assert_same, components, law, make
 from tests.strategies import aggregates
 
@@ -21,7 +26,7 @@ every_index = pytest.mark.parametrize(
 )
 POLLUTANTS = ("pm2_5", "o3", "so2", "co", "no2", "pm10", "temperature")
 KEYS = tuple(SeriesKey("aq-1", quantity) for quantity in POLLUTANTS)
-FIELDS = ("concentration", "value", "category", "coverage", "beyond")
+FIELDS = ("concentration", "value", "category", "coverage", "beyond", "table")
 
 
 def singles(batch: AggregateBatch) -> list[AggregateBatch]:
@@ -30,13 +35,22 @@ def singles(batch: AggregateBatch) -> list[AggregateBatch]:
 
 
 def published(
-    index: Index, batches: Sequence[AggregateBatch]
+    index: Index, batches: Sequence[AggregateBatch], *, silent_until: int = 0
 ) -> dict[tuple[int, int], list[float]]:
-    """Return the newest value of each series and end; revisions must rise."""
+    """Return the newest value of each series and end; revisions must rise.
+
+    Args:
+        index: the index.
+        batches: what it is told, one after the other.
+        silent_until: an instant nothing is told until, after the last batch; 0 for none.
+    """
     values: dict[tuple[int, int], list[float]] = {}
     revisions: dict[tuple[int, int], int] = {}
-    for batch in batches:
-        found = index.update(batch)
+    steps = [partial(index.update, batch) for batch in batches]
+    if silent_until and isinstance(index, RunsOn):
+        steps.append(partial(index.run_on, np.full(len(KEYS), silent_until)))
+    for step in steps:
+        found = step()
         for row in range(len(found)):
             key = (int(found.series[row]), int(found.end[row]))
             assert int(found.index[row]) == index.number
@@ -92,6 +106,47 @@ def test_values_do_not_depend_on_the_cut(component: Component, batch: AggregateB
     whole = published(make(component, SeriesTable(KEYS)), [batch])
 
     assert_equal(published(make(component, SeriesTable(KEYS)), singles(batch)), whole)
+
+
+@every_index
+@law(batch=aggregates(most=len(POLLUTANTS)))
+def test_silence_says_the_same_whenever_it_is_noticed(
+    component: Component, batch: AggregateBatch
+) -> None:
+    """Hours without a window have their values, told as time goes by or when it is over."""
+    batch = batch.take(np.argsort(batch.start, kind="stable"))
+    end = int((batch.start + batch.length).max(initial=0)) + 30 * HOUR_NS
+    at_once, step_by_step = (make(component, SeriesTable(KEYS)) for _ in range(2))
+
+    told: dict[tuple[int, int], list[float]] = {}
+    for row in singles(batch):
+        told |= published(step_by_step, [row], silent_until=int(row.start[0]))
+    told |= published(step_by_step, [], silent_until=end)
+
+    assert_equal(dict(sorted(told.items())), published(at_once, [batch], silent_until=end))
+    assert_same_tail(at_once, step_by_step, end)
+
+
+def assert_same_tail(one: Index, other: Index, end: int) -> None:
+    """Check that two indices have nothing more to say about a silence."""
+    for index in (one, other):
+        if isinstance(index, RunsOn):
+            assert len(index.run_on(np.full(len(KEYS), end + 100 * HOUR_NS))) == 0
+
+
+@every_index
+@law(batch=aggregates(most=len(POLLUTANTS)))
+def test_every_value_names_its_table(component: Component, batch: AggregateBatch) -> None:
+    """By a number behind which averaging and version stand."""
+    index = make(component, SeriesTable(KEYS))
+
+    found = index.update(batch)
+
+    assert isinstance(index, NamesTables)
+    told = json.loads(named_tables(found, {index.number: [("", ""), *index.named_tables]}))
+    tables = told.get(str(index.number), {})
+    assert {str(table) for table in found.table.tolist()} == tables.keys()
+    assert all(averaging and version for averaging, version in tables.values())
 
 
 @every_index

@@ -109,7 +109,7 @@ def test_derived_readings_have_evidence_windows_and_a_place_in_the_store(tmp_pat
 
 @pytest.mark.parametrize(("conditions", "mass"), [("eu_20c", 191.25), ("us_25c", 188.04)])
 def test_the_policy_says_at_which_conditions_a_gas_is_weighed(conditions: str, mass: float) -> None:
-    """Domain reference, section 1.7; the rules that are published name the conditions."""
+    """By 2008/50/EC at 20 °C; the rules that are published name the conditions."""
     units = {"units": {"gas_conditions": conditions}}
     policy = Policy.model_validate(POLICY.model_dump() | units)
     run = Run(policy)

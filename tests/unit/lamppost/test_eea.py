@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from lamppost.eea import (
     NOT_VERIFIED,
@@ -19,7 +20,7 @@ from lamppost.flags import FLAG_NAMES
 
 
 def test_flags_map_as_proposed() -> None:
-    """1, 2 and 3 to (1, 3), 4 to (-1, 3), 9 to no row (domain reference, section 3.2)."""
+    """1, 2 and 3 to (1, 3), 4 to (-1, 3), 9 to no row; the mapping is Lamppost's own."""
     flags = np.array([1, 2, 3, 4, 9], np.uint8)
 
     assert validity(flags).tolist() == [1, 1, 1, -1, 0]
@@ -42,6 +43,19 @@ def test_a_window_that_is_covered_too_thinly_is_not_valid() -> None:
     assert codes.tolist() == [1, 1, -1, -1, 0]
     assert [reported(WINDOW_VALIDITY, flag) for flag in FLAG_NAMES] == [1, 1, -1, -1, None]
     assert [reported(VALIDITY, flag) or 0 for flag in FLAG_NAMES] == validity(flags).tolist()
+
+
+@pytest.mark.vector("EEA codes", "EEA data dictionary, observationvalidity")
+def test_the_codes_of_validity_are_those_of_the_vocabulary() -> None:
+    """From maintenance to ozone measured by the convention of 2019."""
+    assert sorted(VALIDITY_NAMES) == [-99, -1, 1, 2, 3, 4]
+
+
+@pytest.mark.vector("EEA codes", "EEA data dictionary, observationverification")
+def test_the_codes_of_verification_are_those_of_the_vocabulary() -> None:
+    """What nobody has looked at is 3."""
+    assert sorted(VERIFICATION_NAMES) == [1, 2, 3]
+    assert NOT_VERIFIED == 3
 
 
 def test_every_flag_has_a_code_the_vocabulary_knows() -> None:

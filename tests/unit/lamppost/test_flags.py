@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
@@ -77,6 +78,17 @@ def test_merging_leaves_its_arguments_alone() -> None:
     assert merged.dtype == np.uint8
 
 
+@pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, qartod_compare")
+def test_the_flags_of_three_tests_roll_up() -> None:
+    """The aggregate of QARTOD, by priority and not by size: 9 < 2 < 1 < 3 < 4."""
+    tests = [[1, 9, 2, 1, 1, 9], [1, 9, 9, 3, 4, 1], [2, 9, 9, 4, 3, 2]]
+
+    rolled_up = functools.reduce(merge, [np.array(flags, np.uint8) for flags in tests])
+
+    assert rolled_up.tolist() == [1, 9, 2, 4, 4, 1]
+
+
+@pytest.mark.vector("QARTOD", "QARTOD manuals (IOOS): the five flags")
 def test_flags_are_called_what_qartod_calls_them() -> None:
     """The published names of the five flags."""
     assert {flag: name(flag) for flag in FLAG_NAMES} == {

@@ -18,7 +18,7 @@ from lamppost.policy import Policy
 from lamppost.series import SeriesTable
 from lamppost_app.bootstrap import announce, check_configuration
 from lamppost_app.pipeline import Pipeline
-from lamppost_app.settings import HttpSettings, MqttSettings, Settings
+from lamppost_app.settings import HttpSettings, MqttSettings, Settings, load
 from lamppost_app.sqlite_log import SqliteLog
 
 ROOT = Path(__file__).parents[3]
@@ -239,3 +239,55 @@ def test_windows_are_still_found_by_their_former_name() -> None:
     policy = Policy.model_validate({"windows": {"tumbling": {"lengths": ["1min", "1h", "24h"]}}})
 
     assert len(Pipeline(policy, SeriesTable(), {}).advance(0).aggregates) == 0
+
+
+NAMED = """
+policy = "policy"
+[mqtt]
+enabled = true
+[open_data]
+windows = {windows}
+"""
+
+
+def load_with(folder: Path, settings: str) -> Settings:
+    """Return settings read from a file beside a policy."""
+    make_settings(folder)
+    (folder / "lamppost.toml").write_text(settings, encoding="utf-8")
+    return load(folder / "lamppost.toml")
+
+
+def test_a_window_the_policy_does_not_make_is_refused(tmp_path: Path) -> None:
+    """Naming the file, the key and the windows there are."""
+    settings = load_with(tmp_path, NAMED.replace("{windows}", '["1h", "7h"]'))
+
+    line = refusal(settings)
+
+    assert f"{tmp_path / 'lamppost.toml'}: open_data.windows" in line
+    assert "there is no window of 7h" in line
+    assert "the policy makes 1min, 15min, 1h" in line
+
+
+def test_windows_by_default_are_those_the_policy_makes(tmp_path: Path) -> None:
+    """Who names none wants whichever of the usual ones there are."""
+    settings = load_with(tmp_path, NAMED.replace("windows = {windows}", ""))
+
+    assert check_configuration(settings).settings.open_data.windows[-1] == "year"
+
+
+def test_windows_of_open_data_that_are_off_are_not_looked_at(tmp_path: Path) -> None:
+    """Nobody would miss them."""
+    switched = NAMED.replace("{windows}", '["7h"]') + "enabled = false\n"
+
+    assert check_configuration(load_with(tmp_path, switched))
+
+
+def test_the_settings_of_further_sinks_are_checked(tmp_path: Path) -> None:
+    """Before the process that runs them starts."""
+    settings = load_with(tmp_path, NAMED.partition("[open")[0] + '[sinks.mqtt_ou]\nhost = "h"\n')
+
+    line = refusal(settings)
+
+    assert "mqtt_ou" in line
+    assert f"{tmp_path / 'lamppost.toml'}: sinks.mqtt_ou" in line
+    assert "mqtt_out" in line

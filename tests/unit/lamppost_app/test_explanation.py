@@ -92,6 +92,16 @@ def test_the_engine_publishes_them_with_the_reasons() -> None:
     assert reasons["gap"] == {}
 
 
+def test_a_policy_of_an_earlier_version_is_explained() -> None:
+    """By the name it uses."""
+    policy = Policy(windows={"tumbling": {"lengths": ["1h"]}})
+
+    told = {rule.name: rule.sentence for rule in rules(policy)}
+
+    assert told["tumbling"].startswith("Statistics of windows of 1h in UTC, from readings")
+    assert published(policy).keys() == {"time_implausible"}
+
+
 def test_a_policy_without_rules_says_what_holds_all_the_same() -> None:
     """Time, units and growth have defaults."""
     told = {rule.name for rule in rules(Policy())}

@@ -59,11 +59,11 @@ def test_hours_are_averaged_as_the_index_does() -> None:
     """Newest first; the EPA's example of NowCast, and too few hours of eight."""
     hours = "21,-,35,49.2,48.6,53.7,66.2,69.2,64.9,50,43,34.9"
 
-    assert "28.40980" in ask("nowcast", "--pm2_5", hours)
+    assert "mean 28.4098 ug/m3" in ask("nowcast", "--pm2_5", hours)
     assert "US AQI NowCast 87, Moderate" in ask("nowcast", "--pm2_5", hours)
-    assert "6 of the newest 8 hours count, 6 are needed: their mean is 60" in ask(
-        "daqi", "--o3", "60,60,-,60,60,-,60,60"
-    )
+    told = ask("daqi", "--o3", "60,60,-,60,60,-,60,60")
+    assert "6 of the newest 8 hours count, 6 are needed" in told
+    assert "mean 60 ug/m3" in told
     assert "UK DAQI: no value" in ask("daqi", "--o3", "60,60,-,60,-,-,60,60")
 
 
@@ -71,7 +71,7 @@ def test_a_nowcast_needs_two_of_three_hours() -> None:
     """And says so."""
     told = ask("nowcast", "--pm2_5", "21")
 
-    assert "fewer than 2 of the 3 newest hours count" in told
+    assert "1 of the 3 newest hours count, 2 are needed" in told
     assert "no value" in told
 
 

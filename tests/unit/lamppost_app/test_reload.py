@@ -128,7 +128,7 @@ def test_settings_that_need_a_restart_are_named(
     """Policy and stations do not; passwords are not kept, so they are not compared."""
     place.settings(
         '[mqtt]\nport = 2883\npassword = "topsecret"\n[influxdb]\nenabled = true\n'
-        '[sinks.own]\ntoken = "hidden"\n'
+        '[sinks.mqtt_out]\nhost = "h"\npassword = "hidden"\n'
     )
     with caplog.at_level("INFO", logger="lamppost"):
         reload(place.toml)
@@ -137,8 +137,8 @@ def test_settings_that_need_a_restart_are_named(
 
     state = read_state(place.folder / "data")
     assert state is not None
-    assert state.restart == ["influxdb.enabled", "mqtt.port", "sinks.own"]
-    assert "keys=influxdb.enabled,mqtt.port,sinks.own" in caplog.text
+    assert state.restart == ["influxdb.enabled", "mqtt.port", "sinks.mqtt_out"]
+    assert "keys=influxdb.enabled,mqtt.port,sinks.mqtt_out" in caplog.text
     prepare(load(place.toml))
     kept = (place.folder / "data" / "configuration.json").read_text()
     assert "topsecret" not in kept

@@ -52,7 +52,7 @@ def test_periods_are_bounded_by_resolution(portal: Portal, query: str, name: str
 
 @pytest.mark.parametrize("window", ["day", "month", "year", "24h", "8h", "15min"])
 def test_every_resolution_can_be_asked_for(portal: Portal, window: str) -> None:
-    """Also where there are no such windows."""
+    """Also where no rules tell which windows there are."""
     answer = portal.get(f"/api/v1/aggregates?window={window}")
 
     assert answer.status_code == 200

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+import pytest
+
 NAN = float("nan")
 
 US = "40 CFR 58 App. G; EPA-454/B-24-002 table 6; agree: MazamaScience/AirMonitor, open-meteo"
@@ -162,6 +164,23 @@ WHO_TARGETS: Final = [
 ]
 
 VECTORS: Final = [*US_AQI, *US_BANDS, *EAQI, *DAQI, *BOUNDS, *WHO_TARGETS]
+
+_TOPICS: Final = {
+    "us_aqi": "US AQI",
+    "eaqi": "European index",
+    "eaqi_2017": "European index",
+    "daqi": "UK DAQI",
+    "who": "WHO guidelines",
+}
+MARKED: Final = [
+    pytest.param(
+        vector,
+        marks=pytest.mark.vector(_TOPICS[vector.index.partition("/")[0]], vector.source),
+        id=str(vector),
+    )
+    for vector in VECTORS
+]
+"""The same as cases of a test."""
 
 # Hours newest first, weight, NowCast to five places.
 NOWCASTS: Final = [

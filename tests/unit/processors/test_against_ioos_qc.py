@@ -188,11 +188,23 @@ def test_attenuated_signal(
     assert found == expected.tolist()
 
 
-def test_time_gap() -> None:
-    """Stamps in hours; a missing reading stands for a missing stamp."""
-    time = START_NS + np.array([0, 2, 3, 6, 7]) * HOUR_NS
-    values = [1.0] * 5
+@same_flags(
+    steps=st.lists(st.sampled_from([1, 60, 119, 120, 121, 600]), min_size=2, max_size=40),
+    lost=st.sets(st.integers(1, 40)),
+    fail_h=st.sampled_from([1, 2, 5]),
+)
+def test_time_gap(steps: list[int], lost: set[int], fail_h: int) -> None:
+    """Steps in minutes; a missing reading stands for a missing stamp.
 
-    expected = qartod.time_gap_test(stamps(time), 2)
+    Where the first stamp is missing, ioos_qc 3.0.0 gives it the flag of the second instead of 9.
+    """
+    time = START_NS + np.cumsum([0, *steps]) * 60 * SECOND_NS
+    missing = np.isin(np.arange(len(time)), list(lost))
+    stamped = stamps(time)
+    stamped[missing] = np.datetime64("NaT")
 
-    assert ours("gap", {"suspect_s": 7200, "fail_s": 7200}, values, time) == expected.tolist()
+    expected = qartod.time_gap_test(stamped, fail_h)
+
+    limits = {"suspect_s": fail_h * 3600, "fail_s": fail_h * 3600}
+    found = ours("gap", limits, np.where(missing, NAN, 1.0).tolist(), time)
+    assert found == expected.tolist()

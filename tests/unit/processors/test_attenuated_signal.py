@@ -17,6 +17,8 @@ from processors.quality._sliding import Sliding
 from processors.quality.attenuated_signal import ATTENUATED_SIGNAL
 from tests.processor_cases import NAN, START_NS, build, flags, rows, table
 
+IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, attenuated_signal_test")
+
 DAY_S = 86_400
 
 
@@ -26,6 +28,7 @@ def check(**limits: Any) -> Check:
     return made
 
 
+@IOOS
 def test_too_little_movement_is_flagged() -> None:
     """Daily [1,2,3,100,1000], range 100/10 over two days, no minimum -> [4,4,4,3,1] (ioos_qc)."""
     made = check(window_s=2 * DAY_S, suspect=100, fail=10, min_readings=1)

@@ -14,6 +14,8 @@ from processors.quality.channel_agreement import CHANNEL_AGREEMENT
 from tests.processor_cases import NAN, build, table
 from tests.quality_cases import at_once
 
+AB = pytest.mark.vector("channels", "AMT 14:4617; USEPA/sensortoolkit _purpleair_abcleaning.py")
+
 A, B = (SeriesKey("aq-1", "pm2_5", f"channel={name}") for name in "ab")
 
 
@@ -33,6 +35,7 @@ def judge(made: Check, *readings: tuple[int, float, int]) -> Verdict:
     return made.judge(at_once(*readings))
 
 
+@AB
 @pytest.mark.parametrize(
     ("a", "b", "flag"),
     [

@@ -18,6 +18,8 @@ from lamppost.times import SECOND_NS
 from processors.quality.climatology import CLIMATOLOGY, calendar_part
 from tests.processor_cases import NAN, build, table
 
+IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc qartod.py, climatology_test")
+
 WINTER = {"period": "month", "span": [1, 2], "suspect_span": [-10, 15], "fail_span": [-30, 25]}
 SUMMER = {"period": "month", "span": [6, 8], "suspect_span": [5, 35]}
 
@@ -39,6 +41,7 @@ def judge(made: Check, month: int, values: list[float]) -> list[int]:
     return verdict.flag.tolist()
 
 
+@IOOS
 def test_bounds_belong_to_their_span_and_other_months_are_not_evaluated() -> None:
     """Outside the suspect span 3, outside the fail span 4, no matching member 2 (ioos_qc)."""
     made = check(WINTER, SUMMER)
@@ -48,6 +51,7 @@ def test_bounds_belong_to_their_span_and_other_months_are_not_evaluated() -> Non
     assert judge(made, 4, [20]) == [2]
 
 
+@IOOS
 def test_the_later_of_two_seasons_decides() -> None:
     """Members are applied in order, and each flags what lies in it (ioos_qc)."""
     heat = {**WINTER, "suspect_span": [-10, 18]}

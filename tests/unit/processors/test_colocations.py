@@ -136,7 +136,6 @@ def pinned_barkjohn(length: int, since: int) -> Errors:
     return errors(batch.time[x], value, length, since)
 
 
-# Domain reference, section 7, row 2.
 def test_the_default_policy_leaves_a_sensor_without_cf1_as_it_is() -> None:
     """So it is never worse than raw; the pinned formula would be."""
     assert corrected(POLICY.corrections) == {}
@@ -145,7 +144,6 @@ def test_the_default_policy_leaves_a_sensor_without_cf1_as_it_is() -> None:
         assert pinned_barkjohn(length, 0).rmse > raw(length).rmse
 
 
-# Domain reference, section 7, row 2, and the last lesson of section 2.
 @pytest.mark.parametrize("length", [HOUR_NS, DAY_NS])
 def test_a_local_fit_beats_raw_and_the_pinned_formula(length: int) -> None:
     """Each day is corrected by the days before it only, as in operation."""

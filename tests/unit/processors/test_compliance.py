@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Years against limits: the counting vectors and capture rules of domain.md 1.6, each by name."""
+"""Years against limits: counting and capture as the law has them, each by name."""
 
 from __future__ import annotations
 
@@ -25,6 +25,24 @@ from processors.compliance.assessment import (
 from processors.compliance.daily import Days, Level, Needs, reduce, usable
 from processors.compliance.reckoning import Reckoning, day_number, day_of_number, year_days
 from tests.processor_conformance import POLICY
+
+COUNTS = pytest.mark.vector(
+    "EU limit values",
+    "2008/50/EC, Annex XI: PM10 50 µg/m³ not more than 35 days (rounding not verified)",
+)
+CAPTURE = pytest.mark.vector("EU limit values", "2008/50/EC, Annexes VII and XI; UK SI 2007/64")
+AOT40 = pytest.mark.vector("EU limit values", "2008/50/EC, Annex VII")
+SHARES = pytest.mark.vector(
+    "EU limit values", "2008/50/EC, Annex I; Directive (EU) 2024/2881, Annex V (one source)"
+)
+OZONE = pytest.mark.vector(
+    "EU limit values",
+    "2008/50/EC, Annex VII: 120 µg/m³ not more than 25 days, mean over three years",
+)
+WHO = pytest.mark.vector("WHO guidelines", "WHO global air quality guidelines 2021 (airclim.org)")
+NO2 = pytest.mark.vector(
+    "EU limit values", "2008/50/EC, Annex XI: NO2 200 µg/m³ not more than 18 hours"
+)
 
 RULES = POLICY.compliance
 BERLIN = "Europe/Berlin"
@@ -81,13 +99,14 @@ def status(found: Assessment) -> str:
     return STATUS_NAMES[int(found.status[0])]
 
 
-# ---- counting vectors of domain.md 1.6 (PM10, 2008/50/EC)
+# ---- days of PM10 that are counted
+@COUNTS
 @pytest.mark.parametrize(
     ("days", "level", "count", "expected"),
     [(36, 51.0, 36, "exceeded"), (35, 51.0, 35, "met"), (40, 50.4, 0, "met")],
 )
 def test_counting_vectors_of_pm10(days: int, level: float, count: int, expected: str) -> None:
-    """domain.md 1.6: 36 days of 51; 35 days of 51; 40 days of 50.4 round to 50."""
+    """36 days of 51; 35 days of 51; 40 days of 50.4 round to 50."""
     values = hours_of(2025)
     by_day(values)[:, 10 : 10 + days] = level
 
@@ -114,7 +133,7 @@ def test_counting_vectors_of_pm10(days: int, level: float, count: int, expected:
 def test_values_are_rounded_half_up_before_they_are_compared(
     rule: str, level: float, expected: int
 ) -> None:
-    """domain.md 1.6: strictly greater after rounding to the limit's precision."""
+    """Strictly greater after rounding to the limit's precision."""
     assert int(judged(rule, hours_of(2025, level)).exceedances[0]) == expected
 
 
@@ -122,7 +141,7 @@ def test_values_are_rounded_half_up_before_they_are_compared(
 def test_decimals_that_are_sums_of_binary_fractions_round_like_decimals(
     tenths: int, precision: float
 ) -> None:
-    """Law: a mean of equal hours is rounded as the hours themselves (domain.md, trap 4)."""
+    """Law: a mean of equal hours is rounded as the hours themselves."""
     value = tenths / 20
     level = Level(50.0, precision)
     mean = np.array([sum([value] * 24) / 24])
@@ -131,9 +150,10 @@ def test_decimals_that_are_sums_of_binary_fractions_round_like_decimals(
     assert bool(level.exceeded(mean)[0]) == (steps > round(50 / precision))
 
 
-# ---- data capture, domain.md 1.6
+# ---- data capture
+@CAPTURE
 def test_an_hour_needs_45_minutes() -> None:
-    """domain.md 1.6: 1-h value 75 % = 45 min (2008/50 Annex VII and XI; UK SI 2007/64)."""
+    """1-h value 75 % = 45 min (2008/50 Annex VII and XI; UK SI 2007/64)."""
     means = usable(
         np.array([1.0, 2.0, 3.0]), np.array([0.75, 44 / 60, 1.0]), np.array([1, 3, 9]), RULES
     )
@@ -143,7 +163,7 @@ def test_an_hour_needs_45_minutes() -> None:
 
 @pytest.mark.parametrize(("missing", "valid"), [(6, True), (7, False)])
 def test_a_day_needs_18_hours(missing: int, valid: bool) -> None:  # noqa: FBT001
-    """domain.md 1.6: 24-h mean 75 % = 18 h."""
+    """24-h mean 75 % = 18 h."""
     values = hours_of(2025, 60.0)
     by_day(values)[:, 100, :missing] = np.nan
     rule = law("eu_2008_50.pm10_day")
@@ -154,9 +174,10 @@ def test_a_day_needs_18_hours(missing: int, valid: bool) -> None:  # noqa: FBT00
     assert found.capture[0] == pytest.approx(1.0 if valid else 364 / 365)
 
 
+@CAPTURE
 @pytest.mark.parametrize(("present", "valid"), [(6, True), (5, False)])
 def test_a_running_mean_needs_six_of_eight_hours(present: int, valid: bool) -> None:  # noqa: FBT001
-    """domain.md 1.6: 8-h running mean 75 % = 6 h."""
+    """8-h running mean 75 % = 6 h."""
     lenient = RULES.model_copy(update={"running_means": 0.01})
     values = hours_of(2025, NAN)
     by_day(values)[:, 100, 8 : 8 + present] = 130.0
@@ -168,8 +189,9 @@ def test_a_running_mean_needs_six_of_eight_hours(present: int, valid: bool) -> N
     assert bool(np.isfinite(peaks).any()) == valid
 
 
+@CAPTURE
 def test_a_running_mean_belongs_to_the_day_on_which_it_ends() -> None:
-    """domain.md 1.6: the first of a day is 17:00 to 01:00, the last 16:00 to 24:00."""
+    """The first of a day is 17:00 to 01:00, the last 16:00 to 24:00."""
     rule = law("eu_2008_50.o3_8h_long_term")
     values = hours_of(2025, 10.0)
     flat = values[0]
@@ -182,9 +204,10 @@ def test_a_running_mean_belongs_to_the_day_on_which_it_ends() -> None:
     assert peaks[99] == pytest.approx((7 * 200 + 10) / 8)  # 16:00 to 24:00
 
 
+@CAPTURE
 @pytest.mark.parametrize(("means", "valid"), [(18, True), (17, False)])
 def test_a_highest_running_mean_needs_18_of_24(means: int, valid: bool) -> None:  # noqa: FBT001
-    """domain.md 1.6: max daily 8-h mean, 18 of 24 running means valid."""
+    """Max daily 8-h mean, 18 of 24 running means valid."""
     rule = law("eu_2008_50.o3_8h_long_term")
     values = hours_of(2025, 50.0)
     # Valid until 6 of 8 are left: the mean that ends two hours into the gap is the last one.
@@ -196,6 +219,7 @@ def test_a_highest_running_mean_needs_18_of_24(means: int, valid: bool) -> None:
     assert bool(np.isfinite(peaks[100])) == valid
 
 
+@CAPTURE
 @pytest.mark.parametrize(
     ("summer", "winter", "valid"),
     [(0.75, 0.75, True), (1.0, 0.74, False), (0.74, 1.0, False), (0.76, 0.76, True)],
@@ -205,7 +229,7 @@ def test_the_annual_mean_of_ozone_needs_summer_and_winter(
     winter: float,
     valid: bool,  # noqa: FBT001
 ) -> None:
-    """domain.md 1.6: 75 % of hours in summer (Apr-Sep) and in winter, separately."""
+    """75 % of hours in summer (Apr-Sep) and in winter, separately."""
     values = hours_of(2025, 60.0)
     first = year_days(2025)[0]
     months = np.array([day_of_number(first + day).month for day in range(365)])
@@ -221,6 +245,7 @@ def test_the_annual_mean_of_ozone_needs_summer_and_winter(
     assert found.value[0] == pytest.approx(60.0)
 
 
+@CAPTURE
 @pytest.mark.parametrize(
     ("missing", "valid"),
     [
@@ -235,7 +260,7 @@ def test_exceedances_of_ozone_need_five_of_six_summer_months(
     missing: dict[int, int],
     valid: bool,  # noqa: FBT001
 ) -> None:
-    """domain.md 1.6: 90 % of daily maxima (27 days) per month, 5 of 6 summer months per year."""
+    """90 % of daily maxima (27 days) per month, 5 of 6 summer months per year."""
     values = hours_of(2025, 60.0)
     first = year_days(2025)[0]
     for month, count in missing.items():
@@ -246,6 +271,7 @@ def test_exceedances_of_ozone_need_five_of_six_summer_months(
     assert bool(judged("eu_2008_50.o3_8h", values).valid[0]) == valid
 
 
+@AOT40
 def test_aot40_adds_up_what_lies_above_80_between_8_and_20() -> None:
     """2008/50/EC, Annex VII, A.1: May to July, 08:00 to 20:00."""
     values = hours_of(2025, 60.0)
@@ -263,9 +289,10 @@ def test_aot40_adds_up_what_lies_above_80_between_8_and_20() -> None:
     assert status(found) == "exceeded"
 
 
+@AOT40
 @pytest.mark.parametrize(("lost", "valid"), [(9, True), (10, False)])
 def test_aot40_is_scaled_and_needs_90_percent(lost: int, valid: bool) -> None:  # noqa: FBT001
-    """domain.md 1.6: AOT40 90 %; else scale measured * possible / valid hours."""
+    """AOT40 90 %; else scale measured * possible / valid hours."""
     values = hours_of(2025, 90.0)
     begin = day_number(date(2025, 6, 1)) - year_days(2025)[0]
     by_day(values)[:, begin : begin + lost] = np.nan
@@ -277,6 +304,7 @@ def test_aot40_is_scaled_and_needs_90_percent(lost: int, valid: bool) -> None:  
     assert found.value[0] == pytest.approx(92 * 12 * 10)
 
 
+@AOT40
 def test_aot40_is_a_mean_over_five_years_of_which_three_are_needed() -> None:
     """2008/50/EC, Annex VII, B, notes 2 and 3."""
     values = hours_of(2025, 90.0, years=5)
@@ -289,6 +317,7 @@ def test_aot40_is_a_mean_over_five_years_of_which_three_are_needed() -> None:
     assert (int(found.years[0]), status(found)) == (2, "not_enough_data")
 
 
+@SHARES
 @pytest.mark.parametrize(
     ("rule", "share", "valid"),
     [
@@ -305,7 +334,7 @@ def test_annual_values_need_their_share_of_hours(
     share: float,
     valid: bool,  # noqa: FBT001
 ) -> None:
-    """domain.md 1.6: annual mean 90 %; 2024/2881 Annex V, fixed measurements 85 %."""
+    """Annual mean 90 %; 2024/2881 Annex V, fixed measurements 85 %."""
     values = hours_of(2025, 5.0)
     size = values.shape[1]
     values[0, : size - int(np.ceil(size * share))] = np.nan
@@ -451,8 +480,9 @@ def test_a_day_under_way_does_not_count() -> None:
 
 
 # ---- means over years, seasons, targets on the way
+@OZONE
 def test_the_ozone_target_is_a_mean_over_three_years() -> None:
-    """domain.md 1.6: O3 target 120 max daily 8 h, <= 25 days, 3-yr mean."""
+    """O3 target 120 max daily 8 h, <= 25 days, 3-yr mean."""
     values = hours_of(2025, 60.0, years=3)
     for year, count in ((2023, 20), (2024, 25), (2025, 30)):
         begin = day_number(date(year, 7, 1)) - year_days(2023)[0]
@@ -478,8 +508,9 @@ def test_a_former_year_that_is_not_valid_does_not_enter() -> None:
     assert (int(found.years[0]), status(found)) == (1, "exceeded")
 
 
+@WHO
 def test_the_peak_season_is_the_highest_six_months_in_a_row() -> None:
-    """domain.md 1.5: best 6 running months of daily max 8 h."""
+    """Best 6 running months of daily max 8 h."""
     values = hours_of(2025, 40.0, years=2)
     first = year_days(2024)[0]
     begin, end = (day_number(date(2025, month, 1)) - first for month in (3, 9))
@@ -504,11 +535,12 @@ def test_a_peak_season_may_begin_in_the_year_before() -> None:
     assert found.value[0] == pytest.approx(75.0, abs=0.2)
 
 
+@WHO
 @pytest.mark.parametrize(
     ("mean", "targets"), [(36.0, 0), (35.0, 1), (25.4, 2), (15.0, 3), (9.0, 4), (5.0, 4)]
 )
 def test_interim_targets_are_counted_from_the_weakest(mean: float, targets: int) -> None:
-    """domain.md 1.5: PM2.5 annual 35/25/15/10, then the guideline 5."""
+    """PM2.5 annual 35/25/15/10, then the guideline 5."""
     found = judged("who_2021.pm2_5_year", hours_of(2025, mean))
 
     assert int(found.interim[0]) == targets
@@ -523,8 +555,9 @@ def test_a_mean_that_is_too_high_is_a_risk_until_the_year_is_over() -> None:
     assert status(judged("eu_2008_50.pm10_year", values)) == "exceeded"
 
 
+@NO2
 def test_hours_above_are_counted_with_their_days() -> None:
-    """domain.md 1.6: NO2 hour 200 not > 18."""
+    """NO2 hour 200 not > 18."""
     values = hours_of(2025, 30.0)
     by_day(values)[:, 50, 6:16] = 201.0
     by_day(values)[:, 60, 6:14] = 230.0

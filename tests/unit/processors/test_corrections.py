@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Corrections: every vector of the domain reference, what they need, and when they refuse."""
+"""Corrections: every published number of each, what they need, and when they refuse."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ from processors.correction._method import BEYOND_METHOD, HUMIDITY_UNUSABLE
 from processors.derivation import DerivationStage, Derived
 from processors.quality.stage import Judgement
 from tests.processor_cases import START_NS, build
+
+BARKJOHN_2021 = pytest.mark.vector("corrections", "Barkjohn et al. 2021, AMT 14:4617")
+BARKJOHN_2020 = pytest.mark.vector("corrections", "form of 2020 in two pieces (one source)")
+FIRE_AND_SMOKE = pytest.mark.vector(
+    "corrections", "MazamaScience/AirSensor2 pat_applyCorrection.R; SJVAir epa.py"
+)
+BARKJOHN_2022 = pytest.mark.vector(
+    "corrections", "Barkjohn et al. 2022, extended to smoke (quadratic not confirmed)"
+)
+LINEAR = pytest.mark.vector("corrections", "LRAPA; AQandU")
+DENSITY = pytest.mark.vector("corrections", "Di Antonio et al. 2018; Crilley et al. 2018")
+VOLUME = pytest.mark.vector("corrections", "TriagalenCheteriagalnik/sensors.community.downloader")
+HUMIDITY = pytest.mark.vector("traps", "DHT22 of citizen networks, saturated at 99.9 %")
 
 SECOND = 1_000_000_000
 Row = tuple[str, float, float, int]
@@ -73,7 +86,7 @@ def corrected(method: str, x: float, humidity: float, **settings: Any) -> float:
     )
 
 
-# Domain reference, section 2, "Vectors Barkjohn 2021 (x,RH)".
+@BARKJOHN_2021
 @pytest.mark.parametrize(
     ("x", "humidity", "expected"), [(10, 50, 6.68), (100, 80, 51.254), (0, 100, 0)]
 )
@@ -82,7 +95,7 @@ def test_barkjohn_2021(x: float, humidity: float, expected: float) -> None:
     assert corrected("barkjohn_2021", x, humidity) == pytest.approx(expected, abs=0.0005)
 
 
-# Domain reference, section 2, "Fire & Smoke".
+@FIRE_AND_SMOKE
 @pytest.mark.parametrize(
     ("x", "humidity", "expected"),
     [
@@ -100,7 +113,8 @@ def test_fire_and_smoke(x: float, humidity: float, expected: float) -> None:
     assert corrected("fire_and_smoke", x, humidity) == pytest.approx(expected, abs=0.0005)
 
 
-# Domain reference, section 2: continuity check at RH 50, and the linear part of 2021.
+# Continuity at a humidity of 50 %, and the linear part of 2021.
+@BARKJOHN_2022
 @pytest.mark.parametrize(
     ("x", "humidity", "expected"),
     [(570, 50, 300.63), (611, 50, 400.12), (10, 50, 6.68), (100, 80, 51.254)],
@@ -117,7 +131,8 @@ def test_barkjohn_2022_has_no_jumps() -> None:
         assert abs(above - below) < 0.6
 
 
-# Domain reference, section 2, table row "2020 two-piece": its formulas worked out.
+# Its formulas worked out.
+@BARKJOHN_2020
 @pytest.mark.parametrize(
     ("x", "humidity", "expected"),
     [(10, 50, 6.65), (343, 50, 179.81), (400, 50, 0.46 * 400 + 3.93e-4 * 160_000 + 2.97)],
@@ -127,7 +142,8 @@ def test_barkjohn_2020(x: float, humidity: float, expected: float) -> None:
     assert corrected("barkjohn_2020", x, humidity) == pytest.approx(expected, abs=0.0005)
 
 
-# Domain reference, section 2, table row "LRAPA; AQandU": .5x - .66; .778x + 2.65.
+# 0.5 x - 0.66 and 0.778 x + 2.65 worked out.
+@LINEAR
 @pytest.mark.parametrize(
     ("method", "x", "expected"),
     [("lrapa", 10, 4.34), ("lrapa", 1, 0), ("aqandu", 10, 10.43), ("aqandu", 0, 2.65)],
@@ -137,7 +153,7 @@ def test_the_linear_ones(method: str, x: float, expected: float) -> None:
     assert Case(method).value(("pm2_5_cf1", 0, x, GOOD)) == pytest.approx(expected)
 
 
-# Domain reference, section 2, "kappa .4 growth factors".
+@DENSITY
 @pytest.mark.parametrize(
     ("humidity", "growth"),
     [(30, 1.1039), (70, 1.5657), (80, 1.9697), (95, 5.6061), (99, 25.0)],
@@ -149,7 +165,7 @@ def test_kappa_with_density(humidity: float, growth: float) -> None:
     assert 100 / value == pytest.approx(growth, abs=0.05 if growth == 25 else 0.00005)
 
 
-# Domain reference, section 2, "Without density, k .27".
+@VOLUME
 @pytest.mark.parametrize(
     ("humidity", "growth"), [(75, 1.81), (80, 2.08), (95, 6.13), (70, 1), (40, 1)]
 )
@@ -167,6 +183,7 @@ def test_the_two_kappas_agree_when_the_density_is_taken_out() -> None:
     assert with_density == pytest.approx(corrected("kappa_koehler_volume", 50, 85))
 
 
+@VOLUME
 @pytest.mark.parametrize(
     ("method", "humidity"), [("kappa_koehler_volume", 98.0), ("kappa_koehler_density", 99.5)]
 )
@@ -214,7 +231,7 @@ def test_a_lost_channel_leaves_nothing_to_average(bad: int) -> None:
     assert last.reasons[0] & INPUT_UNUSABLE.mask
 
 
-# Domain reference, section 0, trap 7, and section 7, row 3.
+@HUMIDITY
 @pytest.mark.parametrize("flag", [SUSPECT, FAIL, MISSING])
 def test_a_humidity_in_doubt_does_not_correct(flag: int) -> None:
     """Stuck, saturated, failed or absent: missing with the reason, rather than wrong."""
@@ -288,7 +305,7 @@ def test_input_beyond_the_range_of_the_method_makes_the_result_suspect() -> None
     np.testing.assert_allclose(last.value, 0.524 * 600 - 0.0862 * 50 + 5.75)
 
 
-# Domain reference, section 2, lessons: Fire & Smoke fed with cf_1 is wrong by a wide margin.
+# Fire & Smoke fed with CF=1 is wrong by a wide margin.
 def test_the_channel_is_part_of_the_input() -> None:
     """ATM does not go into a method for CF=1, nor CF=1 into one for ATM."""
     humid = ("humidity", 0, 50.0, GOOD)

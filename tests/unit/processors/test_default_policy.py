@@ -86,7 +86,7 @@ def judge_city(series: SeriesTable, columns: dict[int, np.ndarray], **around: St
 
 
 def test_smoke_over_a_city_is_at_most_suspect_with_every_check_on() -> None:
-    """Trap 10 and bar 5: some stations in the plume, some not yet, none ever failed or dropped."""
+    """Some stations in the plume, some not yet, none ever failed or dropped."""
     stations = {
         f"aq-{number}": Station(
             sensor=f"aq-{number}", kind="air_quality", latitude=48 + number / 100, longitude=8

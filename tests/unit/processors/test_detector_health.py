@@ -18,6 +18,10 @@ from processors.quality.detector_health import (
 )
 from tests.processor_cases import NAN, build, flags, rows, table
 
+IRIS = pytest.mark.vector(
+    "detector health", "mnit-rtmc/iris docs/vehicle_detection.md and DetectorImpl.java"
+)
+
 HOUR_S = 3_600
 
 
@@ -28,6 +32,7 @@ def check(quantity: str, **rules: dict[str, Any]) -> Check:
     return made
 
 
+@IRIS
 @pytest.mark.parametrize(
     ("quantity", "rule", "values", "faulty", "bit"),
     [
@@ -83,6 +88,7 @@ def test_a_fault_is_triggered_and_cleared_as_in_iris(
     assert verdict.reasons.tolist() == [int(bit.mask) * one for one in faulty]
 
 
+@IRIS
 def test_one_reading_at_a_time_gives_the_vector_of_iris() -> None:
     """The counters go on from batch to batch."""
     made = check("occupancy", occupancy_spike={"limit_s": 60, "clear_s": 0, "verdict": "fail"})
@@ -93,6 +99,24 @@ def test_one_reading_at_a_time_gives_the_vector_of_iris() -> None:
     ]
 
     assert found == [1, 1, 4, 4, 4, 4, 4, 1]
+
+
+@IRIS
+@pytest.mark.parametrize(
+    ("number", "credit_s"), list(enumerate([0, 60, 90, 120, 150, 120, 90, 60], start=1))
+)
+def test_the_credit_of_jumps_is_that_of_iris(number: int, credit_s: int) -> None:
+    """30 s for each 25 points of a jump, less 30 s a period: beyond a limit just below, and not at.
+
+    Occupancies 5, 60, 5, 60, and then 5.
+    """
+    values = [5, 60, 5, 60, 5, 5, 5, 5][:number]
+    found = [
+        flags(check("occupancy", occupancy_spike={"limit_s": limit, "clear_s": 0}), values, 30)[-1]
+        for limit in (max(credit_s - 1, 0), credit_s)
+    ]
+
+    assert found == [3 if credit_s else 1, 1]
 
 
 def test_a_spike_hangs_for_its_clear_time() -> None:

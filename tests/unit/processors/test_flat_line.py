@@ -15,12 +15,15 @@ from lamppost.errors import ConfigError
 from lamppost.grouping import Groups
 from tests.processor_cases import NAN, build, flags, rows, table
 
+IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, flat_line_test")
+
 
 def limits(**changes: object) -> dict[str, object]:
     """Return settings for every quantity."""
     return {"default": {"suspect_s": 3, "fail_s": 5, "min_readings": 2, **changes}}
 
 
+@IOOS
 @pytest.mark.parametrize("tolerance", [0.0, 0.1])
 def test_the_vector_of_ioos_qc_is_reproduced(tolerance: float) -> None:
     """Six equal values a second apart (ioos_qc flat_line_test; with 0 it never fires there)."""

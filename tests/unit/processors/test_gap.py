@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lamppost.component import Check
 from processors.quality.gap import GAP
 from tests.processor_cases import NAN, build, table
 from tests.quality_cases import at_once
+
+IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, time_gap_test")
 
 HOUR_S = 3_600
 
@@ -19,14 +23,27 @@ def check() -> Check:
     return made
 
 
-def test_the_reading_after_a_jump_fails_and_the_one_after_a_missing_is_not_evaluated() -> None:
-    """Stamps in hours [0,NaT,2,3,6] give [2,9,2,1,4] (ioos_qc time_gap_test)."""
-    hours = ((0, 5, 0), (0, NAN, 0.5 * HOUR_S), (0, 5, 2 * HOUR_S), (0, 5, 3 * HOUR_S))
-    made: Check = build(
-        "check", "gap", {"default": {"suspect_s": 7200, "fail_s": 7200}}, table("o3")
-    )
+@IOOS
+@pytest.mark.parametrize(
+    ("stamps", "expected"),
+    [
+        pytest.param([0, None, 2, 3, 6], [2, 9, 2, 1, 4], id="after a missing one, and a jump"),
+        pytest.param([0, 3, 4], [4, 4, 1], id="the first takes the verdict of the second"),
+        pytest.param([0, 2, 4], [1, 1, 1], id="two hours are not beyond the limit"),
+        pytest.param([0, 1, None, None, 9], [1, 1, 9, 9, 2], id="nothing across missing ones"),
+    ],
+)
+def test_stamps_in_hours(stamps: list[float | None], expected: list[int]) -> None:
+    """Limit 2 h, strictly above; a reading without value stands for a missing stamp."""
+    limits = {"default": {"suspect_s": 7200, "fail_s": 7200}}
+    made: Check = build("check", "gap", limits, table("o3"))
+    before = 0.0
+    readings = []
+    for stamp in stamps:
+        before = before + 0.5 if stamp is None else stamp
+        readings.append((0, NAN if stamp is None else 5.0, before * HOUR_S))
 
-    assert made.judge(at_once(*hours, (0, 5, 6 * HOUR_S))).flag.tolist() == [2, 9, 2, 1, 4]
+    assert made.judge(at_once(*readings)).flag.tolist() == expected
 
 
 def test_the_first_reading_takes_the_verdict_of_the_second() -> None:

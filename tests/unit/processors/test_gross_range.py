@@ -10,9 +10,12 @@ from lamppost.flags import MISSING_VALUE
 from processors.quality.gross_range import GROSS_RANGE
 from tests.processor_cases import NAN, build, flags, rows, table
 
+IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, gross_range_test")
+
 SPANS = {"quantities": {"pm2_5": {"fail_span": [10, 50], "suspect_span": [20, 40]}}}
 
 
+@IOOS
 def test_the_vector_of_ioos_qc_is_reproduced() -> None:
     """Bounds are inclusive (ioos_qc test_qartod, gross_range_test)."""
     check = build("check", "gross_range", SPANS, table("pm2_5"))

@@ -84,7 +84,7 @@ def test_a_line_needs_points() -> None:
 
 @pytest.mark.parametrize("late", [-5, 0, 2])
 def test_the_lag_of_a_clock_is_found(late: int) -> None:
-    """Domain reference, section 0, trap 8: correlation peaks at the whole-hour offset."""
+    """Correlation peaks at the whole-hour offset."""
     level = levels(10)
 
     lag, gain = best_lag(np.roll(level, late), level, 12)
@@ -131,7 +131,7 @@ def test_a_poor_line_is_published_and_not_used() -> None:
     assert len(corrected) == 0
 
 
-# Domain reference, section 2, lessons: a clock error spoils every fit made from it.
+# A clock error spoils every fit made from it.
 def test_clocks_that_differ_are_named_and_nothing_is_fitted() -> None:
     """Local time taken for UTC is two hours off."""
     level = levels(6)

@@ -165,6 +165,18 @@ def test_a_time_weighted_mean_holds_values_through_every_resolution() -> None:
     assert hour["mean"] == pytest.approx((50 + 90 * 15) / 16)
 
 
+@pytest.mark.vector("traffic flow", "Highway Capacity Manual: time-mean and space-mean speed")
+def test_the_time_mean_of_speeds_is_above_their_space_mean() -> None:
+    """Of 60, 40 and 30: 43.33 and 40.0."""
+    made = windows(("speed",))
+    made.add(judged([60.0, 40.0, 30.0]))
+
+    hour = named(made.advance(BEGIN + 2 * HOUR_NS))["1h", 0]
+
+    assert hour["mean"] == pytest.approx(43.33, abs=5e-3)
+    assert hour["harmonic"] == pytest.approx(40.0)
+
+
 @pytest.mark.parametrize("late", ["vehicle_count", "speed"])
 def test_speeds_find_their_vehicles_whichever_comes_last(late: str) -> None:
     """A count that comes after its minute was published revises the speed."""
@@ -249,8 +261,9 @@ def test_another_zone_makes_other_days() -> None:
     days = after.advance(BEGIN + 400 * DAY_NS)
     days = days.take(days.calendar == DAY)
 
-    assert days.start.tolist() == [parse_instant("2026-07-01T00:00:00Z")]
-    assert days.count.tolist() == [480]
+    june, july = parse_instant("2026-06-30T00:00:00Z"), parse_instant("2026-07-01T00:00:00Z")
+    assert days.start.tolist() == [june, july]
+    assert days.count.tolist() == [120, 480]
 
 
 def test_days_need_a_length_that_makes_them() -> None:

@@ -17,6 +17,10 @@ from processors.quality.neighbours import NEIGHBOURS, Neighbours, explain
 from tests.processor_cases import build
 from tests.quality_cases import at_once
 
+AIRGRADIENT = pytest.mark.vector(
+    "neighbours", 'AirGradient map, "PM2.5 Outlier Detection - Current Implementation"'
+)
+
 KM = 1 / 111.2  # degrees of latitude
 
 
@@ -39,6 +43,7 @@ def around(*values: float) -> list[tuple[int, float, float]]:
     return [(number, value, 0) for number, value in enumerate(values, start=1)]
 
 
+@AIRGRADIENT
 @pytest.mark.parametrize(
     ("value", "neighbours", "flag", "reason"),
     [

@@ -19,6 +19,11 @@ from lamppost.times import DAY_NS, HOUR_NS
 from tests.processor_cases import NAN, START_NS, build, hours, step, table
 from tests.processor_conformance import POLICY
 
+ALERTS = pytest.mark.vector(
+    "EU limit values",
+    "2008/50/EC, Annex XII; Directive (EU) 2024/2881 (jobonaf/aq-framework-snpa, one source)",
+)
+
 NO2 = {"quantity": "no2", "above": 400, "consecutive": 3}
 OZONE = {"quantity": "o3", "above": 180}
 
@@ -47,23 +52,24 @@ def holding(made: Alert, means: list[float]) -> list[bool]:
     return found
 
 
+@ALERTS
 @pytest.mark.parametrize(
     ("settings", "means", "expected"),
     [
-        # domain.md 1.6, from 2008/50/EC, Annex XII: O3 180 and 240, one hour.
+        # 2008/50/EC, Annex XII: O3 180 and 240, one hour.
         (OZONE, [180, 180.4, 181, 170], [False, False, True, False]),
         ({"quantity": "o3", "above": 240}, [240, 241], [False, True]),
-        # domain.md 1.6: NO2 400 and SO2 500, three consecutive hours.
+        # NO2 400 and SO2 500, three consecutive hours.
         (NO2, [401, 401, 399, 401, 401, 401, 400], [False] * 5 + [True, False]),
         (
             {"quantity": "so2", "above": 500, "consecutive": 3},
             [501, 501, 501, 501, 499],
             [False, False, True, True, False],
         ),
-        # domain.md 1.6, 2024/2881 by one source: NO2 200 and SO2 350, three consecutive hours.
+        # 2024/2881 by one source: NO2 200 and SO2 350, three consecutive hours.
         ({"quantity": "no2", "above": 200, "consecutive": 3}, [201] * 3, [False, False, True]),
         ({"quantity": "so2", "above": 350, "consecutive": 3}, [351] * 3, [False, False, True]),
-        # Rounding half up before comparing (domain.md 1.6).
+        # Rounding half up before comparing.
         (OZONE, [180.49, 180.5], [False, True]),
     ],
 )
@@ -161,8 +167,9 @@ def days(means: list[float], lengths_h: list[int]) -> AggregateBatch:
     return replace(batch, start=start, length=length, calendar=np.full(len(means), DAY))
 
 
+@ALERTS
 def test_days_of_23_and_25_hours_are_days_in_a_row() -> None:
-    """domain.md 1.6: PM2.5 50, daily, here over three days."""
+    """PM2.5 50, daily, here over three days."""
     made = rule({"quantity": "pm2_5", "above": 50, "window": "day", "consecutive": 3})
     batch = days([51, 60, 55, 49], [24, 25, 23, 24])
 
@@ -199,8 +206,9 @@ def test_it_begins_when_a_plain_count_says_so(means: list[float], consecutive: i
     assert holding(made, means) == expected
 
 
+@ALERTS
 def test_the_default_policy_switches_every_threshold_on() -> None:
-    """domain.md 1.6: information and alert, of both directives."""
+    """Information and alert, of both directives."""
     found = {
         (r.settings["quantity"], r.settings["above"], r.settings.get("consecutive", 1))
         for r in POLICY.alerts.values()

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.processor_cases import NAN, build, flags, table
+
+IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, rate_of_change_test")
 
 QUARTER_HOUR_S = 900
 OF_OZONE = {"quantities": {"o3": {"suspect_per_s": 1}}}
 
 
+@IOOS
 def test_the_vector_of_ioos_qc_is_reproduced() -> None:
     """First and after a gap are good, strictly above is suspect (rate_of_change_test)."""
     settings = {"quantities": {"pm2_5": {"suspect_per_s": 5 / QUARTER_HOUR_S}}}

@@ -25,6 +25,8 @@ from sensor_sim.recordings import RecordingError, open_recording
 from tests.processor_cases import START_NS
 from tests.processor_conformance import POLICY
 
+SMOKE = pytest.mark.vector("traps", "hourly PM2.5 above 325.4 and 1000 µg/m³ in wildfire smoke")
+
 _OWN = Path(__file__).parents[2] / "data"
 _FOLDER = os.environ.get("LAMPPOST_RECORDINGS")
 _WHOLE = sorted(Path(_FOLDER).rglob("*.csv")) if _FOLDER else []
@@ -122,8 +124,9 @@ def air(count: int) -> dict[str, Station]:
     }
 
 
+@SMOKE
 def test_days_of_wildfire_smoke_stay() -> None:
-    """Domain.md, trap 10: hourly particles far beyond the index, here or there first."""
+    """Hourly particles far beyond the index, here or there first."""
     stations, hours = air(5), np.arange(96)
     series = SeriesTable(
         SeriesKey(sensor, quantity) for sensor in stations for quantity in ("pm2_5", "pm10")

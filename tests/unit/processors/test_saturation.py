@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from lamppost.component import Check
 from processors.quality.saturation import SATURATION
 from processors.quality.stage import QualityStage
 from tests.processor_cases import NAN, build, flags, readings, table
 from tests.processor_conformance import POLICY
+
+DHT22 = pytest.mark.vector("traps", "DHT22 of citizen networks, saturated at 99.9 %")
 
 HOUR_S = 3_600
 SETTINGS = {
@@ -23,15 +26,17 @@ def check() -> Check:
     return made
 
 
+@DHT22
 def test_a_humidity_sensor_stuck_at_the_top_is_suspect_and_then_fails() -> None:
-    """Trap 7 and bar 3: 99.9 % for hours, even when it flickers (DHT22)."""
+    """99.9 % for hours, even when it flickers (DHT22)."""
     hourly = [80, 99.9, 99.8, 99.9, 99.9, 100.0, 99.9]
 
     assert flags(check(), hourly, HOUR_S) == [1, 1, 1, 1, 3, 3, 4]
 
 
+@DHT22
 def test_a_healthy_sensor_in_damp_air_is_good() -> None:
-    """Bar 3: high humidity that comes down now and then is weather."""
+    """High humidity that comes down now and then is weather."""
     assert flags(check(), [98, 99.6, 99.7, 99.4, 99.6, 99.9, 99.3], HOUR_S) == [1] * 7
 
 
@@ -48,8 +53,9 @@ def test_the_lower_end_of_a_scale_counts_as_well() -> None:
     assert flags(made, [1, 0.5, 1, 2], HOUR_S) == [1, 3, 3, 1]
 
 
+@DHT22
 def test_saturated_humidity_is_known_at_first_sight() -> None:
-    """What corrects particles by humidity sees the verdict with the reading, not later (bar 3)."""
+    """What corrects particles by humidity sees the verdict with the reading, not later."""
     series = table("humidity")
     checks = [build("check", name, raw, series) for name, raw in POLICY.quality.items()]
     # The check looks back only, so its verdict is part of what later stages build on.

@@ -11,6 +11,10 @@ from lamppost.stations import Station
 from tests.processor_cases import NAN, build, flags, table
 from tests.processor_conformance import POLICY
 
+SENTINELS = pytest.mark.vector(
+    "traps", "marks for missing values of SDS011, UCI Air Quality, loop speeds, NTCIP 1209 and IRIS"
+)
+
 CODES = {"quantities": {"pm2_5": [999.9, -1], "no2": [-200]}}
 
 
@@ -35,6 +39,7 @@ def of_device(quantity: str, device: str, qualifiers: str = "") -> Check:
     return made
 
 
+@SENTINELS
 @pytest.mark.parametrize(
     ("device", "quantity", "codes"),
     [
@@ -47,7 +52,7 @@ def of_device(quantity: str, device: str, qualifiers: str = "") -> Check:
     ],
 )
 def test_each_type_of_device_has_its_codes(device: str, quantity: str, codes: list[float]) -> None:
-    """domain.md, trap 11: the sentinel table per sensor type."""
+    """Zero, -200, 999 and 1999 are numbers to whoever does not know the device."""
     assert flags(of_device(quantity, device), [*codes, 12]) == [4] * len(codes) + [1]
     assert flags(of_device(quantity, device.upper()), codes) == [4] * len(codes)
 

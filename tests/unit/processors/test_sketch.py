@@ -14,6 +14,8 @@ from processors.windows import _sketch as sketch
 from processors.windows._frames import Frames
 from tests.unit.lamppost.strategies import LAW
 
+DDSKETCH = pytest.mark.vector("aggregates", "DDSketch (Masson, Rim and Lee, VLDB 2019), alpha 0.01")
+
 ONE = 16_384
 NORMAL = st.floats(1e-140, 1e140) | st.floats(-1e140, -1e-140) | st.just(0.0)
 READINGS = st.lists(NORMAL | st.integers(-50, 50).map(float), min_size=1, max_size=60)
@@ -40,14 +42,16 @@ def exact(values: list[float]) -> list[float]:
     return [ranked[percent * (len(ranked) - 1) // 100] for percent in sketch.PERCENTS]
 
 
+@DDSKETCH
 @pytest.mark.parametrize(("value", "key"), [(1.0, 0), (10.0, 116), (100.0, 231)])
 def test_bins_are_those_of_the_reference(value: float, key: int) -> None:
-    """Vectors of the domain reference: key = ceil(log of the value to the base of gamma)."""
+    """Key = ceil(log of the value to the base of gamma)."""
     assert pytest.approx(1.020202, abs=1e-6) == sketch.GAMMA
     assert sketch.codes(np.array([value])).tolist() == [ONE + key]
     assert sketch.codes(np.array([-value])).tolist() == [-ONE - key]
 
 
+@DDSKETCH
 def test_the_estimate_of_a_hundred_is_that_of_the_reference() -> None:
     """2 gamma^231 / (gamma + 1)."""
     (estimate,) = sketch.estimates(np.array([ONE + 231], np.int16))

@@ -8,7 +8,10 @@ import pytest
 
 from tests.processor_cases import NAN, build, flags, rows, table
 
+IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, spike_test")
 
+
+@IOOS
 @pytest.mark.parametrize(
     ("values", "suspect", "fail", "expected"),
     [
@@ -56,6 +59,7 @@ def test_the_first_batch_of_a_series_amends_nothing() -> None:
     assert np.array_equal(check.judge(rows([1.0])).amended_series, [])
 
 
+@IOOS
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -13,6 +13,11 @@ from processors.quality.traffic_plausibility import NO_VEHICLE, TRAFFIC_PLAUSIBI
 from tests.processor_cases import build
 from tests.quality_cases import at_once
 
+LENGTH = pytest.mark.vector(
+    "traffic flow", "effective vehicle length 10 v occ / q; bounds not confirmed"
+)
+ZERO = pytest.mark.vector("traps", "loop archives in which speed 0 stands for a missing value")
+
 FLOW, OCCUPANCY, SPEED, COUNT = range(4)
 QUANTITIES = ("flow", "occupancy", "speed", "vehicle_count")
 
@@ -24,6 +29,7 @@ def check(**settings: Any) -> Check:
     return made
 
 
+@LENGTH
 @pytest.mark.parametrize(
     ("speed", "occupancy", "flow", "flag"),
     [
@@ -43,8 +49,9 @@ def test_the_effective_vehicle_length_is_that_of_a_vehicle(
     assert verdict.reasons.tolist() == [TRAFFIC_PLAUSIBILITY.mask * (flag == 3)] * 3
 
 
+@ZERO
 def test_a_speed_of_zero_without_vehicles_is_no_measurement_and_an_empty_road_is_real() -> None:
-    """Trap 11, zero taken for a measurement: the speed fails, flow and occupancy stay good."""
+    """Zero taken for a measurement: the speed fails, flow and occupancy stay good."""
     empty = ((FLOW, 0, 0), (OCCUPANCY, 0, 0), (SPEED, 0, 0))
 
     verdict = check().judge(at_once(*empty))
@@ -72,7 +79,7 @@ def test_a_speed_of_zero_without_vehicles_is_no_measurement_and_an_empty_road_is
 def test_readings_that_contradict_each_other_are_suspect(
     readings: list[tuple[int, float, float]], flags: list[int]
 ) -> None:
-    """Speed 0 with volume above 0, or volume 0 with speed above 0 (domain rules, unverified)."""
+    """Speed 0 with volume above 0, or volume 0 with speed above 0; not verified."""
     assert check().judge(at_once(*readings)).flag.tolist() == flags
 
 

@@ -11,9 +11,16 @@ import pytest
 
 from lamppost.batch import AggregateBatch
 from lamppost.times import HOUR_NS
+from processors.indices._breakpoints import Breakpoints
+from processors.indices.us_aqi import O3_8H
 from processors.indices.us_aqi import PM2_5 as PM2_5_TABLE
 from processors.indices.us_aqi import PM10 as PM10_TABLE
 from tests.processor_cases import NAN, START_NS, build, hours, table
+
+SHOWN_AS_INDEX = pytest.mark.vector(
+    "traps", "opendata-stuttgart/feinstaub-map-v2 shows a mean of five minutes as an index of 24 h"
+)
+TRUNCATED = pytest.mark.vector("traps", "IEEE 754 doubles: floor(10 x mean) of n equal tenths")
 
 # Breakpoints of May 2024, agreeing with MazamaScience/AirMonitor and open-meteo.
 PM2_5 = [
@@ -53,13 +60,27 @@ def test_categories_follow_the_bands() -> None:
     assert found.category.tolist() == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("count", [12, 24])
-def test_means_of_equal_decimals_are_not_truncated_a_step_too_low(count: int) -> None:
-    """0.1 + 0.1 + ... over n falls short in binary; the index must not."""
-    tenths = np.arange(1, 600)
-    means = np.array([sum([tenth / 10] * count) / count for tenth in tenths])
+@TRUNCATED
+@pytest.mark.parametrize(
+    ("of", "step", "steps", "count", "lost"),
+    [
+        pytest.param(PM2_5_TABLE, 0.1, 599, 12, 246, id="PM2.5, 12 hours"),
+        pytest.param(PM2_5_TABLE, 0.1, 599, 24, 202, id="PM2.5, 24 hours"),
+        pytest.param(O3_8H, 0.001, 299, 8, 66, id="O3 in ppm, 8 hours"),
+    ],
+)
+def test_means_of_equal_decimals_are_not_truncated_a_step_too_low(
+    of: Breakpoints, step: float, steps: int, count: int, lost: int
+) -> None:
+    """0.1 + 0.1 + ... over n falls short in binary, and plain floor loses a step in so many."""
+    per_step = round(1 / step)
+    given = np.arange(1, steps + 1)
+    means = np.array([sum([number / per_step] * count) / count for number in given])
 
-    assert PM2_5_TABLE.values(means).concentration.tolist() == (tenths / 10).tolist()
+    found = of.values(means * of.per_unit).concentration / of.per_unit
+
+    assert (np.floor(per_step * means) < given).sum() == lost
+    np.testing.assert_allclose(found, given / per_step, rtol=1e-12)
 
 
 def index() -> Any:  # noqa: ANN401 - the index
@@ -67,6 +88,7 @@ def index() -> Any:  # noqa: ANN401 - the index
     return build("index", "us_aqi", {}, table("pm2_5", "pm10", "temperature"))
 
 
+@SHOWN_AS_INDEX
 def test_eighteen_valid_hours_of_24_give_a_value() -> None:
     """Before that the hour is published without one, with its coverage."""
     found = index().update(hours([35.5] * 20))
@@ -129,14 +151,14 @@ def test_an_unchanged_correction_publishes_nothing() -> None:
 
 
 def test_an_hour_that_arrives_late_for_the_first_time_is_published() -> None:
-    """It fills its gap, and the later values follow."""
+    """It fills its gap, of which there was a value without it, and the later values follow."""
     us_aqi = index()
     us_aqi.update(hours([10.0] * 20))
     us_aqi.update(hours([10.0] * 2, first=21))
 
     found = us_aqi.update(hours([31.0], first=20))
 
-    assert found.revision.tolist() == [0, 1, 1]
+    assert found.revision.tolist() == [1, 1, 1]
     assert found.concentration.tolist() == [11.0, 10.9, 10.9]
 
 

@@ -27,6 +27,15 @@ from processors.windows._statistics import STATE
 from processors.windows._validity import valid_hours
 from tests.unit.lamppost.strategies import LAW
 
+LOCF = pytest.mark.vector("aggregates", "computed: last observation carried forward")
+CIRCULAR = pytest.mark.vector("aggregates", "computed: direction and length of the mean vector")
+NORTH = pytest.mark.vector("traps", "a plain atan2 returns 360, or an angle where R is 0")
+YAMARTINO = pytest.mark.vector("aggregates", "Yamartino 1984: standard deviation of wind direction")
+SPACE_MEAN = pytest.mark.vector("traffic flow", "Highway Capacity Manual: n / sum(1 / v)")
+CAPTURE = pytest.mark.vector(
+    "aggregates", "2008/50/EC, Annexes VII and XI; UK SI 2007/64: 45 minutes of an hour"
+)
+
 NAN = float("nan")
 WRAPS = (65_536.0, 2.0**32)
 CUTS = st.lists(st.integers(0, 40), max_size=5)
@@ -60,8 +69,9 @@ def time_weighted(
     return float(held.means(states, instants([end]))[0])
 
 
+@LOCF
 def test_a_value_holds_until_the_next() -> None:
-    """The vector of the domain reference, where the plain mean is the same."""
+    """Worked by hand; here the plain mean is the same."""
     assert time_weighted([0, 10, 50], [10, 20, 30], 60) == pytest.approx(20.0)
 
 
@@ -115,6 +125,7 @@ def direction(degrees: Sequence[float], calm: Sequence[bool] = ()) -> tuple[floa
     )
 
 
+@CIRCULAR
 @pytest.mark.parametrize(
     ("degrees", "mean", "resultant"),
     [([350, 10], 0.0, 0.984808), ([0, 90], 45.0, 0.707107), ([0, 180], NAN, 0.0)],
@@ -122,15 +133,16 @@ def direction(degrees: Sequence[float], calm: Sequence[bool] = ()) -> tuple[floa
 def test_directions_are_averaged_on_the_circle(
     degrees: list[float], mean: float, resultant: float
 ) -> None:
-    """Vectors of the domain reference; opposite directions have no mean."""
+    """Opposite directions have no mean."""
     found = direction(degrees)
 
     assert found[0] == pytest.approx(mean, abs=1e-9, nan_ok=True)
     assert found[1] == pytest.approx(resultant, abs=1e-6)
 
 
+@YAMARTINO
 def test_the_deviation_of_directions_is_yamartinos() -> None:
-    """The vector of the domain reference; there is none of one direction."""
+    """There is none of one direction."""
     assert direction([350, 10])[2] == pytest.approx(10.01, abs=5e-3)
     assert math.isnan(direction([350])[2])
 
@@ -157,6 +169,7 @@ def test_directions_merge(degrees: list[float], cuts: list[int]) -> None:
             assert turn == pytest.approx(0, abs=1e-6)
 
 
+@NORTH
 @pytest.mark.parametrize("degrees", [-1e-15, -1e-30, 360.0, 720.0])
 def test_a_direction_is_never_360(degrees: float) -> None:
     """North is 0, however it is rounded."""
@@ -170,8 +183,9 @@ def speed(values: Sequence[float], volumes: Sequence[float] = ()) -> tuple[float
     return float(speeds.harmonic(states)[0]), float(speeds.volume_weighted(states)[0])
 
 
+@SPACE_MEAN
 def test_the_space_mean_speed_is_the_harmonic_mean() -> None:
-    """The vector of the domain reference: 40 where the time-mean is 43.33."""
+    """Of 60, 40 and 30 it is 40, where the time-mean is 43.33."""
     assert speed([60, 40, 30]) == pytest.approx((40.0, NAN), nan_ok=True)
 
 
@@ -283,6 +297,7 @@ def judged(
     return float(coverage[0]), bool(enough[0])
 
 
+@CAPTURE
 @pytest.mark.parametrize(
     ("minutes", "every", "coverage", "is_valid"),
     [(45, 1, 0.75, True), (44, 1, 44 / 60, False), (4, 10, 2 / 3, False), (60, 1, 1.0, True)],
@@ -290,7 +305,7 @@ def judged(
 def test_an_hour_is_valid_by_the_time_that_is_covered(
     minutes: int, every: int, coverage: float, *, is_valid: bool
 ) -> None:
-    """The vectors of the domain reference: 45 minutes are enough, 44 and four times ten are not."""
+    """45 minutes are enough, 44 and four times ten are not."""
     assert judged("1h", 1, cover_min=minutes * every) == (pytest.approx(coverage), is_valid)
 
 

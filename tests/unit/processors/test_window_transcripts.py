@@ -27,6 +27,14 @@ from lamppost.times import SECOND_NS
 from processors.arrival import Arrival
 from processors.windows.event_time import EventTimeSettings, EventTimeWindows
 
+BEAM = pytest.mark.vector("windows", "apache/beam trigger_transcripts.yaml, fixed_default")
+FLINK = pytest.mark.vector(
+    "windows", "apache/flink EventTimeTrigger and WindowOperator, with their tests"
+)
+
+TIME_WINDOW = pytest.mark.vector("windows", "apache/flink TimeWindow, getWindowStartWithOffset")
+LATENESS = pytest.mark.vector("windows", "apache/flink WindowOperator, isWindowLate")
+
 SERIES = SeriesTable([SeriesKey("s", "pm2_5")])
 Pane = tuple[int, int, int, float, float]
 
@@ -74,6 +82,7 @@ def panes(batch: AggregateBatch) -> list[Pane]:
     )
 
 
+@BEAM
 def test_fixed_default() -> None:
     """Beam, fixed_default: 1, 2, 3, 10, 11 and a watermark of 25 give both windows on time."""
     transcript = Transcript(lateness=1000)
@@ -82,6 +91,7 @@ def test_fixed_default() -> None:
     assert transcript.watermark(25) == [(0, 9, 0, 3, 6.0), (10, 19, 0, 2, 21.0)]
 
 
+@FLINK
 def test_elements_of_one_series_are_its_watermark() -> None:
     """Where nothing is waited for, 10 closes [0, 9] by itself, and 11 closes nothing."""
     transcript = Transcript()
@@ -90,6 +100,19 @@ def test_elements_of_one_series_are_its_watermark() -> None:
     assert transcript.elements(11) == []
 
 
+@TIME_WINDOW
+@pytest.mark.parametrize(("second", "first"), [(0, 0), (9, 0), (10, 10), (-1, -10), (-10, -10)])
+def test_an_element_belongs_to_the_window_that_begins_before_it(second: int, first: int) -> None:
+    """[start, end), also before 1970."""
+    transcript = Transcript()
+    transcript.elements(second)
+
+    ((start, last, *_),) = transcript.watermark(100)
+
+    assert (start, last) == (first, first + 9)
+
+
+@FLINK
 @pytest.mark.parametrize(("watermark", "is_closed"), [(19, False), (20, True)])
 def test_a_window_closes_when_the_watermark_has_passed_its_last_instant(
     watermark: int, *, is_closed: bool
@@ -101,6 +124,7 @@ def test_a_window_closes_when_the_watermark_has_passed_its_last_instant(
     assert bool(transcript.watermark(watermark)) == is_closed
 
 
+@FLINK
 def test_a_late_element_fires_at_once_and_again_per_element() -> None:
     """Flink, late but allowed, accumulating: each pane repeats what was there before."""
     transcript = Transcript()
@@ -118,21 +142,16 @@ def test_an_element_that_was_there_before_fires_nothing() -> None:
     assert transcript.elements(3) == []
 
 
-@pytest.mark.parametrize(("second", "is_taken"), [(400, True), (399, False)])
-def test_an_element_beyond_the_horizon_is_no_late_one(second: int, *, is_taken: bool) -> None:
-    """Flink drops what is later than the allowed lateness behind the watermark at window's end.
-
-    Lamppost counts from the newest reading of the series to the reading itself, and what is
-    beyond goes to quarantine.
-    """
+def arrivals(*seconds: float) -> list[bool]:
+    """Return whether each element is taken where an hour of lateness is allowed."""
     windows = EventTimeWindows(EventTimeSettings(correction_horizon_s=3600), SERIES)
     arrival = Arrival(SERIES, windows)
 
-    def arrive(instant: int) -> bool:
+    def arrive(second: float) -> bool:
         zeros = np.zeros(1)
         one = ReadingBatch(
             series=zeros,
-            time=np.array([instant * SECOND_NS]),
+            time=np.array([round(second * SECOND_NS)]),
             received=zeros,
             value=zeros,
             flag=zeros,
@@ -140,5 +159,23 @@ def test_an_element_beyond_the_horizon_is_no_late_one(second: int, *, is_taken: 
         )
         return len(arrival.sort_out(one).kept) == 1
 
-    assert arrive(4000)
-    assert arrive(second) == is_taken
+    return [arrive(second) for second in seconds]
+
+
+@LATENESS
+@pytest.mark.parametrize(("newest", "is_taken"), [(4199.999, True), (4200.0, False)])
+def test_the_last_element_of_a_window_may_be_as_late_as_flink_allows(
+    newest: float, *, is_taken: bool
+) -> None:
+    """[0, 600) and 3600 s: while the watermark, a millisecond behind the newest, is < 4199.999."""
+    assert arrivals(newest, 599.999) == [True, is_taken]
+
+
+@pytest.mark.parametrize(("second", "is_taken"), [(400, True), (399, False)])
+def test_an_element_beyond_the_horizon_is_no_late_one(second: int, *, is_taken: bool) -> None:
+    """Flink drops what is later than the allowed lateness behind the watermark at window's end.
+
+    Lamppost counts from the newest reading of the series to the reading itself, and what is
+    beyond goes to quarantine.
+    """
+    assert arrivals(4000, second) == [True, is_taken]

@@ -16,6 +16,8 @@ from lamppost.times import DAY_NS, HOUR_NS
 from processors.quality.zone_offset import ZONE_OFFSET
 from tests.processor_cases import START_NS, build
 
+ZONES = pytest.mark.vector("traps", "files of reference instruments whose local times end in Z")
+
 START = START_NS // DAY_NS * DAY_NS
 HOURS = np.arange(24 * 12)
 
@@ -59,15 +61,17 @@ def flagged(
     return found
 
 
+@ZONES
 @pytest.mark.parametrize("hours", [-8, -5, -2, -1, 1, 2, 9])
 def test_a_whole_hour_offset_is_found(hours: int) -> None:
-    """Trap 8 and bar 4: a stamp that ends in Z but is local time."""
+    """A stamp that ends in Z but is local time."""
     assert flagged(city(1, 8), {3: hours}) == {3}
 
 
+@ZONES
 @pytest.mark.parametrize("seed", range(6))
 def test_right_clocks_raise_no_alarm(seed: int) -> None:
-    """Bar 4: no false clock alarm on sensors that are right."""
+    """No false clock alarm on sensors that are right."""
     assert flagged(city(seed, 8), {}) == set()
 
 

@@ -19,9 +19,10 @@ from lamppost.batch import JudgedBatch
 from lamppost.frames import arrow_bytes
 from lamppost.log import Entry
 from lamppost.series import SeriesKey, SeriesTable
-from lamppost.times import MINUTE_NS
+from lamppost.times import DAY_NS, MINUTE_NS
 from sinks.store import Store, StoreSettings
 from sinks.store_layout import TABLES
+from tests.outbox_entries import START_NS, readings_entry
 from tests.unit.portal.seeded_city import (
     aggregates,
     alert,
@@ -270,3 +271,23 @@ def test_dropped_messages_lose_their_bytes_and_keep_their_row(store: Store) -> N
     rows = store.reader.rows("SELECT payload, code FROM quarantine ORDER BY position")
     assert [bool(row["payload"]) for row in rows] == [False, True]
     assert rows[0]["code"] == "malformed"
+
+
+def test_what_retention_deletes_changes_the_state(tmp_path: Path) -> None:
+    """Also without a new entry, when the last one is stored again after a restart."""
+    path = tmp_path / "store.duckdb"
+    now = START_NS + 10 * DAY_NS
+    entries = [readings_entry(1, time=START_NS + 8 * DAY_NS)._replace(at=now)]
+    made = Store(StoreSettings(path=path, readings_days=7))
+    made.write(entries, 1)
+    before, held = made.reader.state(), made.reader.number("SELECT count(*) FROM readings")
+    made.close()
+
+    made = Store(StoreSettings(path=path, readings_days=1))
+    same = made.reader.state()
+    made.write(entries, 1)
+    after, left = made.reader.state(), made.reader.number("SELECT count(*) FROM readings")
+    made.close()
+
+    assert before == same != after
+    assert (held, left) == (1, 0)

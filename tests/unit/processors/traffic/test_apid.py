@@ -21,6 +21,11 @@ from processors.traffic.apid import (
 from tests.processor_cases import START_NS, build
 from tests.traffic_cases import PAIR, stages, traffic_table
 
+OTC = pytest.mark.vector(
+    "incidents",
+    "APID as in the organic traffic control AID classes (limits of Deniz and of COMPASS)",
+)
+
 
 def fires(
     up: float, down: float, speeds: tuple[float, float] = (50, 50), before: float | None = None,
@@ -42,17 +47,19 @@ def fires(
     return int(rule.state["stage"][0]) == TENTATIVE
 
 
+@OTC
 @pytest.mark.parametrize(("slowing", "expected"), [(0.2, True), (0.05, False)])
 def test_medium_branch_of_the_reference(slowing: float, expected: bool) -> None:  # noqa: FBT001
-    """OCCRDF .5 fires with SPDTDF .2, and not with .05 (domain reference 5.3, first limits)."""
+    """OCCRDF .5 fires with SPDTDF .2, and not with .05 (first limits)."""
     found = medium_fires(ApidSettings(), np.array([0.5]), np.array([slowing]))
 
     assert found.tolist() == [expected]
     assert fires(20.0, 10.0, (50, 50 * (1 - slowing))) is expected
 
 
+@OTC
 def test_heavy_branch_of_the_reference() -> None:
-    """OCCDF 11, OCCRDF .1, DOCC 20 fire (domain reference 5.3, first limits)."""
+    """OCCDF 11, OCCRDF .1, DOCC 20 fire (first limits)."""
     features = np.array([11.0]), np.array([0.1]), np.array([20.0])
 
     assert heavy_fires(ApidSettings(), *features).tolist() == [True]
@@ -60,6 +67,7 @@ def test_heavy_branch_of_the_reference() -> None:
     assert fires(61.0, 20.0)
 
 
+@OTC
 @pytest.mark.parametrize(
     ("limits", "up", "down", "expected"),
     [

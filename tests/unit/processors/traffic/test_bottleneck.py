@@ -13,6 +13,8 @@ from lamppost.stations import Station
 from tests.processor_cases import NAN, build, step
 from tests.traffic_cases import chain, end_of, interval, traffic_table
 
+PEMS = pytest.mark.vector("incidents", "PeMS, cagov/caldata-mdsa-caltrans-pems: bottlenecks")
+
 FIVE_MIN = 300.0
 SLOW, DROP = 60.0, 95.0
 
@@ -30,6 +32,7 @@ def found(
     return signals
 
 
+@PEMS
 @pytest.mark.parametrize(
     ("slow_in", "expected"),
     [((0, 1, 2, 3, 4), True), ((0, 2, 3, 5, 6), True), ((0, 1, 2, 3), False)],
@@ -38,7 +41,7 @@ def test_five_of_seven_intervals_make_a_bottleneck(
     slow_in: tuple[int, ...],
     expected: bool,  # noqa: FBT001
 ) -> None:
-    """PeMS: at least five of seven five-minute intervals (domain reference 5.4)."""
+    """PeMS: at least five of seven five-minute intervals."""
     speeds = [(SLOW if i in slow_in else 90.0, DROP) for i in range(7)]
 
     assert bool(found(speeds, chain(2))) is expected
@@ -51,6 +54,7 @@ def test_four_in_seven_and_a_fifth_later_do_not() -> None:
     assert not found([(SLOW if i in slow_in else 90.0, DROP) for i in range(8)], chain(2))
 
 
+@PEMS
 @pytest.mark.parametrize(
     ("up", "down", "expected"),
     [
@@ -70,6 +74,7 @@ def test_speed_and_drop_have_the_limits_of_pems(
     assert bool(found([(up, down)] * 5, chain(2))) is expected
 
 
+@PEMS
 @pytest.mark.parametrize(("apart_km", "expected"), [(4.8, True), (4.83, False)])
 def test_stations_must_be_less_than_three_miles_apart(
     apart_km: float,

@@ -13,7 +13,12 @@ from processors.traffic.california_8 import CONFIRMED, CONTINUING, TENTATIVE
 from tests.processor_cases import NAN
 from tests.traffic_cases import stages
 
-# Vectors of the domain reference, 5.3 [C]; columns t = 0..10, stages t = 2..10.
+OTC = pytest.mark.vector(
+    "incidents",
+    "California algorithms as in the organic traffic control AID classes (citing Smith 2002)",
+)
+
+# Columns t = 0..10, stages t = 2..10.
 INCIDENT: Final = (
     [12, 12, 13, 14, 30, 38, 42, 41, 40, 16, 12],
     [12, 12, 12, 12, 8, 5, 5, 6, 6, 11, 12],
@@ -45,6 +50,7 @@ def frame(up: list[float], down: list[float], number: int) -> Frame:
     )
 
 
+@OTC
 @pytest.mark.parametrize(
     ("number", "expected"),
     [
@@ -56,7 +62,7 @@ def frame(up: list[float], down: list[float], number: int) -> Frame:
 def test_features_are_those_of_the_reference(
     number: int, expected: tuple[float, float, float, float]
 ) -> None:
-    """OCCDF, OCCRDF, DOCCTD and DOCC of the incident series (domain reference 5.3)."""
+    """OCCDF, OCCRDF, DOCCTD and DOCC of the incident series."""
     seen = frame(*INCIDENT, number)
 
     found = (
@@ -69,35 +75,40 @@ def test_features_are_those_of_the_reference(
     assert found == pytest.approx(expected, abs=5e-5)
 
 
+@OTC
 def test_a_denominator_of_0_gives_0() -> None:
-    """An empty road has no relative difference (domain reference 5.3)."""
+    """An empty road has no relative difference."""
     seen = frame([0, 0, 0], [0, 0, 4], 2)
 
     assert (seen.relative_difference[0], seen.downstream_drop[0]) == (0.0, 0.0)
 
 
+@OTC
 def test_california_7_finds_the_incident_of_the_reference() -> None:
-    """Free, tentative, confirmed, continuing, free (domain reference 5.3)."""
+    """Free, tentative, confirmed, continuing, free."""
     assert letters(stages("california_7", *INCIDENT), SEVEN) == "ffTCKKKff"
 
 
+@OTC
 def test_california_7_stays_free_in_a_wave() -> None:
-    """Nine times free (domain reference 5.3)."""
+    """Nine times free."""
     assert letters(stages("california_7", *WAVE), SEVEN) == "fffffffff"
 
 
+@OTC
 def test_california_8_counts_the_wave_of_the_reference() -> None:
-    """Free, wave 1, 1, 2, 3, 4, 5, free, free (domain reference 5.3)."""
+    """Free, wave 1, 1, 2, 3, 4, 5, free, free."""
     assert letters(stages("california_8", *WAVE), EIGHT) == "f112345ff"
 
 
+@OTC
 def test_california_8_finds_the_incident_of_the_reference() -> None:
     """No wave passes, so it goes through the same states as #7."""
     assert letters(stages("california_8", *INCIDENT), EIGHT) == "ffTCKKKff"
 
 
 def test_a_plain_threshold_would_have_alarmed_in_the_wave() -> None:
-    """The series tells the algorithms from a plain limit on occupancy (domain reference 5.3)."""
+    """The series tells the algorithms from a plain limit on occupancy."""
     assert max(WAVE[0]) > 30
 
 

@@ -27,6 +27,20 @@ from processors.traffic import (
 )
 from tests.processor_cases import NAN, START_NS, build
 
+IRIS = pytest.mark.vector("traffic flow", "mnit-rtmc/iris: density and speed of a single loop")
+PEMS = pytest.mark.vector("traffic flow", "PeMS, cagov/caldata-mdsa-caltrans-pems")
+IDENTITIES = pytest.mark.vector(
+    "traffic flow", "Highway Capacity Manual: q = k v, headway 3600 / q"
+)
+FREEWAY = pytest.mark.vector("level of service", "Highway Capacity Manual, basic freeway segments")
+STREET = pytest.mark.vector(
+    "level of service", "Highway Capacity Manual 2000, urban streets (one source)"
+)
+SHARES = pytest.mark.vector(
+    "level of service", "Highway Capacity Manual 2010, urban streets (not confirmed)"
+)
+CLASSES = pytest.mark.vector("traffic flow", "mnit-rtmc/iris: classes by length")
+
 KM_PER_MILE = 1.609344
 FIELD_M = 22 * 0.3048
 STATION = Station(
@@ -49,21 +63,24 @@ def of(*numbers: float) -> tuple[np.ndarray, ...]:
     return tuple(np.array([number], np.float64) for number in numbers)
 
 
+@IRIS
 def test_density_of_iris() -> None:
-    """15 vehicles in 30 s, 10 %, field 22 ft: 24.0 veh/mi (domain reference 5.1)."""
+    """15 vehicles in 30 s, 10 %, field 22 ft: 24.0 veh/mi."""
     (found,) = density_from_occupancy.density(*of(10.0, FIELD_M))
 
     assert found * KM_PER_MILE == pytest.approx(24.0, abs=0.05)
 
 
+@IRIS
 def test_speed_of_iris_and_pems() -> None:
-    """15 vehicles in 30 s, 10 %, 22 ft: 75.0 mph by both forms (domain reference 5.1)."""
+    """15 vehicles in 30 s, 10 %, 22 ft: 75.0 mph by both forms."""
     (found,) = single_loop_speed.speed(*of(15 * 3600 / 30, 10.0, FIELD_M))
 
     assert found / KM_PER_MILE == pytest.approx(75.0, abs=0.05)
     assert pytest.approx(found / KM_PER_MILE, abs=0.05) == 150 * 22 / 0.10 / 440
 
 
+@IRIS
 @pytest.mark.parametrize(
     ("flow", "occupancy", "told"),
     [
@@ -78,30 +95,33 @@ def test_iris_tells_no_speed_where_too_few_passed(
     occupancy: float,
     told: bool,  # noqa: FBT001
 ) -> None:
-    """Density at most 1.2 veh/mi, or flow 0 (domain reference 5.1)."""
+    """Density at most 1.2 veh/mi, or flow 0."""
     (found,) = single_loop_speed.speed(*of(flow, occupancy, FIELD_M))
 
     assert np.isfinite(found) == told
 
 
+@IDENTITIES
 def test_flow_is_density_times_speed() -> None:
-    """Q = k v (domain reference 5.1)."""
+    """Q = k v."""
     (found,) = density_from_speed.density(*of(3600.0, 90.0, 2.0))
 
     assert found * 90.0 * 2.0 == pytest.approx(3600.0)
 
 
+@IDENTITIES
 def test_headway_is_an_hour_over_the_flow() -> None:
-    """3600 / q seconds (domain reference 5.1)."""
+    """3600 / q seconds."""
     (found,) = headway_from_flow.headway(*of(1200.0, 1.0))
 
     assert found == pytest.approx(3.0)
 
 
+@FREEWAY
 @pytest.mark.parametrize(
     ("flow", "mph", "expected"),
     [
-        # 1500 pc/h/ln at 60 mph is 25.0: C; 11.0 is A, 11.1 is B (domain reference 5.2).
+        # 1500 pc/h/ln at 60 mph is 25.0: C; 11.0 is A, 11.1 is B.
         (1500.0, 60.0, "C"),
         (660.0, 60.0, "A"),
         (666.0, 60.0, "B"),
@@ -119,11 +139,33 @@ def test_levels_of_a_freeway(flow: float, mph: float, expected: str) -> None:
     assert "ABCDEF"[int(found) - 1] == expected
 
 
+FLOWS = {75: "825 1330 1775", 70: "770 1260 1735", 65: "715 1170 1665", 60: "660 1080 1560"}
+
+
+@FREEWAY
+@pytest.mark.parametrize(
+    ("mph", "flow", "expected"),
+    [
+        (mph, float(flow), letter)
+        for mph, flows in FLOWS.items()
+        for flow, letter in zip(flows.split(), "ABC", strict=True)
+    ],
+)
+def test_flows_at_free_flow_speed_have_the_level_of_their_density(
+    mph: float, flow: float, expected: str
+) -> None:
+    """The table of highest flows, as far as speed is still that of free flow."""
+    (found,) = level_of_service_freeway.level(*of(flow, mph, mph))
+
+    assert "ABCDEF"[int(found) - 1] == expected
+
+
+@FREEWAY
 @pytest.mark.parametrize(
     ("free_flow", "capacity"), [(75, 2400), (70, 2400), (65, 2350), (60, 2300), (50, 2300)]
 )
 def test_more_than_capacity_is_f(free_flow: float, capacity: float) -> None:
-    """The last column of the table of flows (domain reference 5.2)."""
+    """The last column of the table of flows."""
     at, above = (
         level_of_service_freeway.level(*of(flow, 70.0, free_flow))[0]
         for flow in (capacity, capacity + 1)
@@ -140,9 +182,10 @@ STREETS = {
 }
 
 
+@STREET
 @pytest.mark.parametrize("street", STREETS)
 def test_levels_of_a_street(street: str) -> None:
-    """A speed must exceed the bound of its level (domain reference 5.2, HCM 2000)."""
+    """A speed must exceed the bound of its level (HCM 2000)."""
     bounds = np.array(STREETS[street], float)[:, None] * KM_PER_MILE
 
     at = [level_of_service_street.level(bounds[i], bounds)[0] for i in range(5)]
@@ -153,8 +196,9 @@ def test_levels_of_a_street(street: str) -> None:
     assert level_of_service_street.SPEEDS_MPH[street] == STREETS[street]
 
 
+@SHARES
 def test_levels_of_a_street_by_shares() -> None:
-    """HCM 2010: 85, 67, 50, 40, 30 % of the free-flow speed (domain reference 5.2, unverified)."""
+    """HCM 2010: 85, 67, 50, 40, 30 % of the free-flow speed (not verified)."""
     stations = {"tr-1": STATION.model_copy(update={"road_class": "street_1"})}
     speeds = [86.0, 85.0, 67.0, 50.0, 40.0, 30.0]
 
@@ -165,6 +209,7 @@ def test_levels_of_a_street_by_shares() -> None:
     assert found == [1, 2, 3, 4, 5, 6]
 
 
+@PEMS
 def test_delay_of_pems() -> None:
     """F (L / V - L / Vt): 100 vehicles, 2 km, 30 against 60 km/h lose 3.33 hours."""
     (found,) = delay.delay(*of(1200.0, 30.0, 2.0, 60.0, 1 / 12))
@@ -173,18 +218,20 @@ def test_delay_of_pems() -> None:
     assert delay.delay(*of(1200.0, 90.0, 2.0, 60.0, 1 / 12))[0] == 0.0
 
 
+@PEMS
 def test_travel_time_index_of_pems() -> None:
     """60 mph over the speed."""
     assert travel_time_index.travel_time_index(*of(40.0, 60.0))[0] == pytest.approx(1.5)
 
 
+@CLASSES
 @pytest.mark.parametrize(
     ("feet", "expected"),
     [(7.0, "motorcycle"), (7.1, "short"), (19.9, "short"), (20.0, "medium"), (42.9, "medium"),
      (43.0, "long")],
 )  # fmt: skip
 def test_classes_of_iris(feet: float, expected: str) -> None:
-    """Up to 7 ft, to 20, to 43, and above (domain reference 5.1)."""
+    """Up to 7 ft, to 20, to 43, and above."""
     (found,) = vehicle_classes.class_of(np.array([feet * 0.3048]))
 
     assert vehicle_classes.CLASSES[found] == expected
@@ -346,6 +393,7 @@ def test_the_worst_flag_of_the_inputs_counts() -> None:
     assert (made.flag.tolist(), made.reasons.tolist()) == ([FAIL], [192])
 
 
+@IDENTITIES
 def test_counts_become_flow_where_no_flow_is_sent() -> None:
     """Not from the first count: only the second shows that no flow comes with it."""
     series = SeriesTable()

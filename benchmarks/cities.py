@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a reading costs in the engine, by what a city measures and how much of it is judged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from lamppost import log
+from lamppost.frames import Deliveries
+from lamppost.log import Entry
+from lamppost.policy import Policy
+from lamppost.stations import Station
+from lamppost.times import MINUTE_NS, format_instant
+from sensor_sim.load import FIRST_AT_NS
+
+from .engine_rate import Taken, take
+from .frames import FRAME_MESSAGES, default_policy
+from .rows import Row
+from .timing import Plan, Spread
+
+GROUP: Final = "cities"
+_BUDGET_US: Final = 2.0
+_SERIES: Final = 10_000
+_STATIONS_A_ROAD: Final = 10
+_HOW: Final = (
+    f"{_SERIES:,} series, each once a minute, frames of {FRAME_MESSAGES:,} messages, every station"
+    " in the registry; judging, derived series, alerts and the encoding of results, with ticks also"
+    " the windows closed and the ledger after each frame; CPU of one process for each reading that"
+    " was sent, or for each that was sent or derived, after every series has reported."
+)
+
+Readings = Mapping[str, "np.ndarray[Any, np.dtype[np.floating[Any]]]"]
+
+
+@dataclass(frozen=True)
+class City:
+    """What is measured, where, and under which policy.
+
+    Attributes:
+        name: in the table.
+        quantities: what each sensor sends in a message.
+        policy: what is judged and worked out.
+        traffic: whether its stations stand along roads.
+    """
+
+    name: str
+    quantities: tuple[str, ...]
+    policy: Policy = field(default_factory=default_policy)
+    traffic: bool = False
+
+    @property
+    def sensors(self) -> int:
+        """How many there are."""
+        return _SERIES // len(self.quantities)
+
+
+def measure(plan: Plan) -> list[Row]:
+    """Measure cities that differ in what they measure and in what is switched on."""
+    return [row for city in cities() for row in _rows(city, _run(city, plan.pick(24, 4)))]
+
+
+def _rows(city: City, taken: Taken) -> list[Row]:
+    """Return what a reading of a city costs, without ticks and with them.
+
+    Where series are derived, also what each of the readings costs that went out in the end.
+    """
+    sent = [FRAME_MESSAGES * len(city.quantities)] * len(taken.published)
+    counted = [("", sent)]
+    if sum(taken.published) > 1.1 * sum(sent):
+        counted.append((", each sent or derived", taken.published))
+    return [
+        _row(
+            f"{city.name}: {words}{which}",
+            Spread([1e6 * s / n for s, n in zip(seconds, readings, strict=True)]),
+        )
+        for which, readings in counted
+        for words, seconds in (
+            ("decoded readings", taken.judging),
+            ("decoded readings and ticks", taken.judging_with_ticks),
+        )
+    ]
+
+
+def cities() -> list[City]:
+    """Return the cities, each with the policy it is measured under."""
+    air, traffic = ("pm2_5", "temperature"), ("flow", "occupancy", "speed")
+    particles = ("pm2_5_cf1", "humidity")
+    return [
+        City("air, default policy", air),
+        City("air, every check on", air, every_check(air)),
+        City("traffic, default policy", traffic, traffic=True),
+        City("traffic, every check on", traffic, every_check(traffic), traffic=True),
+        City("every PM sensor corrected", particles),
+    ]
+
+
+def every_check(quantities: tuple[str, ...]) -> Policy:
+    """Return the default policy with the checks it leaves off switched on for some quantities."""
+    policy = default_policy()
+    spans = {name: policy.quality["gross_range"]["quantities"][name] for name in quantities
+             if name in policy.quality["gross_range"]["quantities"]}  # fmt: skip
+    seasons = [[12, 12], [1, 2], [3, 5], [6, 8], [9, 11]]
+    added = {
+        "climatology": {
+            "quantities": {
+                name: [
+                    {"period": "month", "span": span, "suspect_span": limits["fail_span"]}
+                    for span in seasons
+                ]
+                for name, limits in spans.items()
+            }
+        },
+        "percentile_range": {
+            "quantities": {name: {"span": limits["fail_span"]} for name, limits in spans.items()}
+        },
+        "attenuated_signal": {
+            "quantities": {name: {"window_s": 43_200, "suspect": 0.1} for name in quantities}
+        },
+        "gap": {"default": {"suspect_s": 7_200}},
+        "detector_health": {
+            **policy.quality["detector_health"],
+            "occupancy_spike": {"limit_s": 60, "clear_s": 3_600},
+        },
+    }
+    return policy.model_copy(update={"quality": {**policy.quality, **added}})
+
+
+def _row(what: str, spread: Spread) -> Row:
+    return Row(
+        group=GROUP,
+        what=what,
+        measured=spread.median,
+        low=spread.low,
+        high=spread.high,
+        unit="µs CPU/reading",
+        better="less",
+        how=_HOW,
+        budget=_BUDGET_US,
+    )
+
+
+def _run(city: City, measured: int) -> Taken:
+    warm = -(-city.sensors // FRAME_MESSAGES) + 2
+    return take(_entries(city, warm + measured), city.policy, warm)
+
+
+def _entries(city: City, count: int) -> Iterator[Entry]:
+    """Yield the inbox of a city: its policy, its stations, and frames of messages."""
+    yield Entry(1, log.POLICY, FIRST_AT_NS, city.policy.canonical().encode())
+    stations = [station.model_dump() for station in stations_of(city)]
+    yield Entry(2, log.REGISTRATION, FIRST_AT_NS, json.dumps(stations).encode())
+    for number, frame in enumerate(_frames(city, count), start=3):
+        yield Entry(number, log.FRAME, frame.received_at[-1], frame.to_bytes())
+
+
+def stations_of(city: City) -> list[Station]:
+    """Return stations on a grid of 20 by 20 km, or along roads 400 m apart."""
+    side = int(np.ceil(np.sqrt(city.sensors)))
+    made = []
+    for number in range(city.sensors):
+        row, place = divmod(number, side)
+        north, east = 48 + 0.18 * row / side, 8 + 0.27 * place / side
+        station = Station(
+            sensor=_sensor(number), kind="air_quality", period_s=60, latitude=north, longitude=east
+        )
+        made.append(_on_a_road(number, station) if city.traffic else station)
+    return made
+
+
+def _on_a_road(number: int, station: Station) -> Station:
+    road, place = divmod(number, _STATIONS_A_ROAD)
+    return station.model_copy(
+        update={
+            "kind": "traffic",
+            "detector": "double_loop" if road % 4 else "radar",
+            "lanes": 2,
+            "road_class": "street_1" if road % 4 else "freeway",
+            "free_flow_speed_km_h": 60.0 if road % 4 else 110.0,
+            "detector_length_m": 1.8,
+            "corridor": f"road {road}",
+            "position_km": 0.4 * place,
+        }
+    )
+
+
+def _sensor(number: int) -> str:
+    return f"city-{number:06d}"
+
+
+def _frames(city: City, count: int) -> Iterator[Deliveries]:
+    """Yield frames in which the sensors report in turn, once a minute."""
+    random = np.random.default_rng(11)
+    for first in range(0, count * FRAME_MESSAGES, FRAME_MESSAGES):
+        numbers = np.arange(first, first + FRAME_MESSAGES)
+        readings = _readings(city, random, len(numbers))
+        frame = Deliveries()
+        for row, number in enumerate(numbers.tolist()):
+            turn, sensor = divmod(number, city.sensors)
+            at = FIRST_AT_NS + turn * MINUTE_NS
+            values = {name: float(readings[name][row]) for name in city.quantities}
+            told = {"sensor": _sensor(sensor), "time": format_instant(at), "values": values}
+            topic = f"v1/{_sensor(sensor)}/readings"
+            frame.add(topic, json.dumps(told).encode(), at, source="mqtt")
+        yield frame
+
+
+def _readings(city: City, random: np.random.Generator, count: int) -> Readings:
+    """Return readings that are plausible together."""
+    if not city.traffic:
+        return {name: np.round(random.normal(*_LEVELS[name], count), 1) for name in city.quantities}
+    flow = 60.0 * random.poisson(15, count)
+    speed = np.round(random.normal(52, 4, count), 1)
+    occupancy = np.round(flow * 6.0 / (10 * speed) / 2, 1)
+    return {"flow": flow, "occupancy": occupancy, "speed": speed}
+
+
+_LEVELS: Final = {
+    "pm2_5": (12.0, 1.0),
+    "pm2_5_cf1": (14.0, 1.0),
+    "temperature": (9.0, 0.5),
+    "humidity": (64.0, 1.5),
+}
