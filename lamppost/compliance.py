@@ -27,7 +27,7 @@ _NAMED: Final = {
     "peak_season": "mean of the daily highest 8-hour means over the six highest months in a row",
     "aot40": "sum of what hours of the day lie above a level (AOT40)",
 }
-_HANDED_DOWN: Final = ("capture", "purpose", "source")
+_HANDED_DOWN: Final = ("capture", "purpose", "source", "rounding_remark")
 _PER_WINDOW: Final = {"1h": "mean of an hour"}
 
 
@@ -96,6 +96,7 @@ class ComplianceRule(_Part):
         accumulate: what aot40 adds up.
         source: where the numbers are from.
         remark: what is not certain about them.
+        rounding_remark: what is not certain about rounding before comparing.
     """
 
     quantity: Annotated[str, BeforeValidator(_known_quantity)]
@@ -112,6 +113,7 @@ class ComplianceRule(_Part):
     accumulate: Accumulation | None = None
     source: str = Field(min_length=1)
     remark: str = ""
+    rounding_remark: str = ""
 
     @field_validator("averaging")
     @classmethod
@@ -162,6 +164,12 @@ class ComplianceRule(_Part):
         return 0.0 if found is None or found.offset else found.scale
 
     @property
+    def remarks(self) -> str:
+        """Everything that is not certain about the rule; without a limit nothing is compared."""
+        compared = self.rounding_remark if self.limit is not None else ""
+        return " ".join(filter(None, (self.remark, compared)))
+
+    @property
     def printed_unit(self) -> str:
         """The unit of the limit."""
         unit = self.unit or QUANTITIES[self.quantity].unit
@@ -176,7 +184,7 @@ class RuleSet(_Part):
         in_force_from: first day on which they apply.
         in_force_until: last day on which they apply.
         remark: what is not certain about that.
-        capture, purpose, source: of the rules that say nothing else.
+        capture, purpose, source, rounding_remark: of the rules that say nothing else.
         rules: by name.
     """
 
@@ -187,6 +195,7 @@ class RuleSet(_Part):
     capture: CaptureRule | None = None
     purpose: Purpose | None = None
     source: str | None = None
+    rounding_remark: str | None = None
     rules: dict[str, ComplianceRule]
 
     @model_validator(mode="before")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Health indices as people read them: names and colours, and one value for a whole station."""
+"""Health indices as people read them: names, colours, tables, and one value for a station."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def limits_reference() -> str:
                 f"`{rule_name}`",
                 sentence(compliance.explained(rule)),
                 sentence("; ".join(filter(None, (rule.source, rule.capture.source)))),
-                sentence(rule.remark),
+                sentence(rule.remarks),
             )
             for rule_name, rule in chosen.rules.items()
         )
@@ -184,7 +184,7 @@ def quantities_reference() -> str:
 def points_reference() -> str:
     """Return measurements, tags, times and fields in InfluxDB."""
     rows = (
-        (f"`{name}`", _names(found.tags), found.time, _names(found.fields))
+        (f"`{name}`", _names(found.tags), found.time, _names(found.all_fields))
         for name, found in line_protocol.LAYOUT.items()
     )
     return table(("measurement", "tags", "time", "fields"), rows)

@@ -38,8 +38,8 @@ def _option(quantity: str) -> Any:  # noqa: ANN401 - typer's own
         metavar="VALUE",
         help=f"{label}: a mean, or hours from the newest back (12.1,-,13; the nowcast takes hours "
         "only); with a unit if not in ug/m3 (53ppb), and @PERIOD for another average than the "
-        "usual one: a list for @15min holds quarters of an hour, for @10min tens of minutes, for "
-        "@peak_season months. May be repeated.",
+        "usual one: a list for @15min holds quarters of an hour, for @10min means of ten "
+        "minutes, for @peak_season months. May be repeated.",
     )
 
 

@@ -111,7 +111,7 @@ def _row(context: PortalContext, found: YearTable, row: Row) -> dict[str, Any]:
         **row,
         "label": rules.label(row["quantity"]),
         "limit_words": limit_words(rule),
-        "source": "; ".join(filter(None, (rule.source, rule.remark))),
+        "source": "; ".join(filter(None, (rule.source, rule.remarks))),
         "sentence": sentence(row, rule, rules),
         "days": days[-_MOST_DAYS:],
         "earlier_days": len(days[:-_MOST_DAYS]),

@@ -202,6 +202,8 @@ class HourlyIndex:
         if sub.period == QUARTER:
             return ["the highest quarter of the newest hour"]
         hours = HOURS[sub.period]
+        if hours == 1:
+            return ["the newest hour"]
         valid = int((~np.isnan(last.means[0, :hours])).sum())
         least = self._settings.least_hours(hours)
         return [f"{valid} of the newest {hours} hours count, {least} are needed"]

@@ -23,6 +23,7 @@ from ._quarters import QuarterRings
 from ._rated import LastHours, Rate, Rated
 
 _NOTHING: Final = IndexBatch.empty()
+_NEVER_DUE: Final = np.iinfo(np.int64).max
 
 
 class RunningValues:
@@ -68,6 +69,7 @@ class RunningValues:
         # Hours of which something changes with one of them: those made of it, or after a gap.
         self._span = max(reach, int(self._outlasts.max(initial=0)) + 1)
         self._quarters = QuarterRings(rules.corrected_hours + 2 * DAY_HOURS) if by_quarter else None
+        self._due: tuple[CodeArray, Int64Array] | None = None
         self._held: HeldHours | None = None
         self._pollutants = pollutants
         self._to_eu = np.ones(len(pollutants))
@@ -89,6 +91,7 @@ class RunningValues:
         newest = self._rings.newest(places)
         known = news.hour <= newest
         recent = news.hour > newest - self._rules.corrected_hours - DAY_HOURS
+        self._due = None
         parts: list[IndexBatch] = []
         if known.any():
             parts += self._correct(places[known & recent], news.take(known & recent))
@@ -105,15 +108,24 @@ class RunningValues:
         Args:
             closed: until when the windows of each series code have closed, ns UTC.
         """
-        places = self._rings.all_places()
-        codes = self._rings.codes(places)
-        last = np.minimum(closed[codes] // HOUR_NS - 1, self._last_of_gap(places, codes))
-        due = np.flatnonzero(last > self._rings.newest(places))
-        if not len(due):
+        if self._due is None:
+            self._due = self._next_due()
+        codes, due = self._due
+        places = np.flatnonzero(closed[codes] >= due).astype(np.int32)
+        if not len(places):
             return _NOTHING
-        places, codes = places[due], codes[due]
-        row, hour = _spans(self._rings.newest(places) + 1, last[due])
+        codes, newest = codes[places], self._rings.newest(places)
+        last = np.minimum(closed[codes] // HOUR_NS - 1, self._last_of_gap(places, codes))
+        row, hour = _spans(newest + 1, last)
+        self._due = None
         return IndexBatch.concat([*self._append(places[row], News.silence(codes[row], hour))])
+
+    def _next_due(self) -> tuple[CodeArray, Int64Array]:
+        """Return every series, and the instant at which its next hour without a window closes."""
+        places = self._rings.all_places()
+        codes, newest = self._rings.codes(places), self._rings.newest(places)
+        lasts = newest < self._last_of_gap(places, codes)
+        return codes, np.where(lasts, np.where(lasts, newest + 2, 0) * HOUR_NS, _NEVER_DUE)
 
     def _last_of_gap(self, places: CodeArray, codes: CodeArray) -> Int64Array:
         """Return the last hour of each series that has a value without a window of its own."""
@@ -145,6 +157,7 @@ class RunningValues:
         """Take over what was held; of nothing, start afresh."""
         if "newest" not in snapshot:
             return
+        self._due = None
         quarters = part("quarters", dict(snapshot))
         if self._quarters is not None and quarters:
             self._quarters.restore(quarters)

@@ -209,7 +209,8 @@ class Nowcast:
         coverage = counted[:, :_NEWEST].mean(axis=1)
         for row in self._least_squares(last):
             estimate[row] = _ozone.forecast(means[row])
-            coverage[row] = counted[row, : _ozone.HISTORY].mean()
+            if not _ozone.is_short(means[row]):
+                coverage[row] = counted[row, : _ozone.HISTORY].mean()
         return Averaged(estimate * per_ppb, coverage)
 
     def _least_squares(self, last: LastHours) -> list[int]:

@@ -40,8 +40,8 @@ class _List(NamedTuple):
 
 
 _LISTS: Final = {
-    QUARTER: _List("the quarters of an hour, four at most", "the highest is", 1, 4),
-    "10min": _List("the tens of minutes of an hour, six at most", "the highest is", 1, 6),
+    QUARTER: _List("means of the quarters of one hour, four at most", "the highest is", 1, 4),
+    "10min": _List("means of ten minutes of one hour, six at most", "the highest is", 1, 6),
     # WHO 2021: the six months in a row with the highest mean of daily maxima of eight hours.
     "peak_season": _List(
         "six to twelve monthly means of the daily highest eight hours, in a row",

@@ -16,6 +16,7 @@ from lamppost.clock_skew import ClockBatch
 from lamppost.fits import Fit
 from lamppost.flags import CORRECTION, FAIL, GOOD, KERNEL_REASONS, SUSPECT
 from lamppost.frames import arrow_bytes
+from lamppost.indices import TABLES_KEY, IndexTable, named_tables
 from lamppost.log import Entry
 from lamppost.quantities import QUANTITIES
 from lamppost.quarantine import QUARANTINE_SCHEMA
@@ -187,7 +188,7 @@ def city_entries(now: int) -> list[Entry]:
         for length, count in ((MINUTE_NS, 60), (HOUR_NS, 5))
     ]
     outbox.add(log.AGGREGATES, columns_body(AggregateBatch.concat(windows).to_arrow()))
-    outbox.add(log.INDICES, columns_body(_indices(hour).to_arrow()))
+    outbox.add(log.INDICES, _indices_body(hour))
     outbox.add(log.ALERTS, alerts_body(*_alerts(now)))
     held = outbox.add(log.QUARANTINE, arrow_bytes(_quarantine(now)))
     decided = {"message": held.seq, "row": 1, "state": "replayed", "at": now, "by": "Operator",
@@ -221,13 +222,16 @@ def _clocks(now: int) -> ClockBatch:
     )
 
 
-def _indices(hour: int) -> IndexBatch:
-    return IndexBatch(
+def _indices_body(hour: int) -> bytes:
+    indices = IndexBatch(
         series=np.array([0, 2], np.int32), index=np.array([1, 1]), end=np.array([hour, hour]),
         revision=np.zeros(2, np.int32), concentration=np.array([38.1, 18.0]),
         value=np.array([107.0, np.nan]), category=np.array([3, 0]),
-        coverage=np.array([0.95, 0.5]), beyond=np.array([0, 0]),
+        coverage=np.array([0.95, 0.5]), beyond=np.array([0, 0]), table=np.array([1, 2]),
     )  # fmt: skip
+    tables = {1: [IndexTable("", ""), IndexTable("24h", "2024-05"), IndexTable("8h", "2024-05")]}
+    told = {"policy": POLICY, TABLES_KEY: named_tables(indices, tables)}
+    return arrow_bytes(indices.to_arrow().replace_schema_metadata(told))
 
 
 def _alerts(now: int) -> list[AlertEvent]:

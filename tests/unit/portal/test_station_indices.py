@@ -17,7 +17,7 @@ from lamppost.times import HOUR_NS
 from lamppost_app.portal import queries_indices
 from lamppost_app.portal.queries_data import DataFilter
 from sinks.store import Store, StoreSettings
-from tests.unit.portal.conftest import Portal
+from tests.unit.portal.conftest import NOW, MakePortal, Portal
 from tests.unit.portal.seeded_city import Outbox, columns_body
 
 HOUR = 490_000
@@ -140,3 +140,46 @@ def test_the_map_shows_an_index_in_its_own_colours(portal: Portal) -> None:
     (market,) = (marker for marker in markers if marker["sensor"] == "aq-001")
     assert market["colour"] == "#FF7E00"
     assert market["value"] == "107 Unhealthy for sensitive groups, PM2.5"
+
+
+def test_a_card_says_which_average_and_table_made_the_value(portal: Portal) -> None:
+    """So do the answers, with what people are told to do."""
+    page = portal.get("/stations/aq-001").text
+    (pollutant,) = portal.get("/api/v1/indices?station=aq-001&index=us_aqi").json()["items"]
+    answer = portal.get("/api/v1/indices/stations?station=aq-001&index=us_aqi").json()
+    (whole,) = answer["items"]
+
+    assert "averaged over 24h, table 2024-05" in page
+    for row in (pollutant, whole):
+        assert (row["averaging"], row["table_version"]) == ("24h", "2024-05")
+    assert whole["responsible"] == ["pm2_5"]
+    assert whole["advice"]
+    assert whole["advice"] in page
+
+
+def test_no_advice_is_given_on_air_of_long_ago(make_portal: MakePortal) -> None:
+    """After three hours a value says nothing about now, and the page says so."""
+    portal = make_portal(now=NOW + 5 * HOUR_NS)
+    answer = portal.get("/api/v1/indices/stations?station=aq-001&index=us_aqi").json()
+
+    page = portal.get("/stations/aq-001").text
+
+    assert "Nothing newer is known: this says nothing about the air now." in page
+    assert answer["items"][0]["advice"] not in page
+
+
+def test_a_station_without_a_value_says_so_in_the_list(portal: Portal) -> None:
+    """An empty cell could as well mean that nobody looked."""
+    page = portal.get("/stations").text
+
+    assert "No value: too few valid hours" in page
+
+
+def test_the_metadata_of_a_csv_answer_about_stations_can_be_followed(portal: Portal) -> None:
+    """Every column of the answer is described where the answer says."""
+    answer = portal.get("/api/v1/indices/stations?format=csv")
+    about = answer.links["describedby"]["url"]
+
+    described = portal.get(about).json()["tableSchema"]["columns"]
+
+    assert answer.text.splitlines()[0].split(",") == [column["name"] for column in described]

@@ -47,6 +47,7 @@ def test_an_hour_without_readings_has_a_value_while_the_hours_before_allow_one(
     assert len(tail(index, 240, 400)) == 0
 
 
+@pytest.mark.vector("NowCast", "MazamaScience/AirMonitor R/monitor_nowcast.R")
 def test_nothing_is_said_before_an_hour_has_closed() -> None:
     """And then of that hour only: [-,20,20,...] -> 20, [-,-,20,...] -> none (AirMonitor)."""
     index = build("index", "nowcast", {}, table("pm2_5"))

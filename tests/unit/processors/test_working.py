@@ -173,8 +173,12 @@ def test_a_list_is_what_its_averaging_is_made_of(
     ("index", "question", "problem"),
     [
         ("who", Given("pm2_5", "year", (12, 13)), "the year is the mean of all its hours: give"),
-        ("daqi", Given("so2", "15min", (1,) * 5), "the quarters of an hour, four at most, not 5"),
-        ("who", Given("so2", "10min", (1,) * 7), "tens of minutes of an hour, six at most, not 7"),
+        ("daqi", Given("so2", "15min", (1,) * 5), "the quarters of one hour, four at most, not 5"),
+        (
+            "who",
+            Given("so2", "10min", (1,) * 7),
+            "of ten minutes of one hour, six at most, not 7",
+        ),
         ("who", Given("o3", "peak_season", (60,) * 5), "six to twelve monthly means"),
     ],
 )
