@@ -137,4 +137,6 @@ def _oracle(
         "attenuated_signal": lambda: qartod.attenuated_signal_test(
             value, stamps, 1, 0.5, 600, min_obs=10
         ),
+        "gap": lambda: qartod.time_gap_test(stamps, 1 / 6),
+        "percentile_range": lambda: qartod.percentile_range_test(value, 5, 95),
     }

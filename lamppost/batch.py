@@ -318,7 +318,7 @@ class AggregateBatch(Columns):
             below two readings.
         total: sum of the readings that entered; NaN for directions and counters.
         first, last: the readings that entered earliest and latest by their own time.
-        q05, q25, q50, q75, q95: quantiles, within 1 % of the reading of that rank (not for all).
+        q05, q25, q50, q75, q95: quantiles, to 1 % of the readings they lie between (not for all).
         time_weighted: mean in which each reading counts for as long as it held (not for all).
         harmonic: harmonic mean; of speeds the space-mean speed (not for all).
         volume_weighted: mean weighted with the vehicles counted at the same instant (not for all).

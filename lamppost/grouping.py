@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
+Numbers = TypeVar("Numbers", FloatArray, IntArray)
 
 
 _DIGIT_BITS: Final = 16
@@ -108,7 +109,7 @@ class Groups:
         """Return the grouping of some sorted rows, at ascending positions."""
         return Groups(self.order[where], self.series[where])
 
-    def previous(self, column: FloatArray, carried: FloatArray) -> FloatArray:
+    def previous(self, column: Numbers, carried: Numbers) -> Numbers:
         """Return each sorted row's predecessor in its series.
 
         Args:
@@ -124,12 +125,7 @@ class Groups:
 
     def previous_int(self, column: IntArray, carried: IntArray) -> IntArray:
         """Do what :meth:`previous` does, for instants."""
-        if self.once:
-            return carried
-        shifted = np.empty_like(column)
-        shifted[1:] = column[:-1]
-        shifted[self.starts] = carried
-        return shifted
+        return self.previous(column, carried)
 
     def running_max(self, column: IntArray, carried: IntArray) -> IntArray:
         """Return the largest value of the series before each sorted row, shape (n,).

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lamppost.compass import compass_point
 from lamppost.compliance import Compliance
 from lamppost.component import all_reasons
 from lamppost.derived import METHOD_QUALIFIERS
@@ -150,6 +152,12 @@ class Rulebook:
     def printed_unit(self, quantity: str) -> str:
         """Return the unit of a quantity as people write it."""
         return printed_unit(self.unit(quantity))
+
+    def compass(self, quantity: str, value: float | None) -> str:
+        """Return the point of the compass of a direction, nothing for all else."""
+        if value is None or not math.isfinite(value) or self.unit(quantity) != "deg":
+            return ""
+        return compass_point(value)
 
 
 class RulebookShelf:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from lamppost.batch import Int64Array
 from lamppost.grouping import Groups
@@ -40,9 +41,15 @@ class Stretches:
         opens[1:] |= bucket[1:] != bucket[:-1]
         first = np.flatnonzero(opens)
         group = groups.group[first]
-        number = np.cumsum(opens) - 1
+        number = np.repeat(np.arange(len(first)), np.diff(first, append=len(bucket)))
         turn = np.arange(len(first)) - number[groups.starts][group]
         return cls(first, bucket[first], group, number, turn)
+
+    def spread(self, numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return for each row what is said of its stretch."""
+        if len(self.first) == len(self.of_row):
+            return numbers
+        return np.repeat(numbers, np.diff(self.first, append=len(self.of_row)))
 
     def turns(self) -> Iterator[tuple[Int64Array, Int64Array]]:
         """Yield the first stretches of all groups and their rows, then the second ones, ..."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lamppost.batch import FloatArray, Int64Array
@@ -32,6 +33,8 @@ PERCENTILE_RANGE: Final = Reason(
 )
 
 _NEVER: Final = -(2**40)
+_FEW: Final = 16
+"""Up to so many series, days are gone through series by series, which is quicker for long ones."""
 
 
 class PercentileLimits(Settings):
@@ -137,34 +140,85 @@ class PercentileRange:
         self._state.grow(len(self._chosen))
         chosen = self._chosen.of(rows.groups.series) != NOT_CHOSEN
         where, seen = chosen_rows(rows, chosen & rows.usable & np.isfinite(rows.value))
-        low, high, pad = limits = self._limits.of_rows(seen.groups)
-        shares = self._follow(seen, limits)
+        limits = self._limits.of_rows(seen.groups)
+        stretches = Stretches.of(seen.groups, seen.time // DAY_NS)
+        shares = self._follow(seen, stretches, limits)
+        by_row = limits.shape[1] > max(len(stretches.first), 1)
+        low, high, pad = limits[:, stretches.first] if by_row else limits
         bottom, top = low + shares * (high - low)
-        unlike = (seen.value < bottom - pad) | (seen.value > top + pad)
+        bottom, top = bottom - pad, top + pad
+        unlike = seen.value < stretches.spread(bottom)
+        unlike |= seen.value > stretches.spread(top)
         flag, reasons = answer(
             rows.missing,
             reason=PERCENTILE_RANGE,
-            evaluated=spread(where, len(rows), ~np.isnan(bottom)),
+            evaluated=spread(where, len(rows), stretches.spread(~np.isnan(bottom))),
             suspect=spread(where, len(rows), unlike),
         )
         return Verdict(flag, reasons)
 
-    def _follow(self, rows: Rows, limits: FloatArray) -> FloatArray:
-        """Count the readings day by day; return both percentiles of the days before each one.
+    def _follow(self, rows: Rows, stretches: Stretches, limits: FloatArray) -> FloatArray:
+        """Count the readings day by day; return both percentiles of the days before each stretch.
 
-        Percentiles are shares of the span, shape (2, n).
+        Percentiles are shares of the span, shape (2, stretches).
         """
         counted = self._bin(rows.value, limits)
-        number = self._chosen.of(rows.groups.series)
-        stretches = Stretches.of(rows.groups, rows.time // DAY_NS)
-        shares = np.full((2, len(rows)), np.nan)
+        number = self._chosen.of(rows.groups.series[stretches.first])
+        shares = np.full((2, len(number)), np.nan)
+        if not len(number):
+            return shares
+        if len(rows.groups.starts) <= _FEW and stretches.turn.any():
+            counted += stretches.of_row * self._settings.bins
+            counts = np.bincount(counted, minlength=len(number) * self._settings.bins)
+            self._follow_few(stretches, number, counts.reshape(len(number), -1), shares)
+            return shares
+        counted += stretches.spread(number) * self._settings.bins
         today = self._state["today"].reshape(-1)
         for opened, inside in stretches.turns():
-            self._turn_over(number[stretches.first[opened]], stretches.bucket[opened])
-            mine = number[inside]
-            shares[:, inside] = self._state["low"][mine], self._state["high"][mine]
-            np.add.at(today, mine * self._settings.bins + counted[inside], np.float32(1))
+            mine = number[opened]
+            self._turn_over(mine, stretches.bucket[opened])
+            shares[:, opened] = self._state["low"][mine], self._state["high"][mine]
+            np.add.at(today, counted[inside], np.float32(1))
         return shares
+
+    def _follow_few(
+        self, stretches: Stretches, number: Int64Array, counts: Int64Array, shares: FloatArray
+    ) -> None:
+        """Do what :meth:`_turn_over` does for many days of few series, day after day of each.
+
+        Args:
+            stretches: days of series.
+            number: of the series of each.
+            counts: readings in each bin of each, shape (stretches, bins).
+            shares: both percentiles of the days before each; filled in.
+        """
+        state = self._state
+        former = np.where(stretches.turn > 0, np.roll(stretches.bucket, 1), state["day"][number])
+        passed = stretches.bucket - former
+        fades, counted = self._fades(passed), counts.astype(np.float32)
+        days = np.empty_like(counted)
+        starts = np.flatnonzero(stretches.turn == 0)
+        ends = np.append(starts[1:], len(number))
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            before, today = state["before"][number[start]], state["today"][number[start]]
+            for at in range(start, end):
+                if passed[at]:
+                    before, today = fades[at] * (before + today), counted[at]
+                else:
+                    today = today + counted[at]
+                days[at] = before
+            state["before"][number[start]], state["today"][number[start]] = before, today
+        shares[:] = self._percentiles(days)
+        under_way = passed == 0
+        shares[:, under_way] = [state[name][number[under_way]] for name in ("low", "high")]
+        last = ends - 1
+        state["day"][number[last]] = stretches.bucket[last]
+        state["low"][number[last]], state["high"][number[last]] = shares[:, last]
+
+    def _fades(self, days: Int64Array) -> FloatArray:
+        """Return what is left of readings after some days."""
+        passed = np.minimum(days, 10_000)
+        return (0.5 ** (passed / self._settings.half_life_days)).astype(np.float32)
 
     def _turn_over(self, number: Int64Array, day: Int64Array) -> None:
         """Let the days before fade, and take the last one in, for series that enter a new day."""
@@ -172,15 +226,14 @@ class PercentileRange:
         number, day = number[new], day[new]
         if not len(number):
             return
-        passed = np.minimum(day - self._state["day"][number], 10_000)
-        fade = (0.5 ** (passed / self._settings.half_life_days)).astype(np.float32)[:, None]
+        fade = self._fades(day - self._state["day"][number])[:, None]
         before = fade * (self._state["before"][number] + self._state["today"][number])
         self._state["before"][number] = before
         self._state["today"][number] = 0
         self._state["day"][number] = day
         self._state["low"][number], self._state["high"][number] = self._percentiles(before)
 
-    def _percentiles(self, histogram: FloatArray) -> FloatArray:
+    def _percentiles(self, histogram: npt.NDArray[np.floating[Any]]) -> FloatArray:
         """Return both percentiles as shares of the span, NaN with too few readings."""
         risen = np.cumsum(histogram, axis=1, dtype=np.float64)
         total = risen[:, -1]
@@ -197,10 +250,12 @@ class PercentileRange:
 
     def _bin(self, value: FloatArray, limits: FloatArray) -> Int64Array:
         low, high, _ = limits
-        share = np.clip((value - low) / (high - low), 0.0, 1.0)
-        number = (share * self._settings.bins).astype(np.int64)
-        within: Int64Array = np.minimum(number, self._settings.bins - 1)
-        return within
+        share = value - low
+        share /= high - low
+        np.clip(share, 0.0, 1.0, out=share)
+        share *= self._settings.bins
+        number: Int64Array = share.astype(np.int64)
+        return np.minimum(number, self._settings.bins - 1, out=number)
 
     def snapshot(self) -> Snapshot:
         """Return the histograms."""

@@ -68,14 +68,14 @@ class Beside:
         held, former = find(series, partners["time"])
         in_batch, _ = Places.of(batch).locate(batch, series, partners["time"])
         former = picked(former, held & ~in_batch)
-        beside = self._values(former, batch, find).astype(np.float32)
+        beside = self._values(former, batch, find)
         same = (beside == former["beside"]) | (np.isnan(beside) & np.isnan(former["beside"]))
         former["beside"] = beside
         return picked(former, ~same)
 
-    def _values(self, rows: RowArray, batch: RowArray, find: Find) -> npt.NDArray[np.float64]:
+    def _values(self, rows: RowArray, batch: RowArray, find: Find) -> npt.NDArray[np.float32]:
         """Return what stands beside rows, NaN where nothing does."""
-        values = np.full(len(rows), np.nan)
+        values = np.full(len(rows), np.nan, np.float32)
         for place in range(_MOST):
             partner = self._state["partners"][rows["series"], place]
             at = np.flatnonzero((partner >= 0) & np.isnan(values))
@@ -85,15 +85,17 @@ class Beside:
 
     def _look_up(
         self, series: npt.NDArray[np.int32], time: IntArray, batch: RowArray, find: Find
-    ) -> npt.NDArray[np.float64]:
+    ) -> npt.NDArray[np.float32]:
         there, at = Places.of(batch).locate(batch, series, time)
         found = batch.take(at) if len(batch) else np.zeros(len(series), batch.dtype)
         elsewhere = np.flatnonzero(~there)
         held, rows = find(series[elsewhere], time[elsewhere])
         whole(found)[elsewhere] = whole(rows)
         there[elsewhere] = held
-        enters = there & self._included[found["flag"]] & np.isfinite(found["value"])
-        return np.where(enters, found["value"], np.nan)
+        with np.errstate(over="ignore"):  # too large for what is kept is no number either
+            value = found["value"].astype(np.float32)
+        enters = there & self._included[found["flag"]] & np.isfinite(value)
+        return np.where(enters, value, np.float32(np.nan))
 
     def _grow(self) -> None:
         known = len(self._state)

@@ -2,8 +2,9 @@
 """Time-weighted means: each reading counts for as long as it held.
 
 A reading holds until the next one, but for no longer than its own limit, so that an outage lowers
-coverage instead of stretching a value. A window knows only its own readings: the time before its
-first one counts for nothing.
+coverage instead of stretching a value. Between two readings no further apart than that, a straight
+line may be taken in place of the former. A window knows only its own readings: the time before its
+first one counts for nothing, and its last one holds.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ STATE: Final = np.dtype(
     [
         ("first_at", "i8"),
         ("last_at", "i8"),
+        ("first", "f8"),
         ("last", "f8"),
         ("hold", "i8"),
         ("held", "i8"),
@@ -35,17 +37,30 @@ def lift(time: Int64Array, value: FloatArray, hold: Int64Array) -> RowArray:
     """Return the state of each single reading."""
     states = np.zeros(len(time), STATE)
     states["first_at"] = states["last_at"] = time
-    states["last"], states["hold"] = value, hold
+    states["first"] = states["last"] = value
+    states["hold"] = hold
     return states
 
 
-def merge(frames: Frames, states: RowArray) -> RowArray:
-    """Return the state of each group of states that follow one another in time."""
+def merge(frames: Frames, states: RowArray, *, linear: bool = False) -> RowArray:
+    """Return the state of each group of states that follow one another in time.
+
+    Args:
+        frames: the groups.
+        states: to be merged.
+        linear: whether a straight line is taken between readings, as far as they may hold.
+    """
     merged = states[frames.ends]
-    merged["first_at"] = states["first_at"][frames.begins]
-    between = _held(states[:-1], states["first_at"][1:])
+    for name in ("first_at", "first"):
+        merged[name] = states[name][frames.begins]
+    following = states["first_at"][1:]
+    between = _held(states[:-1], following)
     merged["held"] = frames.sums(states["held"]) + frames.between(between)
-    spans = states["last"][:-1] * (between / SECOND_NS)
+    level = states["last"][:-1]
+    if linear:
+        joined = between == following - states["last_at"][:-1]
+        level = np.where(joined, (level + states["first"][1:]) / 2, level)
+    spans = level * (between / SECOND_NS)
     merged["area"] = frames.sums(states["area"]) + frames.between(spans)
     return merged
 

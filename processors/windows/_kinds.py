@@ -61,11 +61,12 @@ class Kinds:
         series: SeriesTable,
         *,
         time_weighted: Collection[str] = (),
+        linear: bool = False,
         calm_below: float = 0.5,
         min_resultant: float = 0.01,
         wraps_at: Sequence[float] = (),
     ) -> None:
-        """Take which quantities hold until the next reading, and the limits of the others."""
+        """Take which quantities are weighted by time, and how, and the limits of the others."""
         self._series = series
         self._time_weighted = frozenset(time_weighted)
         self._min_resultant = min_resultant
@@ -73,7 +74,7 @@ class Kinds:
         self._known = np.empty(0, np.uint8)
         self._plain = True
         self._of: dict[Kind, _Statistics] = {
-            Kind.HELD: _Statistics(held.STATE, _lift_held, held.merge),
+            Kind.HELD: _Statistics(held.STATE, _lift_held, partial(held.merge, linear=linear)),
             Kind.DIRECTION: _Statistics(directions.STATE, self._lift_direction, directions.merge),
             Kind.SPEED: _Statistics(speeds.STATE, _lift_speed, speeds.merge),
             Kind.COUNTER: _Statistics(

@@ -19,6 +19,8 @@ from lamppost.wording import digits, exactly, listed, percent
 from lamppost.zones import CityCalendar
 from processors._per_series import QuantityName
 
+from ._sketch import QuantileRule
+
 Share = Annotated[float, Field(ge=0, le=1)]
 _CALENDARS: Final = tuple(CALENDAR_NAMES.values())
 _LONGEST_S: Final = 1e9
@@ -92,9 +94,19 @@ class EventTimeSettings(Settings):
     quantiles_from: str | None = Field(
         default="1h", description="Shortest windows that have quantiles; none without a length."
     )
+    quantile_rule: QuantileRule = Field(
+        default="type 7",
+        description="Which of the ranked readings a quantile is: type 7, in a straight line "
+        "between two, or 97/101/EC, the one numbered round(q n).",
+    )
     time_weighted: tuple[QuantityName, ...] = Field(
         default=(),
         description="Quantities that hold until the next reading, and have a time-weighted mean.",
+    )
+    between_readings: Literal["held", "linear"] = Field(
+        default="held",
+        description="What a time-weighted mean takes to lie between two readings: the former, "
+        "held, or a straight line; across longer gaps always the former, as long as it may hold.",
     )
     calm_below: float = Field(
         default=0.5, ge=0, description="Wind speed below which a wind direction means nothing, m/s."
@@ -226,9 +238,13 @@ class EventTimeWords:
             f" and {listed(settings.calendar)} of the city's calendar" if settings.calendar else ""
         )
         hours = ", ".join(f"{name} {percent(part)}" for name, part in settings.valid_hours.items())
-        quantiles = f"from {settings.quantiles_from} on" if settings.quantiles_from else "never"
+        since = f"from {settings.quantiles_from} on" if settings.quantiles_from else "never"
+        quantiles = f"{since} (by {settings.quantile_rule})"
+        between = "held" if settings.between_readings == "held" else "in a straight line"
         weighted = (
-            f"means by time of {listed(settings.time_weighted)}, " if settings.time_weighted else ""
+            f"means by time of {listed(settings.time_weighted)} (between readings {between}), "
+            if settings.time_weighted
+            else ""
         )
         wraps = listed([digits(wrap) for wrap in settings.counters_wrap_at], "or") or "no number"
         return (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from decimal import Decimal, localcontext
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,11 @@ from ._frames import Frames
 ALPHA: Final = 0.01
 GAMMA: Final = (1 + ALPHA) / (1 - ALPHA)
 PERCENTS: Final = (5, 25, 50, 75, 95)
+
+QuantileRule = Literal["type 7", "97/101/EC"]
+"""Which of n ranked readings a quantile q is: at rank q (n - 1), counted from 0, in a straight line
+between two (type 7 of Hyndman and Fan, as numpy and spreadsheets), or the one numbered round(q n),
+counted from 1 (Decision 97/101/EC)."""
 
 CodeArray = npt.NDArray[np.int16]
 RowArray = npt.NDArray[Any]
@@ -143,12 +148,14 @@ def _tallied(
 
 
 def quantiles(
-    frames: Frames, code: CodeArray, count: npt.NDArray[Any], low: FloatArray, high: FloatArray
+    frames: Frames,
+    code: CodeArray,
+    count: npt.NDArray[Any],
+    low: FloatArray,
+    high: FloatArray,
+    rule: QuantileRule = "type 7",
 ) -> FloatArray:
     """Return the quantiles of PERCENTS of some windows, shape (5, windows).
-
-    A quantile is the bin of the reading of rank floor(q (n - 1)) of n, counted from 0, no lower
-    than the lowest and no higher than the highest reading.
 
     Args:
         frames: which rows make up a window.
@@ -156,13 +163,35 @@ def quantiles(
         count: readings in the bin of each row.
         low: lowest reading of each window.
         high: highest reading of each window.
+        rule: which readings of the ranked ones a quantile is made of.
     """
     total = frames.sums(count.astype(np.int64))
     through = np.cumsum(count, dtype=np.int64)
     before = through[frames.ends] - total
     found = np.empty((len(PERCENTS), len(total)))
     for number, percent in enumerate(PERCENTS):
-        rank = before + percent * (total - 1) // 100
-        row = np.searchsorted(through, rank, side="right")
-        found[number] = np.clip(estimates(code[row]), low, high)
+        rank, share = _ranks(percent, total, rule)
+        row = np.searchsorted(through, before + rank, side="right")
+        lower = np.clip(estimates(code[row]), low, high)
+        lower = np.where(rank == 0, low, np.where(rank == total - 1, high, lower))
+        if share is None:
+            found[number] = lower
+            continue
+        following = np.minimum(rank + 1, total - 1)
+        row += through[row] <= before + following
+        upper = np.clip(estimates(code[row]), low, high)
+        upper = np.where(following == total - 1, high, upper)
+        # Clipped, so that equal readings give exactly themselves; and no difference overflows.
+        found[number] = np.clip(lower * (1 - share) + upper * share, lower, upper)
     return found
+
+
+def _ranks(
+    percent: int, total: Int64Array, rule: QuantileRule
+) -> tuple[Int64Array, FloatArray | None]:
+    """Return the rank of a quantile, counted from 0, and how far it lies towards the next rank."""
+    if rule == "97/101/EC":
+        rounded = (2 * percent * total + 100) // 200
+        return np.maximum(rounded - 1, 0), None
+    hundredths = percent * (total - 1)
+    return hundredths // 100, (hundredths % 100) / 100

@@ -62,7 +62,7 @@ class Sketches:
 
 
 def quantile_columns(
-    states: RowArray, rows: RowArray, low: FloatArray, high: FloatArray
+    states: RowArray, rows: RowArray, low: FloatArray, high: FloatArray, rule: sketch.QuantileRule
 ) -> dict[str, FloatArray]:
     """Return the quantiles of windows, NaN for those without a sketch.
 
@@ -71,6 +71,7 @@ def quantile_columns(
         rows: their sketches.
         low: lowest reading of each window.
         high: highest reading of each window.
+        rule: which readings a quantile is made of.
     """
     found = np.full((len(sketch.PERCENTS), len(states)), np.nan)
     if len(rows):
@@ -78,7 +79,7 @@ def quantile_columns(
         frames = Frames.of(at)
         which = frames.numbers
         found[:, which] = sketch.quantiles(
-            frames, rows["code"], rows["count"], low[which], high[which]
+            frames, rows["code"], rows["count"], low[which], high[which], rule
         )
     return {f"q{percent:02d}": found[place] for place, percent in enumerate(sketch.PERCENTS)}
 

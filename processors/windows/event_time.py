@@ -95,6 +95,7 @@ class EventTimeWindows(EventTimeWords):
         self._kinds = Kinds(
             series,
             time_weighted=settings.time_weighted,
+            linear=settings.between_readings == "linear",
             calm_below=settings.calm_below,
             min_resultant=settings.min_resultant,
             wraps_at=settings.counters_wrap_at,
@@ -364,7 +365,9 @@ class EventTimeWindows(EventTimeWords):
     ) -> AggregateBatch:
         quantiles: dict[str, FloatArray] = {}
         if len(bins):
-            quantiles = quantile_columns(states, bins, states["low"], states["high"])
+            quantiles = quantile_columns(
+                states, bins, states["low"], states["high"], self._settings.quantile_rule
+            )
         return aggregates(
             period,
             states,

@@ -40,8 +40,9 @@ def _quantile(percent: int) -> Field:
     return Field(
         f"q{percent:02d}",
         "number",
-        f"{percent} % quantile: the reading of rank floor({percent / 100:g} (n - 1)), counted from "
-        f"0 in ascending order, to within 1 % of itself; {_EMPTY_FOR}.",
+        f"{percent} % quantile: in a straight line between the readings of the ranks around "
+        f"{percent / 100:g} (n - 1), counted from 0 in ascending order, to within 1 % of the "
+        f"larger, or as quantile_rule of the rules says; {_EMPTY_FOR}.",
         _UNIT,
         since=2,
     )
@@ -54,8 +55,9 @@ _STATISTICS: Final = (
     Field(
         "time_weighted",
         "number",
-        "Mean in which each reading counts until the next, or the end of the window, and at most "
-        "twice the usual gap; only for quantities the rules name for it.",
+        "Mean in which each reading (or, as between_readings of the rules says, a straight line) "
+        "counts until the next, or the end of the window, and at most twice the usual gap; only "
+        "for quantities the rules name for it.",
         _UNIT,
         since=2,
     ),

@@ -24,7 +24,6 @@ import uvloop
 from ingest.mqtt import MqttOptions
 from ingest.mqtt_source import MqttSource
 from ingest.mqtt_wire import Received
-from lamppost.backoff import Backoff
 from lamppost.clock import SystemClock
 from lamppost.errors import ConfigError, NotConnected
 from lamppost_app.intake import run_intake
@@ -33,6 +32,7 @@ from lamppost_app.settings import DataSettings, MqttSettings, Settings
 from sinks.mqtt_client import BrokerSettings, Publisher
 from tests.certificates import Authority
 from tests.chaos.trial import Chaos
+from tests.chaos.waits import Noted
 from tests.services import Mosquitto, binary
 
 SECURED = """\
@@ -139,20 +139,6 @@ class Relay:
         writer.close()
 
 
-class Hurried(Backoff):
-    """The product's waits, noted, and shortened."""
-
-    def __init__(self) -> None:
-        """Note nothing yet."""
-        super().__init__()
-        self.waits: list[float] = []
-
-    def next_s(self) -> float:
-        """Return a moment, and keep what it would have been."""
-        self.waits.append(super().next_s())
-        return 0.02
-
-
 def options(port: int, ca: Path | None, **changes: object) -> MqttOptions:
     """Return how to reach the broker."""
     given = {"host": "127.0.0.1", "topics": ("v1/+/readings",), "client_id": "tls", "tls": True}
@@ -162,9 +148,9 @@ def options(port: int, ca: Path | None, **changes: object) -> MqttOptions:
 @contextlib.asynccontextmanager
 async def door(
     given: MqttOptions,
-) -> AsyncIterator[tuple[MqttSource, Hurried, list[Received]]]:
+) -> AsyncIterator[tuple[MqttSource, Noted, list[Received]]]:
     """Run the MQTT door without an inbox behind it."""
-    stop, backoff, came = asyncio.Event(), Hurried(), list[Received]()
+    stop, backoff, came = asyncio.Event(), Noted(), list[Received]()
     source = MqttSource(given, SystemClock(), came.extend, backoff)
     running = asyncio.create_task(source.run(stop))
     try:

@@ -23,7 +23,6 @@ import uvloop
 
 from ingest.mqtt import MqttOptions
 from ingest.mqtt_source import MqttSource
-from lamppost.backoff import Backoff
 from lamppost.clock import SystemClock
 from lamppost.component import Sink
 from lamppost.log import Record
@@ -34,26 +33,13 @@ from lamppost_app.sqlite_log import SqliteLog
 from sinks.influxdb import InfluxdbSink, InfluxSettings
 from sinks.mqtt_out import MqttOutSettings, MqttOutSink
 from tests.chaos.trial import Chaos
+from tests.chaos.waits import Noted
 from tests.mqtt_packets import connack
 from tests.outbox_entries import aggregates_entry, rules_entry, series_entry
 
 NOWHERE = "broker.lamppost.invalid"
 POLL_S = 0.05
 """What a runner waits when nothing is wrong is shorter than this."""
-
-
-class Hurried(Backoff):
-    """The product's waits, noted and not waited."""
-
-    def __init__(self) -> None:
-        """Note nothing yet."""
-        super().__init__()
-        self.waits: list[float] = []
-
-    def next_s(self) -> float:
-        """Return no time, and keep what it would have been."""
-        self.waits.append(super().next_s())
-        return 0.0
 
 
 class Leftovers:
@@ -133,9 +119,9 @@ def flapping() -> Iterator[Flapping]:
     made.close()
 
 
-async def attempts(options: MqttOptions, count: int) -> Hurried:
+async def attempts(options: MqttOptions, count: int) -> Noted:
     """Let the MQTT door try so often; fails when it ends by itself."""
-    backoff, stop = Hurried(), asyncio.Event()
+    backoff, stop = Noted(share=0.0), asyncio.Event()
     source = MqttSource(options, SystemClock(), lambda _: None, backoff)
     running = asyncio.create_task(source.run(stop))
     while len(backoff.waits) < count:

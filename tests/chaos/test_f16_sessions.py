@@ -24,7 +24,6 @@ from benchmarks.raw_mqtt import RawClient
 from ingest.mqtt import MqttOptions
 from ingest.mqtt_source import MqttSource
 from lamppost import log
-from lamppost.backoff import Backoff
 from lamppost.clock import SystemClock
 from lamppost.frames import Deliveries
 from lamppost_app.intake import FrameWriter
@@ -37,20 +36,13 @@ from tests.chaos.mqtt_proxy import RecordingProxy
 from tests.chaos.publisher import City, Publisher
 from tests.chaos.settling import settle
 from tests.chaos.trial import Chaos
+from tests.chaos.waits import Noted
 from tests.installation import Installation
 from tests.integration.scripted_broker import PUBACK, Peer, ScriptedBroker
 from tests.mqtt_packets import packet, publish
 from tests.services import Mosquitto
 
 TOPIC = "v1/a/readings"
-
-
-class Hurried(Backoff):
-    """Waits that would make the trial long."""
-
-    def next_s(self) -> float:
-        """Return a moment."""
-        return min(super().next_s(), 0.02)
 
 
 class SlowInbox:
@@ -160,7 +152,7 @@ def test_no_answer_ever_crosses_into_another_connection(
         stop = asyncio.Event()
         given = MqttOptions("127.0.0.1", broker.port, (TOPIC,), "scripted", protocol=protocol)  # type: ignore[arg-type]
         writer = FrameWriter(SlowInbox(inner, chaos), SystemClock(), IntakeSettings(frame_ms=5))  # type: ignore[arg-type]
-        source = MqttSource(given, SystemClock(), writer.add, Hurried())
+        source = MqttSource(given, SystemClock(), writer.add, Noted())
         writer.acknowledge = source.acknowledge
         writer.hold = lambda on: source.pause() if on else source.resume()
         tasks = [asyncio.create_task(source.run(stop)), asyncio.create_task(writer.run(stop))]
@@ -251,7 +243,7 @@ def test_two_installations_with_one_name_are_noticed(
     async def scene() -> None:
         stop = asyncio.Event()
         given = MqttOptions("127.0.0.1", broker.port, (TOPIC,), "twin", protocol=protocol)  # type: ignore[arg-type]
-        waits = [Noted(), Noted()]
+        waits = [Noted(share=0.05, most_s=10), Noted(share=0.05, most_s=10)]
         twins = [MqttSource(given, SystemClock(), lambda _: None, one) for one in waits]
         running = [asyncio.create_task(twin.run(stop)) for twin in twins]
         await until(lambda: caplog.text.count("mqtt_client_id_shared") >= 2, stop_after)
@@ -290,7 +282,7 @@ def test_a_broker_that_says_so_is_believed(chaos: Chaos, caplog: pytest.LogCaptu
     async def scene() -> None:
         stop = asyncio.Event()
         given = MqttOptions("127.0.0.1", broker.port, (TOPIC,), "twin", protocol="5")
-        source = MqttSource(given, SystemClock(), lambda _: None, Hurried())
+        source = MqttSource(given, SystemClock(), lambda _: None, Noted())
         running = asyncio.create_task(source.run(stop))
         await asyncio.to_thread(play)
         await until(lambda: "mqtt_client_id_shared" in caplog.text, 30.0)
@@ -307,20 +299,6 @@ def test_a_broker_that_says_so_is_believed(chaos: Chaos, caplog: pytest.LogCaptu
     assert "Session taken over" in caplog.text
     assert "certain=True" in caplog.text
     chaos.report(fault="F16", did="a broker says that the session was taken over", said=1)
-
-
-class Noted(Backoff):
-    """The product's waits, noted, and a hundredth of them waited."""
-
-    def __init__(self) -> None:
-        """Note nothing yet."""
-        super().__init__()
-        self.waits: list[float] = []
-
-    def next_s(self) -> float:
-        """Return little, and keep what it would have been."""
-        self.waits.append(super().next_s())
-        return self.waits[-1] / 20
 
 
 async def until(condition: Callable[[], bool], seconds: float) -> None:

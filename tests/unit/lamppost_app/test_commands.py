@@ -330,6 +330,12 @@ def test_replay_writes_what_the_engine_says_about_a_recording(lamppost: CommandL
     assert (out / "alerts.ndjson").is_file()
 
 
+def replay_of(recording: object) -> tuple[object, ...]:
+    """Return what replays a recording of one sensor, but for its columns."""
+    where = ("--input", recording, "--out", "out")
+    return ("replay", *where, "--sensor", "a", "--time-column", "when")
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -345,18 +351,7 @@ def test_replay_names_a_wrong_argument(
     """One line, exit code 2."""
     recording = lamppost.write("r.csv", "when,dust\n2026-01-31T00:00:00Z,1\n")
 
-    ran = lamppost(
-        "replay",
-        "--input",
-        recording,
-        "--out",
-        "out",
-        "--sensor",
-        "a",
-        "--time-column",
-        "when",
-        *arguments,
-    )
+    ran = lamppost(*replay_of(recording), *arguments)
 
     assert_refused(ran, part)
 
@@ -370,18 +365,6 @@ def test_replay_names_a_recording_it_cannot_read(
     if content is not None:
         lamppost.write("r.csv", content)
 
-    ran = lamppost(
-        "replay",
-        "--input",
-        recording,
-        "--out",
-        "out",
-        "--sensor",
-        "a",
-        "--time-column",
-        "when",
-        "--column",
-        "dust=pm10",
-    )
+    ran = lamppost(*replay_of(recording), "--column", "dust=pm10")
 
     assert_refused(ran, str(recording))

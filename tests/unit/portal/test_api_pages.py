@@ -121,15 +121,16 @@ def test_a_default_period_stays_the_same_from_page_to_page(portal: Portal) -> No
 
 
 def test_the_history_of_a_window_is_told(portal: Portal) -> None:
-    """At least the revision in force; an unknown window has none."""
+    """At least the revision in force; an hour without readings has none."""
     start = format_instant(HOUR - HOUR_NS)
     path = f"/api/v1/aggregates/history?station=aq-001&quantity=pm2_5&start={start}"
 
     rows = portal.get(path).json()["items"]
-    nothing = portal.get(path.replace("aq-001", "aq-999")).json()["items"]
+    nothing = portal.get(path.replace(start, "2001-01-01T00:00:00Z")).json()["items"]
 
     assert rows[-1]["start"] == start
     assert nothing == []
+    assert portal.get(path.replace("aq-001", "aq-999")).status_code == 422
     assert portal.get("/api/v1/aggregates/history").status_code == 422
     assert portal.get(path.replace(start, "yesterday")).status_code == 422
 

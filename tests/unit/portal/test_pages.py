@@ -290,3 +290,22 @@ def test_a_derived_value_is_shown_with_its_method_and_uncertainty(portal: Portal
     (derived,) = [item for item in latest if item["qualifiers"]]
     assert (derived["method"], derived["uncertainty"]) == ("lrapa/1", 1.25)
     assert all(item["method"] is None for item in latest if not item["qualifiers"])
+
+
+def test_a_wind_direction_is_also_a_point_of_the_compass(portal: Portal) -> None:
+    """People know where north-north-east is, and what blows from there."""
+    code = 90
+    key = SeriesKey("aq-001", "wind_direction")
+    series = SeriesTable([*(SeriesKey("x", str(n)) for n in range(code)), key])
+    batch = judged(code, np.array([NOW - SECOND_NS]), np.array([20.0]), level=20.0)
+    bodies = {
+        log.SERIES: arrow_bytes(series.to_arrow(code)),
+        log.READINGS: columns_body(batch.to_arrow()),
+    }
+    entries = [Entry(60 + n, kind, NOW, body) for n, (kind, body) in enumerate(bodies.items())]
+    portal.context.store.write(entries, 61)
+
+    page = portal.get("/stations/aq-001").text
+
+    assert "20.0 ° NNE" in page
+    assert page.count("NNE") == 1

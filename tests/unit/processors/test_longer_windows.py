@@ -195,6 +195,18 @@ def test_speeds_find_their_vehicles_whichever_comes_last(late: str) -> None:
     assert np.isnan(before["volume_weighted"]) or first != "speed"
 
 
+def test_a_volume_beyond_all_sense_is_none() -> None:
+    """It neither weighs nor warns."""
+    made = windows(("speed", "vehicle_count"))
+    made.add(judged([60.0, 20.0]))
+    made.add(judged([1e308, 1.0], series=1))
+
+    found = made.advance(BEGIN + 4 * HOUR_NS)
+    hour = named(found.take(found.series == 0))["1h", 0]
+
+    assert hour["volume_weighted"] == pytest.approx(20.0)
+
+
 def test_a_vane_in_calm_air_has_no_direction() -> None:
     """And the wind speed that says so may be judged later."""
     made = windows(("wind_direction", "wind_speed"))
@@ -220,7 +232,7 @@ def test_minutes_have_no_quantiles_and_hours_have() -> None:
 
     assert np.isnan(found["1min", 0]["q50"])
     for name in ("1h", "8h", "day", "month"):
-        assert found[name, 0]["q50"] == pytest.approx(29, rel=0.01)
+        assert found[name, 0]["q50"] == pytest.approx(29.5, rel=0.01)
 
 
 def test_quantiles_can_be_switched_off() -> None:

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lamppost.component import Check
+from lamppost.series import SeriesKey, SeriesTable
 from processors.quality.percentile_range import PERCENTILE_RANGE
 from tests.processor_cases import build, rows, table
+from tests.quality_cases import at_once
 
 HOUR_S = 3_600
 NORMAL = np.random.default_rng(3).normal(20, 4, 24 * 30)
@@ -64,6 +69,39 @@ def test_what_was_usual_long_ago_fades() -> None:
     made.judge(rows(NORMAL.tolist(), HOUR_S))
 
     assert made.judge(rows([45.0], HOUR_S, start=24 * 90)).flag.tolist() == [2]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    cuts=st.lists(st.integers(0, 400), max_size=6),
+    half_life_days=st.sampled_from([0.5, 14.0, 1e9]),
+    series=st.sampled_from([1, 3, 20]),
+)
+def test_days_at_once_are_days_one_after_the_other(
+    seed: int, cuts: list[int], half_life_days: float, series: int
+) -> None:
+    """To the last bit, for few series and for many, whatever the cut, on days left out as well."""
+    random = np.random.default_rng(seed)
+    code = random.integers(0, series, 400)
+    seconds = np.cumsum(random.choice([60, 3_600, 40_000, 200_000], 400))
+    value = np.round(random.normal(20, 6, 400), 1)
+    keys = SeriesTable(SeriesKey(f"aq-{number}", "temperature") for number in range(series))
+    raw = {"quantities": {"temperature": {"span": [-10, 50]}}, "bins": 50, "min_readings": 5}
+    found = []
+    for edges in ([0, 400], [0, *sorted(cuts), 400], range(401)):
+        made = build("check", "percentile_range", {**raw, "half_life_days": half_life_days}, keys)
+        flags = np.zeros(400, np.uint8)
+        for start, end in itertools.pairwise(edges):
+            if start == end:
+                continue
+            part = slice(start, end)
+            given_rows = at_once(*zip(code[part], value[part], seconds[part], strict=True))
+            flags[np.arange(start, end)[given_rows.groups.order]] = made.judge(given_rows).flag
+        found.append((flags.tolist(), {k: v.tobytes() for k, v in made.snapshot().items()}))
+
+    assert found[0] == found[1] == found[2]
+    assert {1, 2, 3} >= set(found[0][0])
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf])

@@ -7,6 +7,7 @@ import cmath
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from processors.windows._validity import valid_hours
 from tests.unit.lamppost.strategies import LAW
 
 LOCF = pytest.mark.vector("aggregates", "computed: last observation carried forward")
+LINEAR = pytest.mark.vector("aggregates", "computed: trapezoids, the last value held to the end")
 CIRCULAR = pytest.mark.vector("aggregates", "computed: direction and length of the mean vector")
 NORTH = pytest.mark.vector("traps", "a plain atan2 returns 360, or an angle where R is 0")
 YAMARTINO = pytest.mark.vector("aggregates", "Yamartino 1984: standard deviation of wind direction")
@@ -61,11 +63,17 @@ def instants(seconds: Sequence[float]) -> np.ndarray:
 
 
 def time_weighted(
-    seconds: Sequence[float], values: Sequence[float], end: float, hold: float = 1e6
+    seconds: Sequence[float],
+    values: Sequence[float],
+    end: float,
+    hold: float = 1e6,
+    *,
+    linear: bool = False,
 ) -> float:
     """Return the time-weighted mean of one window."""
     limit = np.full(len(values), round(hold * SECOND_NS))
-    states = one(held.lift(instants(seconds), np.array(values, np.float64), limit), held.merge)
+    merge = partial(held.merge, linear=linear)
+    states = one(held.lift(instants(seconds), np.array(values, np.float64), limit), merge)
     return float(held.means(states, instants([end]))[0])
 
 
@@ -80,6 +88,20 @@ def test_a_value_that_held_longer_counts_for_more() -> None:
     assert time_weighted([0, 40, 50], [10, 20, 30], 60) == pytest.approx(15.0)
 
 
+@LINEAR
+def test_between_readings_a_straight_line_may_be_taken() -> None:
+    """15 for 10 s, 25 ... for 40 s, and the last reading held for 10 s."""
+    assert time_weighted([0, 10, 50], [10, 20, 30], 60, linear=True) == pytest.approx(
+        24.1667, abs=5e-5
+    )
+
+
+def test_no_line_is_drawn_across_an_outage() -> None:
+    """Ten for 20 s, as long as it may hold, then an outage, then 40 for 10 s."""
+    assert time_weighted([0, 50], [10, 40], 60, hold=20, linear=True) == pytest.approx(20.0)
+    assert time_weighted([0, 20], [10, 40], 30, hold=20, linear=True) == pytest.approx(30.0)
+
+
 def test_no_value_holds_longer_than_its_limit() -> None:
     """Ten for 20 s, then an outage, then 40 for 10 s."""
     assert time_weighted([0, 50], [10, 40], 60, hold=20) == pytest.approx(20.0)
@@ -92,8 +114,13 @@ def test_a_window_knows_only_its_own_readings() -> None:
 
 
 @LAW
-@given(STEPS, st.data(), CUTS)
-def test_time_weighted_means_merge(steps: list[int], data: st.DataObject, cuts: list[int]) -> None:
+@given(STEPS, st.data(), CUTS, st.booleans())
+def test_time_weighted_means_merge(
+    steps: list[int],
+    data: st.DataObject,
+    cuts: list[int],
+    linear: bool,  # noqa: FBT001
+) -> None:
     """From parts as from readings, and as the sum over each reading says."""
     seconds = list(itertools.accumulate(steps))
     size = len(steps)
@@ -102,13 +129,21 @@ def test_time_weighted_means_merge(steps: list[int], data: st.DataObject, cuts: 
     end = seconds[-1] + data.draw(st.integers(0, 5000))
 
     lifted = held.lift(instants(seconds), np.array(values), instants(limits))
-    whole, parts = one(lifted, held.merge), by_parts(lifted, held.merge, cuts)
+    merge = partial(held.merge, linear=linear)
+    whole, parts = one(lifted, merge), by_parts(lifted, merge, cuts)
 
     spans = [
         min(after - at, limit)
         for at, after, limit in zip(seconds, [*seconds[1:], end], limits, strict=True)
     ]
-    weighted = math.fsum(value * span for value, span in zip(values, spans, strict=True))
+    gaps = [after - at for at, after in itertools.pairwise(seconds)]
+    levels = [
+        (value + after) / 2 if linear and gap <= limit else value
+        for value, after, gap, limit in zip(values, values[1:], gaps, limits, strict=False)
+    ]
+    weighted = math.fsum(
+        level * span for level, span in zip([*levels, values[-1]], spans, strict=True)
+    )
     truth = weighted / sum(spans) if sum(spans) else values[-1]
     for states in (whole, parts):
         assert held.means(states, instants([end]))[0] == pytest.approx(truth, rel=1e-9, abs=1e-6)

@@ -107,6 +107,7 @@ def test_california_8_finds_the_incident_of_the_reference() -> None:
     assert letters(stages("california_8", *INCIDENT), EIGHT) == "ffTCKKKff"
 
 
+@OTC
 def test_a_plain_threshold_would_have_alarmed_in_the_wave() -> None:
     """The series tells the algorithms from a plain limit on occupancy."""
     assert max(WAVE[0]) > 30
