@@ -8,6 +8,7 @@ The mapping is Lamppost's own proposal; the vocabularies are dd.eionet.europa.eu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -41,9 +42,33 @@ VALIDITY: Final = {
 }
 """Validity code by flag. A suspect value is reported as valid, with its reasons as a note."""
 
-_BY_FLAG: Final = np.zeros(256, np.int8)
-for _flag, _code in VALIDITY.items():
-    _BY_FLAG[_flag] = _code
+WINDOW_VALIDITY: Final = {
+    GOOD: VALID,
+    NOT_EVALUATED: VALID,
+    SUSPECT: INVALID,
+    FAIL: INVALID,
+    MISSING: NO_ROW,
+}
+"""Validity code of a window by its flag: one that is covered too thinly is no valid mean."""
+
+
+def _by_flag(codes: Mapping[int, int]) -> npt.NDArray[np.int8]:
+    table = np.zeros(256, np.int8)
+    table[list(codes)] = list(codes.values())
+    return table
+
+
+_BY_FLAG: Final = _by_flag(VALIDITY)
+_WINDOW_BY_FLAG: Final = _by_flag(WINDOW_VALIDITY)
+
+
+def reported(codes: Mapping[int, int], flag: int) -> int | None:
+    """Return the code of a flag as it is published; None where there is nothing to report.
+
+    >>> reported(VALIDITY, SUSPECT), reported(WINDOW_VALIDITY, SUSPECT), reported(VALIDITY, MISSING)
+    (1, -1, None)
+    """
+    return codes.get(flag) or None
 
 
 def validity(
@@ -62,3 +87,13 @@ def validity(
     if maintenance is None:
         return codes
     return np.where(maintenance & (codes != NO_ROW), np.int8(MAINTENANCE), codes)
+
+
+def window_validity(flag: FlagArray) -> npt.NDArray[np.int8]:
+    """Return the validity code of each window, NO_ROW where there is nothing to report.
+
+    >>> window_validity(np.array([1, 3, 9], np.uint8)).tolist()
+    [1, -1, 0]
+    """
+    codes: npt.NDArray[np.int8] = _WINDOW_BY_FLAG[flag]
+    return codes

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -26,6 +26,11 @@ from .zones import zone_names
 
 # About thirty years: what is longer does not fit into nanoseconds, and is no rule.
 _LONGEST_S: Final = 1e9
+
+
+# Checks run one after the other, what is derived may be derived from again, and the first index is
+# the one that lists show.
+_ORDERED: Final = frozenset({"quality", "corrections", "derivations", "detection", "indices"})
 
 
 class _Part(BaseModel):
@@ -162,6 +167,8 @@ class Policy(_Part):
         publication: for open data.
     """
 
+    repeats_mean: ClassVar[dict[str, str]] = {"advice": "two categories may ask for the same"}
+
     routes: tuple[Route, ...] = ()
     time: TimeRule = TimeRule()
     units: UnitRule = UnitRule()
@@ -179,13 +186,27 @@ class Policy(_Part):
     publication: Publication = Publication()
 
     def canonical(self) -> str:
-        """Return the one JSON text that equal policies share."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Return the one JSON text that equal policies share, in the order that counts."""
+        content = self.model_dump(mode="json")
+        parts = {
+            key: {name: _sorted(raw) for name, raw in content[key].items()}
+            if key in _ORDERED
+            else _sorted(content[key])
+            for key in sorted(content)
+        }
+        return json.dumps(parts, separators=(",", ":"))
 
     @cached_property
     def version(self) -> str:
         """The content hash that stands on every result: 12 hexadecimal digits of SHA-256."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:12]
+
+
+def _sorted(raw: Any) -> Any:  # noqa: ANN401 - anything JSON can hold
+    """Return JSON with the keys of every object in alphabetical order."""
+    if isinstance(raw, dict):
+        return {key: _sorted(raw[key]) for key in sorted(raw)}
+    return [_sorted(one) for one in raw] if isinstance(raw, list) else raw
 
 
 # The shipped policy has about 700 values, with all aliases written out.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,6 +31,8 @@ class Rating(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    empty_means: ClassVar[dict[str, str]] = {"prefer": "no method is better than another"}
 
     series: Literal["corrected", "raw", "both"] = "corrected"
     prefer: tuple[str, ...] = ("local_fit",)

@@ -14,11 +14,13 @@ from lamppost.errors import ConfigError
 from lamppost.log import Record
 from lamppost.periods import resolution_name
 from lamppost.policy import Policy, load_policy, locate
+from lamppost.sense import doubts_about
 from lamppost.series import SeriesTable
 from lamppost.stations import Station, load_stations
 from lamppost.tls import TlsFiles
 
 from .components import sink_settings
+from .explanation import nonsense
 from .pipeline import Pipeline
 from .settings import Settings
 from .sqlite_log import SqliteLog
@@ -47,6 +49,10 @@ def check_configuration(settings: Settings) -> Configuration:
     except ConfigError as error:
         where = locate(error.where, settings.policy_path)
         raise ConfigError(error.problem, where=where, hint=error.hint) from error
+    for doubt in doubts_about(settings):
+        raise ConfigError(doubt.problem, where=".".join(doubt.keys))
+    for where, problem in nonsense(policy):
+        raise ConfigError(problem, where=locate(where, settings.policy_path))
     _check_sinks(settings, windows)
     _check_doors(settings)
     return Configuration(settings, policy, stations)

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import ingest.formats
 import processors
 import sinks
 from lamppost.component import Component, Settings, discover, discover_plugins, find
+
+RENAMED: Final = {"tumbling": "event_time"}
+"""Names that policies of an earlier version use; they may still stand in an inbox."""
 
 
 @functools.cache

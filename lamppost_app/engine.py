@@ -18,14 +18,12 @@ from lamppost.alerts import AcknowledgeCommand, AlertEvent, Signal
 from lamppost.balance import LEDGER_RULE_ID, BalanceCommand, received_signal
 from lamppost.batch import Columns, IndexBatch
 from lamppost.commands import COMMAND_TYPES
-from lamppost.component import all_reasons, registered
 from lamppost.errors import ConfigError
 from lamppost.flooding import EXCESSES, FLOODING_RULE_ID, read_throttled
 from lamppost.frames import Deliveries, arrow_bytes
 from lamppost.indices import TABLES_KEY, named_tables
 from lamppost.log import Entry, Record
 from lamppost.policy import Policy
-from lamppost.quantities import QUANTITIES
 from lamppost.quarantine import (
     QUARANTINE_SCHEMA,
     REPLAYED_SOURCE,
@@ -41,7 +39,6 @@ from lamppost.state import nested, part
 from lamppost.stations import Registry, Station
 from lamppost.system_rules import POLICY_RULE_ID
 from lamppost.times import format_instant
-from processors.windows import METHOD
 
 from .admission import Admission
 from .decoding import DecodedFrame, Decoder
@@ -49,6 +46,7 @@ from .flood_watch import FloodWatch
 from .ledger import Ledger
 from .pipeline import Judged, Pipeline
 from .policy_trial import PolicyTrial, set_aside_sentence, set_aside_signal
+from .rules_entry import rules_document
 from .snapshots import pack, unpack
 from .tally import Tally
 
@@ -310,30 +308,8 @@ class Engine:
         self._decoder = Decoder(policy, pipeline.formats, self._admission)
 
     def _rules_record(self) -> Record:
-        rules = {
-            "policy": self._version,
-            "method": METHOD,
-            "content": self._policy.model_dump(mode="json"),
-            "reasons": [
-                {
-                    "bit": reason.bit,
-                    "name": reason.name,
-                    "sentence": reason.sentence,
-                    "citation": reason.citation,
-                }
-                for reason in all_reasons()
-            ],
-            "methods": self._pipeline.methods(),
-            "windows": self._pipeline.windows(),
-            "indices": {str(item.cls.number): name for name, item in registered("index").items()},
-            "scales": {
-                name: item.cls.scale.published() for name, item in registered("index").items()
-            },
-            "quantities": {
-                name: {"unit": quantity.unit, "label": quantity.label, "kind": quantity.kind}
-                for name, quantity in QUANTITIES.items()
-            },
-        }
+        pipeline = self._pipeline
+        rules = rules_document(self._policy, pipeline.methods(), pipeline.windows())
         return self._json(log.RULES, rules)
 
     def _new_series(self) -> list[Record]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +57,7 @@ from processors.rating import RatedSeries
 from processors.skew import SkewEstimate
 from processors.windows.event_time import EventTimeWindows
 
-from .components import discover_processing
+from .components import RENAMED, discover_processing
 from .imported_past import ImportedPast, is_long_past
 
 
@@ -136,10 +136,6 @@ def _derivations_last(judged: JudgedBatch, derived: Derived) -> JudgedBatch:
         for name in ("value", "flag", "reasons", "revision", "uncertainty")
     }
     return replace(judged, **known)
-
-
-# Names that policies of an earlier version use; they may still stand in an inbox.
-_RENAMED: Final = {"tumbling": "event_time"}
 
 
 class Pipeline:
@@ -338,7 +334,7 @@ class Pipeline:
 
     def _one_aggregator(self) -> EventTimeWindows:
         where = "windows"
-        named = {_RENAMED.get(name, name): raw for name, raw in self._policy.windows.items()}
+        named = {RENAMED.get(name, name): raw for name, raw in self._policy.windows.items()}
         if set(named) != {"event_time"}:
             known = ", ".join(registered("aggregator"))
             raise ConfigError(

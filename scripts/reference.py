@@ -128,15 +128,15 @@ def flags_reference() -> str:
 def eea_reference() -> str:
     """Return the EEA's codes by flag."""
     verified = f"{eea.NOT_VERIFIED} ({eea.VERIFICATION_NAMES[eea.NOT_VERIFIED]})"
+
+    def named(code: int) -> str:
+        return f"{code} ({eea.VALIDITY_NAMES[code]})" if code else "none: nothing is reported"
+
     rows = (
-        (
-            f"`{FLAG_NAMES[flag]}`",
-            f"{code} ({eea.VALIDITY_NAMES[code]})" if code else "no row",
-            verified if code else "-",
-        )
+        (f"`{FLAG_NAMES[flag]}`", named(code), named(eea.WINDOW_VALIDITY[flag]), verified)
         for flag, code in eea.VALIDITY.items()
     )
-    return table(("flag", "validity", "verification"), rows)
+    return table(("flag", "validity of a reading", "of a window", "verification"), rows)
 
 
 def reasons_reference() -> str:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import pyarrow as pa
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from lamppost import eea
 from lamppost.flags import FLAG_NAMES
 from lamppost.periods import resolution_name
 from lamppost.times import MINUTE_NS
@@ -105,6 +106,7 @@ def get_latest(request: Request, query: Annotated[SeriesQuery, Query()]) -> Resp
             "flag": mapped(column(page, "flag"), FLAG_NAMES.__getitem__),
             "reasons": mapped(column(page, "reasons"), _reasons_of(rules)),
             "method": mapped(column(page, "qualifiers"), rules.method_version),
+            **_reported(page, eea.VALIDITY),
         }
         return Found(from_columns(LatestItem, page, given), following)
 
@@ -183,6 +185,7 @@ def windows_table(
         "end_local": local_text(end, zone),
         "flag": mapped(column(page, "flag"), FLAG_NAMES.__getitem__),
         "method": mapped(column(page, "policy"), lambda policy: rules_of(policy).method),
+        **_reported(page, eea.WINDOW_VALIDITY),
     }
     return from_columns(model, page, given)
 
@@ -194,6 +197,12 @@ def codes(raw: pa.Table, *names: str) -> Callable[[int], Key]:
 
 def _units(page: pa.Table, rules: Rulebook) -> Any:  # noqa: ANN401 - an Arrow array
     return mapped(column(page, "quantity"), rules.unit)
+
+
+def _reported(page: pa.Table, codes: Mapping[int, int]) -> dict[str, object]:
+    """Return what the EEA's reporting calls the quality of rows."""
+    validity = mapped(column(page, "flag"), lambda flag: eea.reported(codes, flag))
+    return {"validity": validity, "verification": eea.NOT_VERIFIED}
 
 
 def _reasons_of(rules: Rulebook) -> Callable[[int], str]:

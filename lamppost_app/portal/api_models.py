@@ -58,6 +58,9 @@ class Page(BaseModel, Generic[Item]):
     limits: Limits
 
 
+_VERIFICATION: Final = "EEA code: always 3, not verified; verifying is an authority's act."
+
+
 class StationItem(BaseModel):
     """A station of the registry, or one that was only heard."""
 
@@ -120,6 +123,10 @@ class LatestItem(_SeriesItem):
     uncertainty: float | None = _number("Standard uncertainty (k = 1); null: none is stated.")
     method: str | None = Field(description="Version of the method a derived value was made by.")
     policy: str = Field(description="Version of the policy that judged it.")
+    validity: int | None = Field(
+        description="EEA code: 1 valid, -1 not valid; null: no number, nothing to report."
+    )
+    verification: int = Field(description=_VERIFICATION)
 
 
 class AggregateItem(_SeriesItem):
@@ -156,6 +163,10 @@ class AggregateItem(_SeriesItem):
     flag: str = Field(description="good; suspect: coverage too low; missing: no reading entered.")
     method: str = Field(description="Version of the method of the statistics.")
     policy: str = Field(description="Version of the rules it was made under.")
+    validity: int | None = Field(
+        description="EEA code: 1 valid, -1 not valid (coverage too low); null: nothing to report."
+    )
+    verification: int = Field(description=_VERIFICATION)
 
 
 class RevisionItem(AggregateItem):

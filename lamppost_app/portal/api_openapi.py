@@ -129,6 +129,8 @@ _WINDOW: Final = {
     "flag": "good",
     "method": "2",
     "policy": "0123456789ab",
+    "validity": 1,
+    "verification": 3,
 }
 _LATEST: Final[dict[str, Any]] = {
     **_SERIES,
@@ -146,6 +148,8 @@ _LATEST: Final[dict[str, Any]] = {
     "uncertainty": None,
     "method": None,
     "policy": "0123456789ab",
+    "validity": 1,
+    "verification": 3,
 }
 _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "series": {

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from datetime import date
 
 from lamppost.compliance import ComplianceRule
+from lamppost.wording import printed_unit
 from processors.compliance.reckoning import day_of_number
 from sinks.store_reader import Row
 
 from .formatting import printed_number
-from .rulebook import Rulebook, printed_unit
+from .rulebook import Rulebook
 from .texts import text
 
 

@@ -116,6 +116,7 @@ def station(request: Request, sensor: str) -> HTMLResponse:
         "station.html",
         station=found,
         latest=latest,
+        judged_by={row["policy"]: context.rulebook(row["policy"]) for row in latest},
         details=details_of_latest(context.reader, sensor),
         alerts=alerts,
         clocks=clock_views(

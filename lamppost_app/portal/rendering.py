@@ -15,10 +15,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lamppost.times import format_length
+from lamppost.wording import printed_unit
 
 from . import formatting
 from .context import context_of
-from .rulebook import printed_unit
 from .texts import text
 from .vendor import libraries
 

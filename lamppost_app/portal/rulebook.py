@@ -24,19 +24,9 @@ from lamppost.rating import Rating
 from lamppost.series import qualifiers_mapping
 from lamppost.system_rules import SYSTEM_RULES
 from lamppost.units import CONDITIONS, Conditions
+from lamppost.wording import printed_unit
 from lamppost.zones import zone_names
 from sinks.store_reader import StoreReader
-
-_PRINTED_UNITS = {
-    "ug/m3": "µg/m³",
-    "mg/m3": "mg/m³",
-    "ng/m3": "ng/m³",
-    "(ug/m3).h": "µg/m³·h",
-    "Cel": "°C",
-    "deg": "°",
-    "1": "",
-    "": "",
-}
 
 
 @dataclass(frozen=True)
@@ -48,6 +38,7 @@ class Rulebook:
         at: when it took effect, ns UTC.
         content: the policy itself.
         reasons: by bit.
+        told: the rules that give each reason, by its name: their sentences, by rule.
         indices: name by number.
         scales: what each index is called, its table and its categories, by name.
         quantities: unit, label and kind by name.
@@ -60,6 +51,7 @@ class Rulebook:
     at: int = 0
     content: dict[str, Any] = field(default_factory=dict)
     reasons: dict[int, Reason] = field(default_factory=dict)
+    told: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     indices: dict[int, str] = field(default_factory=dict)
     scales: dict[str, Scale] = field(default_factory=dict)
     quantities: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -111,6 +103,11 @@ class Rulebook:
     def reason_name(self, bit: int) -> str:
         """Return the name of a reason."""
         return self.reasons[bit].name if bit in self.reasons else str(bit)
+
+    def in_force(self, reason: Reason, quantity: str) -> list[str]:
+        """Return what the rules that give a reason say of a quantity, with their numbers."""
+        rules = self.told.get(reason.name, {}).values()
+        return [rule["quantities"].get(quantity, rule["sentence"]) for rule in rules]
 
     @property
     def gas_conditions(self) -> str:
@@ -182,15 +179,6 @@ class Rulebook:
         return compass_point(value)
 
 
-def printed_unit(unit: str) -> str:
-    """Return a unit as people write it.
-
-    >>> printed_unit("ug/m3")
-    'µg/m³'
-    """
-    return _PRINTED_UNITS.get(unit, unit)
-
-
 class RulebookShelf:
     """Keeps the rulebooks that were asked for; a version never changes."""
 
@@ -237,6 +225,7 @@ def _load(reader: StoreReader, policy: str) -> Rulebook:
         at=found["at"] if found else 0,
         content=document.get("content", {}),
         reasons=reasons or {reason.bit: reason for reason in all_reasons()},
+        told={reason["name"]: reason.get("rules", {}) for reason in document.get("reasons", [])},
         indices={int(number): name for number, name in document.get("indices", {}).items()},
         scales={name: _scale(published) for name, published in document.get("scales", {}).items()},
         quantities={**own, **document.get("quantities", {})},

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import NO_TIME, SECOND_NS, format_instant
+from lamppost.wording import by_quantity, counted, digits, exactly, listed, with_unit
 from processors._lanes import Lanes
 from processors._per_series import PerSeries, QuantityName
 
@@ -63,6 +64,16 @@ class AnomalySettings(Settings):
             raise ValueError("at_least must not exceed of_last")
         return self
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if self.quantities is not None and not self.quantities:
+            yield "quantities", "must name at least one; leave it out for all that are scored"
+        for name, least in self.minimum_deviation.items():
+            if least < 0:
+                yield f"minimum_deviation.{name}", "must not be below 0"
+            if self.quantities is not None and name not in self.quantities:
+                yield f"minimum_deviation.{name}", "is not one of the quantities that are watched"
+
 
 _EVIDENCE: Final = ("value", "expected", "score", "band_low", "band_high")
 
@@ -84,6 +95,22 @@ class Anomaly:
 
     name: ClassVar[str] = "anomaly"
     Settings: ClassVar[type[AnomalySettings]] = AnomalySettings
+
+    @classmethod
+    def describe(cls, settings: AnomalySettings) -> str:
+        """Say what is unusual enough."""
+        watched = (
+            "any quantity" if settings.quantities is None else listed(settings.quantities, "or")
+        )
+        least = by_quantity(settings.minimum_deviation, with_unit)
+        far = f" and far enough ({least})" if least else ""
+        side = {"both": "from", "above": "above", "below": "below"}[settings.direction]
+        return (
+            f"It holds once {settings.at_least} of the last {counted(settings.of_last, 'reading')}"
+            f" of {watched} lie {digits(settings.score)} standard deviations{far} {side} what is"
+            " usual for the series, until none of them does or the newest is older than"
+            f" {exactly(settings.stale_s)}."
+        )
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import SECOND_NS
-from lamppost.wording import duration
+from lamppost.wording import digits, duration, exactly
 
 _NEVER: Final = np.int64(-(2**62))
 _OURS: Final = ""
@@ -81,6 +81,17 @@ class ClockSkew:
 
     name: ClassVar[str] = "clock_skew"
     Settings: ClassVar[type[ClockSkewSettings]] = ClockSkewSettings
+
+    @classmethod
+    def describe(cls, settings: ClockSkewSettings) -> str:
+        """Say how wrong a clock may be, and for how long that is known."""
+        return (
+            f"It holds while the clock of a device is off by more than {exactly(settings.off_s)}"
+            f" (behind, also by more than {digits(settings.periods)} of the station's own"
+            f" periods), until it is within {exactly(settings.clear_s)} or unheard for"
+            f" {exactly(settings.stale_s)}; when {settings.together} or more are off alike, it is"
+            " about this machine's clock instead."
+        )
 
     def __init__(
         self, settings: ClockSkewSettings, series: SeriesTable, stations: Mapping[str, Station]

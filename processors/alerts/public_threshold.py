@@ -21,7 +21,8 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant
-from lamppost.units import Conditions
+from lamppost.units import CONDITIONS, Conditions, is_gas
+from lamppost.wording import percent, unit_of, with_unit
 from processors._per_series import PerSeries, QuantityName
 
 from ._conditions import Brought
@@ -108,6 +109,25 @@ class PublicThreshold:
 
     name: ClassVar[str] = "public_threshold"
     Settings: ClassVar[type[PublicThresholdSettings]] = PublicThresholdSettings
+    unexplained: ClassVar[Mapping[str, str]] = {"advice": "told to the public, not when it is told"}
+
+    @classmethod
+    def describe(cls, settings: PublicThresholdSettings) -> str:
+        """Say above which level the public is told, and when that applies."""
+        unit, window = unit_of(settings.quantity), _UNITS[settings.window]
+        row = f"means over {settings.consecutive} {window}s in a row, each"
+        means = row if settings.consecutive > 1 else f"mean over one {window},"
+        weighed = f" at {CONDITIONS[settings.gas_conditions]}" if is_gas(settings.quantity) else ""
+        verb = "are" if settings.consecutive > 1 else "is"
+        since = f" from {settings.in_force_from}" if settings.in_force_from else ""
+        until = f" until {settings.in_force_until}" if settings.in_force_until else ""
+        force = f"; in force{since}{until}" if since or until else ""
+        return (
+            f"It holds once the {settings.quantity} {means} rounded to"
+            f" {with_unit(settings.precision, unit)}, {verb} above"
+            f" {with_unit(settings.above, unit)}{weighed} with at least"
+            f" {percent(settings.min_coverage)} covered{force}."
+        )
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import SECOND_NS, format_instant
-from lamppost.wording import duration
+from lamppost.wording import digits, duration, exactly, listed
 
 _NEVER: Final = -(2**62)
 _PASSED_OVER: Final = -1
@@ -85,6 +85,26 @@ class Silence:
 
     name: ClassVar[str] = "silence"
     Settings: ClassVar[type[SilenceSettings]] = SilenceSettings
+
+    @classmethod
+    def describe(cls, settings: SilenceSettings) -> str:
+        """Say who is watched, and which silence counts."""
+        kinds = f" of kind {listed(settings.kinds, 'or')}" if settings.kinds else ""
+        others = ""
+        if not settings.registered_only:
+            others = (
+                f", or from a sensor nobody registered that had reported for"
+                f" {exactly(settings.steady_for_s)} (until it is forgotten after"
+                f" {exactly(settings.forget_after_s)})"
+            )
+        periods = ""
+        if settings.periods is not None:
+            periods = f" and {digits(settings.periods)} of its own periods"
+        return (
+            f"It holds while nothing has come for {exactly(settings.silent_s)}{periods} from a"
+            f" registered station{kinds}{others}; after a pause of more than"
+            f" {exactly(settings.own_gap_s)} of this machine it counts from its return."
+        )
 
     def __init__(
         self, settings: SilenceSettings, series: SeriesTable, stations: Mapping[str, Station]

@@ -22,7 +22,8 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import HOUR_NS, MINUTE_NS, NO_TIME, SECOND_NS, format_instant
-from lamppost.units import Conditions
+from lamppost.units import CONDITIONS, Conditions
+from lamppost.wording import exactly, percent, unit_of, with_unit
 from processors._per_series import PerSeries, QuantityName
 
 from ._conditions import Brought
@@ -99,6 +100,12 @@ class ThresholdSettings(Settings):
         match = _LENGTH.fullmatch(self.window or "")
         return int(match[1]) * _UNITS_NS[match[2]] if match else 0
 
+    def judged(self) -> str:
+        """Return in words what is compared."""
+        if self.index is not None:
+            return f"the index {self.index} of {self.quantity or 'any pollutant'}"
+        return f"the {self.statistic} of {self.quantity} over {self.window}"
+
     def windows_needed(self) -> Mapping[str, int]:
         """Return the window that is judged."""
         return {} if self.window is None else {"window": self.window_ns}
@@ -150,6 +157,25 @@ class Threshold:
 
     name: ClassVar[str] = "threshold"
     Settings: ClassVar[type[ThresholdSettings]] = ThresholdSettings
+
+    @classmethod
+    def describe(cls, settings: ThresholdSettings) -> str:
+        """Say what is beyond which limit, and when it no longer is."""
+        unit = (
+            ""
+            if settings.index or settings.statistic == "count"
+            else unit_of(settings.quantity or "")
+        )
+        given = settings.gas_conditions
+        weighed = f" at {CONDITIONS[given]}" if given else ""
+        side, back = ("above", "or less") if settings.above is not None else ("below", "or more")
+        return (
+            f"It holds while {settings.judged()} is {side}"
+            f" {with_unit(settings.limit, unit)}{weighed}, until it is"
+            f" {with_unit(settings.clear, unit)} {back}; windows with less than"
+            f" {percent(settings.min_coverage)} covered are not judged, nor older ones than"
+            f" {exactly(settings.stale_s)}."
+        )
 
     def __init__(
         self,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from lamppost.batch import FloatArray, Int64Array
 from lamppost.grouping import BoolArray
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Station
+from lamppost.wording import digits, listed
 
 from ._method import Correction, CorrectionSettings
 
@@ -69,6 +70,20 @@ class KappaSettings(CorrectionSettings):
 
 class Kappa(Correction):
     """Divides particles by how much the water in them weighs."""
+
+    @classmethod
+    def inputs_under(cls, settings: CorrectionSettings) -> Sequence[str]:
+        """Return the quantities that have a hygroscopicity."""
+        return list(settings.kappa) if isinstance(settings, KappaSettings) else PARTICLES
+
+    @classmethod
+    def details(cls, settings: CorrectionSettings) -> str:
+        """Return the hygroscopicities, and between which humidities they are used."""
+        if not isinstance(settings, KappaSettings):
+            return ""
+        kappa = listed([f"{digits(value)} for {name}" for name, value in settings.kappa.items()])
+        low, high = digits(settings.humidity_above), digits(settings.humidity_below)
+        return f" with kappa {kappa}, unchanged up to {low} % and not at all from {high} % RH on"
 
     def __init__(
         self, settings: KappaSettings, series: SeriesTable, stations: Mapping[str, Station]

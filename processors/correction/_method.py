@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Final
@@ -21,6 +21,7 @@ from lamppost.series import SeriesKey, SeriesTable, qualifiers_mapping, qualifie
 from lamppost.state import Snapshot
 from lamppost.stations import Station
 from lamppost.times import SECOND_NS
+from lamppost.wording import exactly, listed, percent, span, with_unit
 
 from ._links import HUMIDITY, OWN, PROOF, TWIN, Links
 from ._pairs import Paired, Pairs
@@ -99,6 +100,20 @@ class CorrectionSettings(Settings):
         description="Standard uncertainty (k = 1), the part in proportion to the result.",
     )
 
+    def concerned(self) -> str:
+        """Return in words which sensors are corrected."""
+        sensors = (
+            "every sensor" if set(self.sensors) == {"*"} else f"sensors {listed(self.sensors)}"
+        )
+        where = f" in {listed(self.areas)}" if self.areas else ""
+        spared = f" but {listed(self.except_sensors)}" if self.except_sensors else ""
+        return f"{sensors}{where}{spared}"
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if self.valid is not None and not self.valid[0] < self.valid[1]:
+            yield "valid", "must run from low to high"
+
 
 class Correction:
     """A correction of one input, with the second channel and the humidity it may need.
@@ -109,6 +124,35 @@ class Correction:
     name: ClassVar[str]
     method: ClassVar[Method]
     reasons: ClassVar[tuple[Reason, ...]] = (HUMIDITY_UNUSABLE, BEYOND_METHOD)
+
+    @classmethod
+    def describe(cls, settings: CorrectionSettings) -> str:
+        """Say what is corrected, by which formula, with what, and how far that is believed."""
+        method, near = cls.method, exactly(settings.tolerance_s)
+        becomes = f"becomes {method.result}" if method.result else "is corrected"
+        beside = "both channels and RH, the humidity in %," if method.humidity else "both channels"
+        believed = ""
+        if settings.valid is not None:
+            believed = f"; from an input outside {span(settings.valid, 'µg/m³')} it is suspect"
+        return (
+            f"{listed(cls.inputs_under(settings))} of {settings.concerned()} {becomes}"
+            f" by {method.formula}{cls.details(settings)},"
+            f" from {beside} at most {near} apart{believed}; its standard uncertainty is"
+            f" {with_unit(settings.uncertainty, 'µg/m³')} and"
+            f" {percent(settings.relative_uncertainty)} of the result ({method.source})."
+        )
+
+    @classmethod
+    def inputs_under(cls, settings: CorrectionSettings) -> Sequence[str]:
+        """Return the quantities that are corrected under some settings."""
+        del settings
+        return cls.method.inputs
+
+    @classmethod
+    def details(cls, settings: CorrectionSettings) -> str:
+        """Return what a formula has to say besides, in words."""
+        del settings
+        return ""
 
     def __init__(
         self, settings: CorrectionSettings, series: SeriesTable, stations: Mapping[str, Station]

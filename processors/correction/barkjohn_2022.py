@@ -13,8 +13,9 @@ from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import register
 from lamppost.series import SeriesTable
 from lamppost.stations import Station
+from lamppost.wording import digits
 
-from ._method import Correction, Method
+from ._method import Correction, CorrectionSettings, Method
 from .barkjohn_2021 import Barkjohn2021Settings
 
 
@@ -55,6 +56,14 @@ class Barkjohn2022(Correction):
         inputs=("pm2_5_cf1",),
         result="pm2_5",
     )
+
+    @classmethod
+    def details(cls, settings: CorrectionSettings) -> str:
+        """Return the parabola."""
+        if not isinstance(settings, Barkjohn2022Settings):
+            return ""
+        square, slope, constant = map(digits, settings.quadratic)
+        return f" (which is {square} x^2 + {slope} x + {constant})"
 
     def __init__(
         self, settings: Barkjohn2022Settings, series: SeriesTable, stations: Mapping[str, Station]

@@ -14,6 +14,7 @@ from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import register
 from lamppost.series import SeriesTable
 from lamppost.stations import Station
+from lamppost.wording import listed
 
 from ._method import Correction, CorrectionSettings, Method
 
@@ -72,6 +73,13 @@ class FireAndSmoke(Correction):
         inputs=("pm2_5",),
         proof="pm2_5_cf1",
     )
+
+    @classmethod
+    def details(cls, settings: CorrectionSettings) -> str:
+        """Return how it is known which channel a sensor sends."""
+        known = settings.atm_sensors if isinstance(settings, FireAndSmokeSettings) else ()
+        named = f" or are {listed(known, 'or')}" if known else ""
+        return f" where sensors send {cls.method.proof} beside it{named}"
 
     def __init__(
         self, settings: FireAndSmokeSettings, series: SeriesTable, stations: Mapping[str, Station]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.stations import Station
 from lamppost.times import DAY_NS, HOUR_NS
+from lamppost.wording import counted, digits, exactly, listed
 
 from ._method import BEYOND_METHOD
 from ._robust import NO_LINE, Line, best_lag, theil_sen
@@ -55,9 +56,20 @@ class FittedPair(Settings):
             raise ValueError("a sensor cannot be its own reference")
         return self
 
+    def told(self) -> str:
+        """Return the pair in words."""
+        which = f"{self.input or self.quantity} of {self.sensor}"
+        series = f" ({self.qualifiers})" if self.qualifiers else ""
+        return f"{which}{series} to {self.quantity} of {self.reference}"
+
 
 class LocalFitSettings(Settings):
     """Which sensors stand beside a reference, and when a line between them is believed."""
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if not self.pairs:
+            yield "pairs", "no sensor is named, so that nothing would be fitted"
 
     @model_validator(mode="after")
     def _one_line_each(self) -> Self:
@@ -135,6 +147,22 @@ class LocalFit:
     name: ClassVar[str] = "local_fit"
     reasons: ClassVar[tuple[Reason, ...]] = (BEYOND_METHOD,)
     Settings: ClassVar[type[LocalFitSettings]] = LocalFitSettings
+
+    @classmethod
+    def describe(cls, settings: LocalFitSettings) -> str:
+        """Say which sensors are fitted to which references, and when a fit is believed."""
+        pairs = listed([pair.told() for pair in settings.pairs]) or "no sensor yet"
+        hours = f"{settings.min_hours} h of {counted(settings.min_readings, 'reading')} or more"
+        return (
+            f"Corrects {pairs} by slope and offset (Theil-Sen) of the hourly means of the last"
+            f" {counted(settings.window_days, 'day')}, fitted anew every"
+            f" {counted(settings.refit_days, 'day')}, {exactly(settings.grace_s)} after midnight"
+            f" UTC, and used for up to {counted(settings.valid_days, 'day')}; a fit is believed"
+            f" with {hours} on both sides and R² from {digits(settings.min_r2)} on, unless both"
+            f" correlate better by {digits(settings.lag_gain)} at another of the"
+            f" {settings.max_lag_h} h around, and a value above {digits(settings.beyond)} times"
+            " its largest hour is suspect."
+        )
 
     def __init__(
         self, settings: LocalFitSettings, series: SeriesTable, stations: Mapping[str, Station]

@@ -12,11 +12,13 @@ from pydantic import Field, model_validator
 
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Evidence, Rows, Settings, register
+from lamppost.explained import QuantitySettings
 from lamppost.flags import FAIL, MISSING
 from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import DAY_NS, NO_TIME, SECOND_NS
+from lamppost.wording import by_quantity, counted, digits, exactly, in_common, percent, with_unit
 from processors._lanes import Lanes
 from processors._per_series import PerSeries, QuantityName, optional
 
@@ -90,6 +92,30 @@ class BaselineSettings(Settings):
             raise ValueError("give half_life_s or half_life_readings")
         return self
 
+    def half_life(self) -> str:
+        """Return in words when a reading counts half."""
+        if self.half_life_readings is not None:
+            return counted(self.half_life_readings, "reading")
+        return exactly(self.half_life_s or 0)
+
+    def profile(self) -> str:
+        """Return in words whether the hours of the day are told apart."""
+        if not self.hourly_profile:
+            return "hours of the day are not told apart"
+        return f"each hour of the day is learnt over {counted(self.profile_half_life_days, 'day')}"
+
+    def reach(self) -> str:
+        """Return in words how far down the usual band may reach."""
+        return "however low" if self.lowest is None else f"never below {digits(self.lowest)}"
+
+    def floor(self, unit: str) -> str:
+        """Return the smallest standard deviation believed, in words."""
+        share = f" and {percent(self.noise_share)} of the usual value" if self.noise_share else ""
+        counts = (
+            f" and the root of {digits(self.noise_counts)} times it" if self.noise_counts else ""
+        )
+        return f"{with_unit(self.noise, unit)}{share}{counts}"
+
     def numbers(self) -> tuple[float, ...]:
         """Return the settings in the order of :class:`_Numbers`."""
         by_readings = self.half_life_readings is not None
@@ -110,7 +136,7 @@ class BaselineSettings(Settings):
         )
 
 
-class RobustBaselineSettings(Settings):
+class RobustBaselineSettings(QuantitySettings):
     """Baselines by quantity; a quantity without one is not scored."""
 
     quantities: dict[QuantityName, BaselineSettings] = Field(
@@ -183,6 +209,26 @@ class RobustBaseline:
 
     name: ClassVar[str] = "robust_baseline"
     Settings: ClassVar[type[RobustBaselineSettings]] = RobustBaselineSettings
+
+    @classmethod
+    def describe(cls, settings: RobustBaselineSettings) -> str:
+        """Say how the usual course is learnt, and what is unusual."""
+        given = settings.given()
+        noise = by_quantity(given, lambda one, unit: one.floor(unit))
+        half = in_common(given, lambda one, _: one.half_life())
+        profile = in_common(given, lambda one, _: one.profile())
+        lowest = in_common(given, lambda one, _: one.reach())
+        return (
+            "Scores how far a reading lies from what its series usually shows, in standard"
+            f" deviations of no less than noise ({noise}); a reading counts half after {half},"
+            f" {profile}, the first {in_common(given, lambda one, _: str(one.warm_up))} are only"
+            f" learnt from, the usual band is {in_common(given, lambda one, _: digits(one.band))}"
+            f" standard deviations to either side, {lowest}, a score beyond"
+            f" {in_common(given, lambda one, _: digits(one.freeze))} is learnt from at"
+            f" {in_common(given, lambda one, _: percent(one.frozen_rate))}, and all is learnt anew"
+            f" after {in_common(given, lambda one, _: exactly(one.relearn_s))} of being unusual or"
+            " silent."
+        )
 
     def __init__(self, settings: RobustBaselineSettings, series: SeriesTable) -> None:
         """Prepare the baselines."""

@@ -17,6 +17,7 @@ from lamppost.indices import IndexTable, Scale
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot
 from lamppost.units import Conditions
+from lamppost.wording import by_quantity, counted, listed, percent
 
 from ._news import Rules
 from ._rated import LastHours
@@ -30,6 +31,8 @@ QUARTER: Final = "15min"
 """The highest quarter of the newest hour."""
 
 _DAY_HOURS: Final = 24
+_MADE: Final = frozenset({*HOURS, QUARTER})
+_NEGATIVE: Final = {"zero": "0", "none": "no measurement"}
 
 
 class HourlySettings(Settings):
@@ -51,6 +54,10 @@ class HourlySettings(Settings):
         default="zero",
         description="What an hourly mean below 0 is taken for: zero, or no measurement.",
     )
+
+    def told(self) -> str:
+        """Return in words what an index has to say besides."""
+        return ""
 
     def least_hours(self, hours: int) -> int:
         """Return how many hours of an averaging period must count."""
@@ -89,6 +96,28 @@ class HourlyIndex:
     scale: ClassVar[Scale]
     pollutants: ClassVar[Mapping[str, tuple[SubIndex, ...]]]
     Settings: ClassVar[type[HourlySettings]] = HourlySettings
+
+    @classmethod
+    def describe(cls, settings: HourlySettings) -> str:
+        """Say what is averaged over which time, and what makes an hour count."""
+        tables = cls.tables(settings)
+        periods = by_quantity(
+            tables,
+            lambda some, _: f"over {listed([sub.period for sub in some if sub.period in _MADE])}",
+        )
+        needed = [
+            f"{settings.least_hours(hours)} of {hours} h"
+            for name, hours in HOURS.items()
+            if hours > 1 and any(sub.period == name for some in tables.values() for sub in some)
+        ]
+        least = f", means need {listed(needed)}" if needed else ""
+        told = settings.told()
+        return (
+            f"{cls.scale.title}, table of {cls.scale.version}, from the means of {periods}: an"
+            f" hour counts with {percent(settings.hour_coverage)} covered{least}, a mean below 0"
+            f" is taken for {_NEGATIVE[settings.negative]}{told}, and corrections of the last"
+            f" {counted(settings.corrected_days, 'day')} are followed ({cls.scale.source})."
+        )
 
     def __init_subclass__(cls) -> None:
         """Say in the scale over which periods the stream is averaged."""

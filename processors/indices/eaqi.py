@@ -35,6 +35,7 @@ TABLES: Final = {
     "o3": Bands("o3", (60, 100, 120, 160, 180)),
     "so2": Bands("so2", (20, 40, 125, 190, 275)),
 }
+_VALUES: Final = {"level": "levels 1 to 6", "points": "points, 20 a level"}
 POINTS: Final = 20.0
 """Of each band, in the continuous form of Open-Meteo."""
 
@@ -47,6 +48,10 @@ class EaqiSettings(HourlySettings):
         description="level: 1 to 6, as the EEA tells it; points: 20 for each level and between "
         "them, as Open-Meteo does.",
     )
+
+    def told(self) -> str:
+        """Return in words how the index is told."""
+        return f", values are {_VALUES[self.value]}"
 
 
 @register("index")

@@ -46,3 +46,6 @@ class Eaqi2017(HourlyIndex):
         "so2": (SubIndex("1h", Bands("so2", (100, 200, 350, 500, 750))),),
     }
     Settings: ClassVar[type[RunningSettings]] = RunningSettings
+    unexplained: ClassVar[Mapping[str, str]] = {
+        "valid_hours_of_8": "none of its means is one of 8 hours"
+    }

@@ -16,6 +16,7 @@ from lamppost.indices import IndexTable, Scale
 from lamppost.series import SeriesTable
 from lamppost.state import Snapshot, nested, part
 from lamppost.units import Conditions
+from lamppost.wording import counted, digits, listed, percent
 
 from . import _ozone, us_aqi
 from ._hourly_index import HourlySettings
@@ -38,6 +39,13 @@ _PARTICLES: Final = {"pm2_5": us_aqi.PM2_5, "pm10": us_aqi.PM10}
 # Hours after the last one for which particles and ozone have values, the last of them none.
 _PARTICLES_OUTLAST: Final = _NEWEST - _LEAST_OF_NEWEST + 1
 _OZONE_OUTLASTS: Final = _NEWEST
+
+
+_OZONE: Final = {
+    "pls": "of o3 by partial least squares for {series} series and the surrogate for others",
+    "surrogate": "of o3 by the surrogate",
+    "none": "not of o3",
+}
 
 
 class NowcastSettings(us_aqi.UsTableSettings, HourlySettings):
@@ -96,6 +104,20 @@ class Nowcast:
         "o3": (SubIndex(_NOWCAST, us_aqi.O3_8H), SubIndex("1h", us_aqi.O3_1H)),
     }
     Settings: ClassVar[type[NowcastSettings]] = NowcastSettings
+
+    @classmethod
+    def describe(cls, settings: NowcastSettings) -> str:
+        """Say how much each hour weighs, and how ozone is estimated."""
+        ozone = _OZONE[settings.ozone].format(series=settings.pls_series)
+        negative = "0" if settings.negative == "zero" else "no measurement"
+        return (
+            f"{cls.scale.title}, table of {cls.scale.version}, of {listed(list(_PARTICLES))} from"
+            f" the last {settings.hours} h, each weighing no less than"
+            f" {digits(settings.least_weight)} times the hour after it, and {ozone}: an hour"
+            f" counts with {percent(settings.hour_coverage)} covered, a mean below 0 is taken for"
+            f" {negative}{settings.told()}, and corrections of the last"
+            f" {counted(settings.corrected_days, 'day')} are followed ({cls.scale.source})."
+        )
 
     def __init__(self, settings: NowcastSettings, series: SeriesTable) -> None:
         """Prepare the memory of hourly means, longer for ozone."""

@@ -122,6 +122,13 @@ NO2_1H: Final = Breakpoints(
 )
 
 
+_PM10_HAZARDOUS: Final = {
+    "one_band": "pm10 from 425 to 604 µg/m³ is one band of 301 to 500",
+    "two_bands": "pm10 from 425 to 604 µg/m³ is two bands that meet at 504 µg/m³ and 400",
+}
+_ABOVE_500: Final = {"extended": "the last band goes on", "capped": "it stays at 500"}
+
+
 class UsTableSettings(Settings):
     """What is not verified about the table of May 2024, and is for a city to decide."""
 
@@ -136,6 +143,10 @@ class UsTableSettings(Settings):
         "of AirMonitor and of the US embassies; no text of the EPA was read); or capped at 500. "
         "Either way the value is marked as beyond the table.",
     )
+
+    def told(self) -> str:
+        """Return in words what a city has decided for."""
+        return f", {_PM10_HAZARDOUS[self.pm10_hazardous]}, above 500 {_ABOVE_500[self.above_500]}"
 
     def chosen(self, sub: SubIndex) -> SubIndex:
         """Return a sub-index with the table a city has decided for."""

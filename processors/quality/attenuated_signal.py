@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -11,10 +11,12 @@ from pydantic import Field, model_validator
 
 from lamppost.batch import FlagArray, FloatArray, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register, restore_each, snapshot_of
+from lamppost.explained import QuantitySettings
 from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.times import SECOND_NS
+from lamppost.wording import by_quantity, counted, exactly, in_common, with_unit
 from processors._per_series import PerSeries, QuantityName, optional
 
 from ._chosen import Chosen
@@ -32,6 +34,10 @@ ATTENUATED_SIGNAL: Final = Reason(
 )
 
 _ACTIVITIES: Final[tuple[Activity, ...]] = ("sd", "range")
+_MEASURES: Final = {
+    "sd": "the standard deviation",
+    "range": "the distance from the smallest to the largest",
+}
 
 
 class AttenuatedLimits(Settings):
@@ -61,8 +67,14 @@ class AttenuatedLimits(Settings):
         window_ns = self.window_s * SECOND_NS
         return window_ns, self.suspect, optional(self.fail), float(self.min_readings)
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        for name in ("suspect", "fail"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                yield name, "must be above 0: nothing moves less"
 
-class AttenuatedSignalSettings(Settings):
+
+class AttenuatedSignalSettings(QuantitySettings):
     """Limits by quantity; a quantity without limits is not judged."""
 
     quantities: dict[QuantityName, AttenuatedLimits] = Field(
@@ -89,6 +101,25 @@ class AttenuatedSignal:
     scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[AttenuatedSignalSettings]] = AttenuatedSignalSettings
+
+    @classmethod
+    def describe(cls, settings: AttenuatedSignalSettings) -> str:
+        """Say how much the values must move, and in which time."""
+        given = settings.given()
+        suspect = by_quantity(given, lambda one, unit: f"less than {with_unit(one.suspect, unit)}")
+        fail = by_quantity(
+            given,
+            lambda one, unit: "" if one.fail is None else f"less than {with_unit(one.fail, unit)}",
+        )
+        measure = in_common(given, lambda one, _: _MEASURES[one.activity])
+        window = in_common(given, lambda one, _: exactly(one.window_s))
+        needed = in_common(given, lambda one, _: counted(one.min_readings, "reading"))
+        fails = f" or fails ({fail})" if fail else ""
+        return (
+            f"A reading before which the values have hardly moved is suspect ({suspect}){fails},"
+            f" measured by {measure} over {window} with at least {needed}"
+            " (QARTOD attenuated signal test)."
+        )
 
     def __init__(self, settings: AttenuatedSignalSettings, series: SeriesTable) -> None:
         """Prepare the limits."""

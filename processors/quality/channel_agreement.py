@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from pydantic import Field
 
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.explained import QuantitySettings
 from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable, qualifiers_mapping, qualifiers_text
 from lamppost.state import Snapshot
 from lamppost.times import SECOND_NS
+from lamppost.wording import by_quantity, digits, exactly, with_unit
 from processors._per_series import PerSeries, QuantityName
 
 from ._latest import NOBODY, Findings, Latest, Siblings, levels
@@ -42,7 +44,7 @@ class ChannelLimits(Settings):
         return self.difference, self.percent / 100, float(self.fails)
 
 
-class ChannelAgreementSettings(Settings):
+class ChannelAgreementSettings(QuantitySettings):
     """Limits by quantity; a quantity without limits is not judged."""
 
     quantities: dict[QuantityName, ChannelLimits] = Field(
@@ -55,6 +57,12 @@ class ChannelAgreementSettings(Settings):
     within_s: float = Field(
         default=0.0, ge=0, description="How far apart in time two readings may lie to be a pair."
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        if self.channels[0] == self.channels[1]:
+            yield "channels", "must be two: a channel always agrees with itself"
 
 
 @register("check")
@@ -74,6 +82,26 @@ class ChannelAgreement:
     scope: ClassVar[Scope] = "sensor"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[ChannelAgreementSettings]] = ChannelAgreementSettings
+
+    @classmethod
+    def describe(cls, settings: ChannelAgreementSettings) -> str:
+        """Say how far both channels of a device may lie apart."""
+        apart = by_quantity(
+            settings.given(),
+            lambda one, unit: (
+                f"more than {with_unit(one.difference, unit)} and {digits(one.percent)} % of their"
+                f" mean, then {'they fail' if one.fails else 'suspect'}"
+            ),
+        )
+        first, second = settings.channels
+        near = (
+            f"up to {exactly(settings.within_s)} apart" if settings.within_s else "of one instant"
+        )
+        return (
+            f"Both readings of the channels {first} and {second} of a device, named by its"
+            f" qualifier {settings.qualifier} and {near}, are flagged when they disagree ({apart})"
+            " (A/B rule of Barkjohn et al. 2021)."
+        )
 
     def __init__(self, settings: ChannelAgreementSettings, series: SeriesTable) -> None:
         """Prepare the limits."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
@@ -11,10 +11,12 @@ from pydantic import Field, model_validator
 
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.explained import QuantitySettings
 from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.times import DAY_NS, HOUR_NS
+from lamppost.wording import by_quantity, digits, span
 from processors._per_series import PerSeries, QuantityName
 
 from ._verdicts import answer
@@ -27,6 +29,15 @@ CLIMATOLOGY: Final = Reason(
 )
 
 Period = Literal["year", "quarter", "month", "week", "day_of_year", "day_of_week", "hour"]
+_COUNTS: Final[dict[Period, tuple[int, int]]] = {
+    "year": (1970, 9999),
+    "quarter": (1, 4),
+    "month": (1, 12),
+    "week": (1, 53),
+    "day_of_year": (1, 366),
+    "day_of_week": (0, 6),
+    "hour": (0, 23),
+}
 _MONDAY: Final = 3  # 1970-01-01 was a Thursday
 
 
@@ -51,19 +62,40 @@ class Season(Settings):
                 raise ValueError("spans must run from low to high")
         return self
 
+    def told(self, unit: str) -> str:
+        """Return in words when it holds, and what is usual then."""
+        first, last = self.span
+        when = digits(first) if first == last else f"{first} to {last}"
+        fails = f" and fails outside {span(self.fail_span, unit)}" if self.fail_span else ""
+        usual = span(self.suspect_span, unit)
+        return f"{self.period.replace('_', ' ')} {when} suspect outside {usual}{fails}"
+
     def bounds(self) -> tuple[float, ...]:
         """Return the usual and the possible bounds in a row."""
         possible = (-np.inf, np.inf) if self.fail_span is None else self.fail_span
         return *self.suspect_span, *possible
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        least, most = _COUNTS[self.period]
+        if not least <= self.span[0] <= self.span[1] <= most:
+            yield "span", f"a {self.period} runs from {least} to {most}"
 
-class ClimatologySettings(Settings):
+
+class ClimatologySettings(QuantitySettings):
     """Seasons by quantity; a quantity without one is not judged."""
 
     quantities: dict[QuantityName, tuple[Season, ...]] = Field(
         default_factory=dict,
         description="Seasons by canonical quantity name; where two hold, the later one counts.",
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        for name, seasons in self.quantities.items():
+            if not seasons:
+                yield f"quantities.{name}", "must name at least one season"
 
 
 @register("check")
@@ -82,6 +114,17 @@ class Climatology:
     scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = False
     Settings: ClassVar[type[ClimatologySettings]] = ClimatologySettings
+
+    @classmethod
+    def describe(cls, settings: ClimatologySettings) -> str:
+        """Say what each part of the calendar brings."""
+        seasons = by_quantity(
+            settings.given(), lambda some, unit: ", ".join(one.told(unit) for one in some)
+        )
+        return (
+            "A reading outside what the season or the time of day brings is suspect or fails"
+            f" ({seasons}), in UTC (QARTOD climatology test)."
+        )
 
     def __init__(self, settings: ClimatologySettings, series: SeriesTable) -> None:
         """Take the seasons; bounds are worked out for the hours or days that occur."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
@@ -18,6 +18,7 @@ from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import LaneType, Station
 from lamppost.times import HOUR_NS, NO_TIME, SECOND_NS
+from lamppost.wording import by_quantity, digits, exactly, listed
 from processors._per_series import PerSeries, QuantityName
 from processors._roads import LANE_TYPES, Roads
 
@@ -61,12 +62,30 @@ class _Rule(Settings):
         default="suspect", description="What readings are while the fault lasts."
     )
 
+    def ends(self, clear_s: float, of: str) -> str:
+        """Return in words when it ends, and what readings are until then."""
+        return f" until {exactly(clear_s)} of {of} ({self.verdict})"
+
 
 class _RuleByLane(_Rule):
     by_lane_type: dict[LaneType, float] = Field(
         default_factory=dict,
         description="By type of lane in place of trigger_s, seconds.",
     )
+
+    def by_lane(self) -> str:
+        """Return in words how long it must last on lanes of some types."""
+        alike: dict[str, list[str]] = {}
+        for name, seconds in self.by_lane_type.items():
+            alike.setdefault(exactly(seconds), []).append(name)
+        told = [f"{listed(names)} {lasting}" for lasting, names in alike.items()]
+        return f" ({'; '.join(told)})" if told else ""
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        for name, seconds in self.by_lane_type.items():
+            if seconds < 0:
+                yield f"by_lane_type.{name}", "must not be below 0"
 
 
 class NoHits(_RuleByLane):
@@ -123,6 +142,40 @@ class DetectorHealthSettings(Settings):
     locked_on: LockedOn | None = Field(default=None, description="On occupancy.")
     no_change: NoChange | None = Field(default=None, description="On occupancy.")
     occupancy_spike: OccupancySpike | None = Field(default=None, description="On occupancy.")
+
+    def faults(self) -> Iterator[str]:
+        """Yield what each fault that is looked for means, in words."""
+        if self.no_hits:
+            longer = exactly(self.no_hits.trigger_s)
+            ends = self.no_hits.ends(self.no_hits.clear_s, "vehicles")
+            yield f"it counts nobody for more than {longer}{self.no_hits.by_lane()}{ends}"
+        if self.chatter:
+            flow, longer = digits(self.chatter.flow), exactly(self.chatter.trigger_s)
+            ends = self.chatter.ends(self.chatter.clear_s, "less")
+            yield f"it counts more than {flow} veh/h and lane for over {longer}{ends}"
+        if self.locked_on:
+            longer = exactly(self.locked_on.trigger_s)
+            ends = self.locked_on.ends(self.locked_on.clear_s, "less")
+            by_lane = self.locked_on.by_lane()
+            yield f"it is occupied to 100 % for more than {longer}{by_lane}{ends}"
+        if self.no_change:
+            longer = exactly(self.no_change.trigger_s)
+            ends = self.no_change.ends(self.no_change.clear_s, "changes")
+            yield f"its occupancy stays the same above 0 % for more than {longer}{ends}"
+        if self.occupancy_spike:
+            longer = exactly(self.occupancy_spike.limit_s)
+            ends = self.occupancy_spike.ends(self.occupancy_spike.clear_s, "less")
+            yield f"its occupancy jumps by {digits(_JUMP)} points for more than {longer}{ends}"
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if not any(self.faults()):
+            yield "", "no fault is looked for; name one, such as no_hits"
+        if not self.period_s:
+            yield "period_s", "no quantity is named, so that nothing would be judged"
+        for name, period_s in self.period_s.items():
+            if period_s <= 0:
+                yield f"period_s.{name}", "must be above 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +268,17 @@ class DetectorHealth:
     scope: ClassVar[Scope] = "city"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[DetectorHealthSettings]] = DetectorHealthSettings
+
+    @classmethod
+    def describe(cls, settings: DetectorHealthSettings) -> str:
+        """Say which faults are looked for, when they begin and when they end."""
+        stands_for = by_quantity(settings.period_s, lambda seconds, _: exactly(seconds))
+        return (
+            f"Readings of a detector are flagged while {'; or while '.join(settings.faults())}; a"
+            f" reading stands for the time since the last, up to {exactly(settings.max_gap_s)},"
+            f" else for its own ({stands_for}), and for {digits(settings.lanes)} lanes where"
+            " nobody says how many (IRIS, Minnesota)."
+        )
 
     def __init__(
         self, settings: DetectorHealthSettings, series: SeriesTable, stations: Mapping[str, Station]

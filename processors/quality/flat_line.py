@@ -12,11 +12,13 @@ from pydantic import Field, model_validator
 
 from lamppost.batch import FlagArray, FloatArray, Int64Array, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register, restore_each, snapshot_of
+from lamppost.explained import QuantitySettings
 from lamppost.flags import FAIL, SUSPECT, Reason
 from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import SECOND_NS
+from lamppost.wording import by_quantity, counted, exactly, in_common, with_unit
 from processors._per_series import PerSeries, QuantityName, optional
 
 from ._chosen import NOT_CHOSEN, Chosen
@@ -69,7 +71,7 @@ class FlatLineLimits(Settings):
         )
 
 
-class FlatLineSettings(Settings):
+class FlatLineSettings(QuantitySettings):
     """Limits by quantity; a quantity without limits is not judged."""
 
     quantities: dict[QuantityName, FlatLineLimits] = Field(
@@ -104,6 +106,35 @@ class FlatLine:
     scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[FlatLineSettings]] = FlatLineSettings
+
+    @classmethod
+    def describe(cls, settings: FlatLineSettings) -> str:
+        """Say how long a value may stay the same, and what that means."""
+        given = settings.given()
+        suspect = by_quantity(given, lambda one, _: f"after {exactly(one.suspect_s)}")
+        fail = by_quantity(
+            given, lambda one, _: "" if one.fail_s is None else f"after {exactly(one.fail_s)}"
+        )
+        same = in_common(
+            given,
+            lambda one, unit: (
+                f"less than {with_unit(one.tolerance, unit)} apart" if one.tolerance else "equal"
+            ),
+        )
+        needed = in_common(given, lambda one, _: counted(one.min_readings, "reading"))
+        low = by_quantity(
+            given,
+            lambda one, unit: (
+                "" if one.ignore_up_to is None else f"up to {with_unit(one.ignore_up_to, unit)}"
+            ),
+        )
+        fails = f" and then fails ({fail})" if fail else ""
+        spared = f"; not judged are low values ({low})" if low else ""
+        return (
+            f"A reading whose value has stayed the same for too long is suspect ({suspect}){fails},"
+            f" where the same is {same}, in at least {needed}{spared}"
+            " (QARTOD flat line test)."
+        )
 
     def __init__(self, settings: FlatLineSettings, series: SeriesTable) -> None:
         """Prepare the limits."""

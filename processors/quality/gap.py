@@ -12,11 +12,13 @@ from pydantic import Field, model_validator
 
 from lamppost.batch import FlagArray, Int64Array, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.explained import QuantitySettings
 from lamppost.flags import MISSING, MISSING_VALUE, NOT_EVALUATED, SUSPECT, Reason
 from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME, SECOND_NS
+from lamppost.wording import by_quantity, exactly
 from processors._per_series import PerSeries, QuantityName, optional
 
 from ._runs import shifted
@@ -51,7 +53,7 @@ class GapLimits(Settings):
         return self.suspect_s * SECOND_NS, optional(self.fail_s) * SECOND_NS
 
 
-class GapSettings(Settings):
+class GapSettings(QuantitySettings):
     """Limits by quantity; a quantity without limits is not judged."""
 
     quantities: dict[QuantityName, GapLimits] = Field(
@@ -79,6 +81,20 @@ class Gap:
     scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[GapSettings]] = GapSettings
+
+    @classmethod
+    def describe(cls, settings: GapSettings) -> str:
+        """Say how long a series may be silent."""
+        given = settings.given()
+        suspect = by_quantity(given, lambda one, _: f"more than {exactly(one.suspect_s)}")
+        fail = by_quantity(
+            given, lambda one, _: "" if one.fail_s is None else f"more than {exactly(one.fail_s)}"
+        )
+        fails = f" or fails ({fail})" if fail else ""
+        return (
+            f"The first reading after a silence is suspect ({suspect}){fails}"
+            " (QARTOD time gap test)."
+        )
 
     def __init__(self, settings: GapSettings, series: SeriesTable) -> None:
         """Prepare the limits."""

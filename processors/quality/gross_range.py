@@ -10,9 +10,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.explained import QuantitySettings
 from lamppost.flags import FAIL, SUSPECT, Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
+from lamppost.wording import by_quantity, span
 from processors._per_series import PerSeries, QuantityName
 
 from ._verdicts import answer
@@ -49,7 +51,7 @@ class GrossRangeSpans(Settings):
         return (*self.fail_span, *(self.suspect_span or self.fail_span))
 
 
-class GrossRangeSettings(Settings):
+class GrossRangeSettings(QuantitySettings):
     """Spans by quantity; a quantity without one is not judged."""
 
     quantities: dict[QuantityName, GrossRangeSpans] = Field(
@@ -87,6 +89,20 @@ class GrossRange:
     scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = False
     Settings: ClassVar[type[GrossRangeSettings]] = GrossRangeSettings
+
+    @classmethod
+    def describe(cls, settings: GrossRangeSettings) -> str:
+        """Say what is possible and what is usual."""
+        given = settings.given()
+        possible = by_quantity(given, lambda one, unit: span(one.fail_span, unit))
+        usual = by_quantity(
+            given, lambda one, unit: span(one.suspect_span, unit) if one.suspect_span else ""
+        )
+        suspect = f", and one outside what is usual is suspect ({usual})" if usual else ""
+        return (
+            f"A reading outside what is possible fails ({possible}){suspect}"
+            " (QARTOD gross range test)."
+        )
 
     def __init__(self, settings: GrossRangeSettings, series: SeriesTable) -> None:
         """Prepare the spans."""

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
@@ -13,12 +14,14 @@ from pydantic import Field
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.details import Detail
+from lamppost.explained import QuantitySettings
 from lamppost.flags import Reason
 from lamppost.grouping import BoolArray
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.stations import Station
 from lamppost.times import SECOND_NS
+from lamppost.wording import by_quantity, digits, exactly, in_common, listed, with_unit
 from processors._per_series import PerSeries, QuantityName
 
 from ._chosen import Chosen
@@ -56,7 +59,7 @@ class NeighbourLimits(Settings):
         return self.absolute, self.scales, np.inf if self.high_from is None else self.high_from
 
 
-class NeighboursSettings(Settings):
+class NeighboursSettings(QuantitySettings):
     """Limits by quantity, and who is a neighbour; a quantity without limits is not judged."""
 
     quantities: dict[QuantityName, NeighbourLimits] = Field(
@@ -73,6 +76,12 @@ class NeighboursSettings(Settings):
     most: int = Field(
         default=8, ge=1, le=64, description="Only this many nearest stations are asked."
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        if any(b <= a for a, b in itertools.pairwise((0.0, *self.radii_m))):
+            yield "radii_m", "must be above 0 and rise: the next one is asked where nobody is in it"
 
 
 Cause = Literal["spatial_zscore", "spatial_absolute", "within_threshold", "insufficient_neighbours"]
@@ -197,6 +206,27 @@ class Neighbours:
     scope: ClassVar[Scope] = "city"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[NeighboursSettings]] = NeighboursSettings
+
+    @classmethod
+    def describe(cls, settings: NeighboursSettings) -> str:
+        """Say how far a station may stand apart, and from whom."""
+        given = settings.given()
+        absolute = by_quantity(given, lambda one, unit: with_unit(one.absolute, unit))
+        scales = in_common(given, lambda one, _: digits(one.scales))
+        high = by_quantity(
+            given,
+            lambda one, unit: (
+                "" if one.high_from is None else f"medians from {with_unit(one.high_from, unit)} on"
+            ),
+        )
+        alone = f" (of these two by the spread alone: {high})" if high else ""
+        radii = listed([f"{digits(radius / 1000)} km" for radius in settings.radii_m], "or else")
+        return (
+            "A reading further from the median of the stations around than what is believed in"
+            f" any case ({absolute}) and than {scales} robust standard deviations of theirs{alone}"
+            f" is suspect; asked are the {settings.most} nearest of the same kind within {radii}"
+            f" that have a reading at most {exactly(settings.max_age_s)} apart."
+        )
 
     def __init__(
         self, settings: NeighboursSettings, series: SeriesTable, stations: Mapping[str, Station]

@@ -12,10 +12,12 @@ from pydantic import Field, model_validator
 
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.explained import QuantitySettings
 from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import DAY_NS
+from lamppost.wording import by_quantity, counted, digits, in_common, span, with_unit
 from processors._per_series import PerSeries, QuantityName
 
 from ._chosen import NOT_CHOSEN, Chosen
@@ -56,7 +58,7 @@ class PercentileLimits(Settings):
         return *self.span, self.pad
 
 
-class PercentileRangeSettings(Settings):
+class PercentileRangeSettings(QuantitySettings):
     """What is usual by quantity; a quantity that is not named is not judged."""
 
     quantities: dict[QuantityName, PercentileLimits] = Field(
@@ -99,6 +101,21 @@ class PercentileRange:
     scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[PercentileRangeSettings]] = PercentileRangeSettings
+
+    @classmethod
+    def describe(cls, settings: PercentileRangeSettings) -> str:
+        """Say what is usual of a series, and how far beyond a value may lie."""
+        given = settings.given()
+        low, high = map(digits, settings.percentiles)
+        pad = by_quantity(given, lambda one, unit: f"by more than {with_unit(one.pad, unit)}")
+        spans = in_common(given, lambda one, unit: span(one.span, unit))
+        half = counted(settings.half_life_days, "day")
+        return (
+            f"A reading outside the percentiles {low} to {high} of what the series has shown on"
+            f" the days before is suspect ({pad}); values are told apart in {settings.bins} steps"
+            f" of {spans}, one counts half after {half}, and {digits(settings.min_readings)}"
+            " readings are needed (after QARTOD percentile range)."
+        )
 
     def __init__(self, settings: PercentileRangeSettings, series: SeriesTable) -> None:
         """Prepare an empty histogram for each series judged."""

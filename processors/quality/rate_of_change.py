@@ -10,10 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.explained import QuantitySettings
 from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME, SECOND_NS
+from lamppost.wording import by_quantity, exactly, in_common, with_unit
 from processors._per_series import PerSeries, QuantityName
 
 from ._verdicts import answer
@@ -43,7 +45,7 @@ class RateOfChangeLimits(Settings):
         return self.suspect_per_s, np.inf if self.max_gap_s is None else self.max_gap_s
 
 
-class RateOfChangeSettings(Settings):
+class RateOfChangeSettings(QuantitySettings):
     """Limits by quantity; a quantity without limits is not judged."""
 
     quantities: dict[QuantityName, RateOfChangeLimits] = Field(
@@ -70,6 +72,21 @@ class RateOfChange:
     scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[RateOfChangeSettings]] = RateOfChangeSettings
+
+    @classmethod
+    def describe(cls, settings: RateOfChangeSettings) -> str:
+        """Say how fast a value may change."""
+        given = settings.given()
+        suspect = by_quantity(
+            given, lambda one, unit: f"more than {with_unit(60 * one.suspect_per_s, unit)} a minute"
+        )
+        near = in_common(
+            given, lambda one, _: "any time" if one.max_gap_s is None else exactly(one.max_gap_s)
+        )
+        return (
+            f"A reading that has changed too fast since the one before is suspect ({suspect}); that"
+            f" one may not lie further back than {near} (QARTOD rate of change test)."
+        )
 
     def __init__(self, settings: RateOfChangeSettings, series: SeriesTable) -> None:
         """Prepare the limits."""

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.explained import QuantitySettings
 from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME, SECOND_NS
+from lamppost.wording import by_quantity, exactly, listed, with_unit
 from processors._per_series import PerSeries, QuantityName, optional
 
 from ._runs import began_at, chosen_rows
@@ -51,14 +53,26 @@ class SaturationLimits(Settings):
             raise ValueError("fail_s must not be below suspect_s")
         return self
 
+    def ends(self, unit: str) -> Iterator[str]:
+        """Yield the ends of the scale in words."""
+        if self.high is not None:
+            yield f"{with_unit(self.high, unit)} and more"
+        if self.low is not None:
+            yield f"{with_unit(self.low, unit)} and less"
+
     def numbers(self) -> tuple[float, ...]:
         """Return both ends and both durations, nanoseconds."""
         high = np.inf if self.high is None else self.high
         low = -np.inf if self.low is None else self.low
         return high, low, self.suspect_s * SECOND_NS, optional(self.fail_s) * SECOND_NS
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            yield "low", "must lie below high, else every value is at the end of the scale"
 
-class SaturationSettings(Settings):
+
+class SaturationSettings(QuantitySettings):
     """Limits by quantity; a quantity without limits is not judged."""
 
     quantities: dict[QuantityName, SaturationLimits] = Field(
@@ -84,6 +98,21 @@ class Saturation:
     scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[SaturationSettings]] = SaturationSettings
+
+    @classmethod
+    def describe(cls, settings: SaturationSettings) -> str:
+        """Say where the scales end, and how long a value may stay there."""
+        given = settings.given()
+        ends = by_quantity(given, lambda one, unit: listed(list(one.ends(unit)), "or"))
+        suspect = by_quantity(given, lambda one, _: f"after {exactly(one.suspect_s)}")
+        fail = by_quantity(
+            given, lambda one, _: "" if one.fail_s is None else f"after {exactly(one.fail_s)}"
+        )
+        fails = f" and then fails ({fail})" if fail else ""
+        return (
+            f"A reading of an instrument that stays at the end of its scale ({ends}) is suspect"
+            f" ({suspect}){fails}."
+        )
 
     def __init__(self, settings: SaturationSettings, series: SeriesTable) -> None:
         """Prepare the limits."""

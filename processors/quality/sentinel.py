@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from pydantic import Field
 
 from lamppost.batch import FloatArray, Int32Array, Int64Array
-from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.component import Rows, Scope, Verdict, register
+from lamppost.explained import QuantitySettings
 from lamppost.flags import MISSING, MISSING_VALUE, Reason
 from lamppost.grouping import BoolArray
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.stations import Station
+from lamppost.wording import by_quantity, digits, listed
 from processors._per_series import PerSeries, QuantityName
 
 from ._devices import ANY_DEVICE, Devices
@@ -35,7 +37,7 @@ _EDGE: Final = 20_000  # whole numbers up to here are told apart
 Codes = dict[QuantityName, tuple[float, ...]]
 
 
-class SentinelSettings(Settings):
+class SentinelSettings(QuantitySettings):
     """The codes by quantity; a quantity that is named nowhere is not judged."""
 
     quantities: Codes = Field(
@@ -47,6 +49,46 @@ class SentinelSettings(Settings):
     qualifier: str = Field(
         default="device",
         description="Qualifier of a series that names its type of device, else the station does.",
+    )
+
+    def given(self) -> Mapping[str, object]:
+        """Return the codes of each quantity, and of each type of device."""
+        known = {f"with {device}": codes for device, codes in self.devices.items() if codes}
+        return {**self.quantities, **known}
+
+    def named(self) -> list[str]:
+        """Return the quantities that have codes."""
+        every = (self.quantities, *self.devices.values())
+        return list(dict.fromkeys(name for codes in every for name in codes))
+
+    def about(self, quantity: str) -> Self:
+        """Return the codes of a quantity; all of them where it has none."""
+        narrowed = {
+            name: {quantity: codes[quantity]}
+            for name, codes in {"": self.quantities, **self.devices}.items()
+            if quantity in codes
+        }
+        if not narrowed:
+            return self
+        own = narrowed.pop("", {})
+        return self.model_copy(update={"quantities": own, "devices": narrowed})
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        places = {"quantities": self.quantities}
+        places |= {f"devices.{device}": codes for device, codes in self.devices.items()}
+        for place, codes in places.items():
+            if not codes and place != "quantities":
+                yield place, "must name at least one quantity"
+            for name, some in codes.items():
+                if not some:
+                    yield f"{place}.{name}", "must name at least one code"
+
+
+def _listed(codes: Codes) -> str:
+    return by_quantity(
+        codes, lambda some, unit: f"{listed(list(map(digits, some)), 'or')} {unit}".rstrip()
     )
 
 
@@ -71,6 +113,16 @@ class Sentinel:
     scope: ClassVar[Scope] = "city"
     sequential: ClassVar[bool] = False
     Settings: ClassVar[type[SentinelSettings]] = SentinelSettings
+
+    @classmethod
+    def describe(cls, settings: SentinelSettings) -> str:
+        """Say which numbers are codes, of any device and of some."""
+        told = [_listed(settings.quantities)] if settings.quantities else []
+        told += [f"with {device} {_listed(codes)}" for device, codes in settings.devices.items()]
+        return (
+            f"A reading that is a code counts as missing ({', and '.join(told)}); the type"
+            f" of a device is told by the qualifier {settings.qualifier} or the station file."
+        )
 
     def __init__(
         self, settings: SentinelSettings, series: SeriesTable, stations: Mapping[str, Station]

@@ -11,10 +11,12 @@ from pydantic import Field, model_validator
 
 from lamppost.batch import FlagArray, FloatArray, Int32Array, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.explained import QuantitySettings
 from lamppost.flags import FAIL, SUSPECT, Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME, SECOND_NS
+from lamppost.wording import by_quantity, exactly, in_common, with_unit
 from processors._per_series import PerSeries, QuantityName, optional
 
 from ._verdicts import answer, unsaid
@@ -25,6 +27,11 @@ SPIKE: Final = Reason(
     "The value stands far apart from the readings just before and just after it.",
     "QARTOD spike test, average or differential method (ioos_qc spike_test)",
 )
+
+_MEASURES: Final = {
+    "average": "from the mean of both",
+    "differential": "by the smaller of the jumps there and back",
+}
 
 
 class SpikeLimits(Settings):
@@ -62,7 +69,7 @@ class SpikeLimits(Settings):
         return self.suspect, gap_s * SECOND_NS, optional(self.fail), differential
 
 
-class SpikeSettings(Settings):
+class SpikeSettings(QuantitySettings):
     """Limits by quantity; a quantity without limits is not judged."""
 
     quantities: dict[QuantityName, SpikeLimits] = Field(
@@ -91,6 +98,26 @@ class Spike:
     scope: ClassVar[Scope] = "series"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[SpikeSettings]] = SpikeSettings
+
+    @classmethod
+    def describe(cls, settings: SpikeSettings) -> str:
+        """Say how far a reading may stand apart, and from what."""
+        given = settings.given()
+        suspect = by_quantity(given, lambda one, unit: f"more than {with_unit(one.suspect, unit)}")
+        fail = by_quantity(
+            given,
+            lambda one, unit: "" if one.fail is None else f"more than {with_unit(one.fail, unit)}",
+        )
+        measure = in_common(given, lambda one, _: _MEASURES[one.method])
+        near = in_common(
+            given, lambda one, _: "any time" if one.max_gap_s is None else exactly(one.max_gap_s)
+        )
+        fails = f" or fails ({fail})" if fail else ""
+        return (
+            f"A reading that stands apart from the one before and the one after it is suspect"
+            f" ({suspect}){fails}, measured {measure}; neither may lie further away than {near}"
+            " (QARTOD spike test)."
+        )
 
     def __init__(self, settings: SpikeSettings, series: SeriesTable) -> None:
         """Prepare the limits."""

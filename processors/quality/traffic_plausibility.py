@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.stations import Station
+from lamppost.wording import digits, span
 from processors._per_series import optional
 from processors._roads import Roads
 
@@ -79,6 +80,11 @@ class TrafficPlausibilitySettings(Settings):
             raise ValueError("lanes must run from few to many")
         return self
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if not self.vehicle_length_m[1] > 0:
+            yield "vehicle_length_m", "no vehicle is that short"
+
 
 @register("check")
 class TrafficPlausibility:
@@ -103,6 +109,28 @@ class TrafficPlausibility:
     scope: ClassVar[Scope] = "city"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[TrafficPlausibilitySettings]] = TrafficPlausibilitySettings
+
+    @classmethod
+    def describe(cls, settings: TrafficPlausibilitySettings) -> str:
+        """Say what of a detector contradicts itself."""
+        low, high = map(digits, settings.vehicle_length_m)
+        verdict = "fails" if settings.empty_speed_fails else "is suspect"
+        most = [
+            f", above {digits(limit)} {unit}"
+            for limit, unit in (
+                (settings.max_flow, "veh/h and lane"),
+                (settings.max_density, "veh/km and lane"),
+            )
+            if limit is not None
+        ]
+        return (
+            "Readings of one detector and instant are suspect when there is speed without"
+            f" vehicles or the reverse{''.join(most)}, or when flow (of"
+            f" {span(settings.lanes, 'lanes')} where nobody says how many), occupancy and speed"
+            f" make vehicles shorter than {low} m or longer than {high} m, which is judged from"
+            f" {digits(settings.min_flow)} veh/h and {digits(settings.min_occupancy)} % on; a"
+            f" speed of 0 km/h without vehicles {verdict}."
+        )
 
     def __init__(
         self,

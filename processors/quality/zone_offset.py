@@ -11,12 +11,14 @@ import numpy as np
 from pydantic import Field
 
 from lamppost.batch import FloatArray, Int64Array
-from lamppost.component import Rows, Scope, Settings, Verdict, register, restore_each, snapshot_of
+from lamppost.component import Rows, Scope, Verdict, register, restore_each, snapshot_of
+from lamppost.explained import QuantitySettings
 from lamppost.flags import Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import DAY_NS, HOUR_NS
+from lamppost.wording import by_quantity, digits, percent
 from processors._per_series import QuantityName
 
 from ._chosen import Chosen
@@ -41,7 +43,7 @@ _LARGEST: Final = 1e30
 _M_PER_DEGREE: Final = 111_195.0
 
 
-class ZoneOffsetSettings(Settings):
+class ZoneOffsetSettings(QuantitySettings):
     """Which quantities have a day the whole city shares, and what is proof."""
 
     quantities: dict[QuantityName, int] = Field(
@@ -69,6 +71,13 @@ class ZoneOffsetSettings(Settings):
         default=96, ge=24, le=_HOURS, description="Hours of the last week both must have."
     )
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        for name, least in self.quantities.items():
+            if not 1 <= least <= _LAGS[-1]:
+                yield f"quantities.{name}", f"must be from 1 to {_LAGS[-1]} hours"
+
 
 @register("check")
 class ZoneOffset:
@@ -92,6 +101,19 @@ class ZoneOffset:
     scope: ClassVar[Scope] = "city"
     sequential: ClassVar[bool] = True
     Settings: ClassVar[type[ZoneOffsetSettings]] = ZoneOffsetSettings
+
+    @classmethod
+    def describe(cls, settings: ZoneOffsetSettings) -> str:
+        """Say what proves that a clock is whole hours wrong."""
+        hours = by_quantity(settings.given(), lambda least, _: f"from {least} h on")
+        return (
+            f"Readings of a device are suspect while its clock seems whole hours wrong ({hours}):"
+            f" while at another hour its last week, with at least {settings.min_hours} h of both,"
+            f" correlates with that of {settings.min_series} or more series in a square of"
+            f" {digits(settings.district_m / 1000)} km by {digits(settings.min_correlation)} or"
+            f" more and leaves at most {percent(settings.max_unexplained)} of what is unexplained"
+            " otherwise, on two days in a row."
+        )
 
     def __init__(
         self, settings: ZoneOffsetSettings, series: SeriesTable, stations: Mapping[str, Station]

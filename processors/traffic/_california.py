@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -26,6 +27,11 @@ class CaliforniaSettings(PairSettings):
     downstream_drop: float = Field(
         default=0.3, description="Least relative fall downstream over two intervals (DOCCTD)."
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if self.downstream_drop < 0:
+            yield "downstream_drop", "must not be below 0: a rise is no fall"
 
 
 S = TypeVar("S", bound=CaliforniaSettings)

@@ -22,6 +22,7 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import SECOND_NS
+from lamppost.wording import counted, exactly
 
 from ._intervals import Intervals
 from ._network import Network
@@ -120,6 +121,16 @@ class PairRule(Generic[S]):
     """Intervals without readings after which nothing is remembered."""
     quantity: ClassVar[str] = "occupancy"
     """The quantity the signals are about."""
+
+    @classmethod
+    def intervals(cls, settings: PairSettings) -> str:
+        """Return in words how what two stations measured is brought together."""
+        return (
+            f"means of {exactly(settings.interval_s)} of neighbouring stations are compared"
+            f" {exactly(settings.wait_s)} after their end, a missing one is replaced by the last"
+            f" for {counted(settings.carry, 'interval')}, and readings older than"
+            f" {exactly(settings.stale_s)} are not seen"
+        )
 
     def __init__(self, settings: S, series: SeriesTable, stations: Mapping[str, Station]) -> None:
         """Read the pairs from the registry."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Final, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from lamppost.batch import FloatArray
 from lamppost.component import register
 from lamppost.grouping import BoolArray
 from lamppost.times import NO_TIME, SECOND_NS
+from lamppost.wording import digits, exactly, listed, percent
 
 from ._incidents import FREE, IncidentRule
 from ._pair_rule import Frame, PairSettings
@@ -81,6 +83,23 @@ class ApidSettings(PairSettings):
             occupancy if self.heavy_occupancy is None else self.heavy_occupancy,
         )
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        relative, occupancy = self.heavy_limits
+        limits = {
+            "medium_relative": self.medium_relative,
+            "medium_slowing": self.medium_slowing,
+            "heavy_difference": self.heavy_difference,
+            "heavy_relative": relative,
+            "heavy_occupancy": occupancy,
+            "persistence": self.persistence,
+        }
+        for name, limit in limits.items():
+            if limit < 0:
+                yield name, "must not be below 0"
+        if self.clear >= self.persistence:
+            yield "clear", "must lie below persistence, else an incident ends as it begins"
+
 
 def medium_fires(limits: ApidSettings, relative: FloatArray, slowing: FloatArray) -> BoolArray:
     """Return where the medium branch begins an incident, from OCCRDF and SPDTDF."""
@@ -121,6 +140,31 @@ class Apid(IncidentRule[ApidSettings]):
 
     name: ClassVar[str] = "apid"
     Settings: ClassVar[type[ApidSettings]] = ApidSettings
+
+    @classmethod
+    def describe(cls, settings: ApidSettings) -> str:
+        """Say what begins an incident in medium and in heavy traffic, and what ends it."""
+        relative, occupancy = settings.heavy_limits
+        waves = [
+            f"{percent(-fall)} {where}"
+            for fall, where in (
+                (settings.wave_heavy, "in heavy traffic"),
+                (settings.wave_refuted, "after a doubtful incident"),
+            )
+            if fall is not None
+        ]
+        wave = f"rises downstream by {listed(waves, 'or')}" if waves else "no rise downstream"
+        return (
+            "It holds once occupancy upstream has exceeded that downstream by"
+            f" {percent(settings.persistence)} of itself for {exactly(settings.persistence_s)},"
+            f" after it did by {percent(settings.medium_relative)} while speed fell by"
+            f" {percent(settings.medium_slowing)} (up to {digits(settings.medium_to)} % occupancy)"
+            f" or by {digits(settings.heavy_difference)} points and {percent(relative)} with less"
+            f" than {digits(occupancy)} % downstream (beyond), until it is"
+            f" {percent(-settings.clear)} below or {exactly(settings.longest_s)} are over; {wave}"
+            f" mean a wave, for {exactly(settings.wave_s)}; {cls.intervals(settings)} (APID,"
+            f" limits of {settings.limits})."
+        )
 
     def fills(self) -> dict[str, np.generic]:
         """Start free, without a wave."""

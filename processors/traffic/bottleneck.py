@@ -12,6 +12,7 @@ from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import register
 from lamppost.grouping import BoolArray
 from lamppost.times import NO_TIME, SECOND_NS
+from lamppost.wording import counted, digits, percent
 
 from ._pair_rule import SPEED, Frame, PairRule, PairSettings
 
@@ -86,6 +87,18 @@ class Bottleneck(PairRule[BottleneckSettings]):
     Settings: ClassVar[type[BottleneckSettings]] = BottleneckSettings
     memory: ClassVar[int] = _MOST_INTERVALS
     quantity: ClassVar[str] = "speed"
+
+    @classmethod
+    def describe(cls, settings: BottleneckSettings) -> str:
+        """Say what a bottleneck is."""
+        return (
+            f"It holds while in {settings.at_least} of the last"
+            f" {counted(settings.of_last, 'interval')} traffic is slower than"
+            f" {digits(settings.slow_km_h)} km/h (or {percent(settings.slow_share)} of the"
+            f" free-flow speed) upstream and faster by {digits(settings.drop_km_h)} km/h (or"
+            f" {percent(settings.drop_share)}) downstream, less than {digits(settings.longest_km)}"
+            f" km away; {cls.intervals(settings)} (PeMS)."
+        )
 
     def fills(self) -> dict[str, np.generic]:
         """Start without a bottleneck."""

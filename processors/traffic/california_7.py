@@ -9,6 +9,7 @@ import numpy as np
 
 from lamppost.component import register
 from lamppost.grouping import BoolArray
+from lamppost.wording import digits, percent
 
 from ._california import CaliforniaRule, CaliforniaSettings
 from ._incidents import FREE
@@ -45,6 +46,17 @@ class California7(CaliforniaRule[California7Settings]):
     name: ClassVar[str] = "california_7"
     Settings: ClassVar[type[California7Settings]] = California7Settings
     confirmed: ClassVar[int] = CONFIRMED
+
+    @classmethod
+    def describe(cls, settings: California7Settings) -> str:
+        """Say what begins an incident, and what ends it."""
+        return (
+            "It holds once occupancy upstream exceeds that downstream by"
+            f" {digits(settings.difference)} points and {percent(settings.relative_difference)} of"
+            f" itself while that downstream fell by {percent(settings.downstream_drop)} or more,"
+            f" and as long as it exceeds it by {percent(settings.relative_difference)};"
+            f" {cls.intervals(settings)} (California #7)."
+        )
 
     def following(self, frame: Frame) -> BoolArray:
         """Return what follows a free pair or an incident."""

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from lamppost.component import register
 from lamppost.grouping import BoolArray
+from lamppost.wording import digits, percent
 
 from ._california import CaliforniaRule, CaliforniaSettings
 from ._incidents import FREE
@@ -61,6 +62,18 @@ class California8(CaliforniaRule[California8Settings]):
     Settings: ClassVar[type[California8Settings]] = California8Settings
     confirmed: ClassVar[int] = CONFIRMED
     beside: ClassVar[str] = ", and no wave of congestion was passing"
+
+    @classmethod
+    def describe(cls, settings: California8Settings) -> str:
+        """Say what begins an incident, what ends it, and what is a wave."""
+        return (
+            "It holds once occupancy upstream exceeds that downstream by"
+            f" {digits(settings.difference)} points and {percent(settings.relative_difference)} of"
+            f" itself while that downstream fell by {percent(settings.downstream_drop)} or more,"
+            f" unless a wave of congestion just passed (from {digits(settings.dense)} % downstream"
+            f" on, rising by {percent(-settings.wave_drop)} or more); {cls.intervals(settings)}"
+            " (California #8)."
+        )
 
     def following(self, frame: Frame) -> BoolArray:
         """Return what follows an incident, or a pair without one."""

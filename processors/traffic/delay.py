@@ -13,6 +13,7 @@ from lamppost.batch import FloatArray
 from lamppost.component import register
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import RegistryWatch, Station
+from lamppost.wording import digits, exactly, percent
 from processors._roads import flows_per_count
 
 from ._derivations import FLOW_AND_SPEED, RoadDerivation, RoadSettings
@@ -73,6 +74,16 @@ class Delay(RoadDerivation[DelaySettings]):
     Settings: ClassVar[type[DelaySettings]] = DelaySettings
     inputs: ClassVar[Mapping[str, int]] = FLOW_AND_SPEED
     quantity: ClassVar[str] = "delay"
+
+    @classmethod
+    def describe(cls, settings: DelaySettings) -> str:
+        """Say against which speed delay is counted."""
+        return (
+            "Works out the vehicle-hours lost between a station and the next one downstream,"
+            f" against {digits(settings.reference_km_h)} km/h or, if that is less,"
+            f" {percent(settings.reference_share)} of the free-flow speed; flow and speed of one"
+            f" instant wait up to {exactly(settings.wait_s)} for each other (PeMS)."
+        )
 
     def __init__(
         self, settings: DelaySettings, series: SeriesTable, stations: Mapping[str, Station]

@@ -13,6 +13,7 @@ from lamppost.batch import FloatArray
 from lamppost.component import Settings, register
 from lamppost.series import SeriesKey
 from lamppost.stations import Station
+from lamppost.wording import digits
 
 from ._derivations import RoadDerivation
 from ._together import Road
@@ -54,6 +55,14 @@ class DensityFromOccupancy(RoadDerivation[DensityFromOccupancySettings]):
     Settings: ClassVar[type[DensityFromOccupancySettings]] = DensityFromOccupancySettings
     inputs: ClassVar[Mapping[str, int]] = {"occupancy": 0}
     quantity: ClassVar[str] = "density"
+
+    @classmethod
+    def describe(cls, settings: DensityFromOccupancySettings) -> str:
+        """Say how long vehicles are taken to be."""
+        return (
+            "Works out density per lane, veh/km, from occupancy, with vehicles of"
+            f" {digits(settings.vehicle_length_m)} m and the detector length of the station file."
+        )
 
     def facts(self, key: SeriesKey, station: Station | None) -> tuple[float] | None:
         """Return the effective length."""

@@ -12,6 +12,7 @@ from lamppost.batch import FloatArray
 from lamppost.component import register
 from lamppost.series import SeriesKey
 from lamppost.stations import Station
+from lamppost.wording import exactly
 from processors._roads import lanes_at
 
 from ._derivations import FLOW_AND_SPEED, RoadDerivation, RoadSettings
@@ -52,6 +53,14 @@ class DensityFromSpeed(RoadDerivation[DensityFromSpeedSettings]):
     Settings: ClassVar[type[DensityFromSpeedSettings]] = DensityFromSpeedSettings
     inputs: ClassVar[Mapping[str, int]] = FLOW_AND_SPEED
     quantity: ClassVar[str] = "density"
+
+    @classmethod
+    def describe(cls, settings: DensityFromSpeedSettings) -> str:
+        """Say what is divided, and how long it waits."""
+        return (
+            "Works out density per lane, veh/km, as flow over speed and lanes; flow and speed of"
+            f" one instant wait up to {exactly(settings.wait_s)} for each other."
+        )
 
     def facts(self, key: SeriesKey, station: Station | None) -> tuple[float] | None:
         """Return the lanes."""

@@ -13,6 +13,7 @@ from lamppost.batch import FloatArray
 from lamppost.component import register
 from lamppost.series import SeriesKey
 from lamppost.stations import Station
+from lamppost.wording import counted, digits, exactly
 from processors._roads import lanes_at
 
 from ._derivations import FLOW_AND_SPEED, KM_PER_MILE, RoadDerivation, RoadSettings
@@ -76,6 +77,17 @@ class LevelOfServiceFreeway(RoadDerivation[LevelOfServiceFreewaySettings]):
     Settings: ClassVar[type[LevelOfServiceFreewaySettings]] = LevelOfServiceFreewaySettings
     inputs: ClassVar[Mapping[str, int]] = FLOW_AND_SPEED
     quantity: ClassVar[str] = "level_of_service"
+
+    @classmethod
+    def describe(cls, settings: LevelOfServiceFreewaySettings) -> str:
+        """Say what the levels are, and how many cars a vehicle is."""
+        bounds = ", ".join(map(digits, DENSITIES))
+        return (
+            "Works out the level of service of freeways, 1 for A to 6 for F, by density (up to"
+            f" {bounds} cars per mile and lane, {counted(settings.cars_per_vehicle, 'car')} a"
+            f" vehicle); flow and speed of one instant wait up to {exactly(settings.wait_s)} for"
+            " each other (Highway Capacity Manual)."
+        )
 
     def facts(self, key: SeriesKey, station: Station | None) -> tuple[float, float] | None:
         """Return lanes and free-flow speed."""

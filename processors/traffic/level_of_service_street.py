@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from lamppost.batch import FloatArray
 from lamppost.component import Settings, register
 from lamppost.series import SeriesKey
 from lamppost.stations import Station
+from lamppost.wording import digits, percent
 
 from ._derivations import KM_PER_MILE, RoadDerivation
 from ._together import Road
@@ -41,6 +43,11 @@ class LevelOfServiceStreetSettings(Settings):
         default=(0.85, 0.67, 0.50, 0.40, 0.30),
         description="With hcm_2010: shares of the free-flow speed above which it is A to E.",
     )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if any(b >= a for a, b in itertools.pairwise((*self.shares, 0.0))):
+            yield "shares", "must fall from A to E and stay above 0"
 
 
 def level(speed: FloatArray, bounds: FloatArray) -> FloatArray:
@@ -74,6 +81,19 @@ class LevelOfServiceStreet(RoadDerivation[LevelOfServiceStreetSettings]):
     Settings: ClassVar[type[LevelOfServiceStreetSettings]] = LevelOfServiceStreetSettings
     inputs: ClassVar[Mapping[str, int]] = {"speed": 0}
     quantity: ClassVar[str] = "level_of_service"
+
+    @classmethod
+    def describe(cls, settings: LevelOfServiceStreetSettings) -> str:
+        """Say above which speeds the levels are."""
+        by_class = "; ".join(
+            f"{name} {', '.join(map(digits, speeds))} mph" for name, speeds in SPEEDS_MPH.items()
+        )
+        shares = f"{', '.join(percent(share) for share in settings.shares)} of the free-flow speed"
+        bounds, year = (by_class, 2000) if settings.manual == "hcm_2000" else (shares, 2010)
+        return (
+            "Works out the level of service of urban streets, 1 for A to 6 for F, by speed (above"
+            f" {bounds}; Highway Capacity Manual {year})."
+        )
 
     def facts(self, key: SeriesKey, station: Station | None) -> tuple[float, ...] | None:
         """Return the bounds in km/h."""

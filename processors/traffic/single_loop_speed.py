@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from lamppost.component import register
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot, nested, part
 from lamppost.stations import Station
+from lamppost.wording import counted, digits, exactly
 from processors._roads import lanes_at
 
 from ._calibration import Calibration
@@ -55,6 +56,11 @@ class SingleLoopSpeedSettings(RoadSettings):
         default=139.2, gt=0, description="Faster speeds are taken for this."
     )
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if self.slowest_km_h >= self.fastest_km_h:
+            yield "slowest_km_h", "must lie below fastest_km_h"
+
 
 def speed(flow: FloatArray, occupancy: FloatArray, length_m: FloatArray) -> FloatArray:
     """Return km/h from the flow of a lane; NaN where too few vehicles passed to tell.
@@ -92,6 +98,24 @@ class SingleLoopSpeed(RoadDerivation[SingleLoopSpeedSettings]):
     Settings: ClassVar[type[SingleLoopSpeedSettings]] = SingleLoopSpeedSettings
     inputs: ClassVar[Mapping[str, int]] = {**FLOW, "occupancy": 1}
     quantity: ClassVar[str] = "speed"
+
+    @classmethod
+    def describe(cls, settings: SingleLoopSpeedSettings) -> str:
+        """Say how long vehicles look to a loop, and what is believed."""
+        learnt = (
+            "learnt where the free-flow speed is known"
+            f" (from days of {counted(settings.least_readings, 'reading')}"
+            f" or more, below percentile {digits(settings.percentile)} of occupancy, smoothed over"
+            f" {settings.smoothing_h} h to either side)"
+        )
+        length = f", or as {learnt}" if settings.calibrate else ", never learnt"
+        slowest, fastest = digits(settings.slowest_km_h), digits(settings.fastest_km_h)
+        return (
+            "Works out speed from flow and occupancy of single loops, with vehicles of"
+            f" {digits(settings.vehicle_length_m)} m beside the detector length of the station file"
+            f" (22 feet for both without){length}; it stays within {slowest} to {fastest} km/h, and"
+            f" readings of one instant wait up to {exactly(settings.wait_s)} for each other."
+        )
 
     def __init__(
         self,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from lamppost.batch import FloatArray
 from lamppost.component import register
 from lamppost.grouping import BoolArray
 from lamppost.times import NO_TIME, SECOND_NS
+from lamppost.wording import counted, digits, exactly, percent
 
 from ._incidents import IncidentRule
 from ._pair_rule import Frame, PairSettings
@@ -57,6 +59,11 @@ class StandardNormalDeviateSettings(PairSettings):
         description="After this long it ends, and the usual difference is learnt anew.",
     )
 
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if not 0 <= self.clear_limit <= self.limit:
+            yield "clear_limit", "must lie between 0 and limit"
+
 
 @register("alert")
 class StandardNormalDeviate(IncidentRule[StandardNormalDeviateSettings]):
@@ -78,6 +85,19 @@ class StandardNormalDeviate(IncidentRule[StandardNormalDeviateSettings]):
 
     name: ClassVar[str] = "standard_normal_deviate"
     Settings: ClassVar[type[StandardNormalDeviateSettings]] = StandardNormalDeviateSettings
+
+    @classmethod
+    def describe(cls, settings: StandardNormalDeviateSettings) -> str:
+        """Say what is unusual of two stations, and how that is learnt."""
+        return (
+            "It holds once the difference of occupancy between two stations lies"
+            f" {digits(settings.limit)} standard deviations (of no less than"
+            f" {digits(settings.least_sd)} points) and {digits(settings.least_difference)} points"
+            f" above its usual, until it is below {digits(settings.clear_limit)} or"
+            f" {exactly(settings.relearn_s)} are over; the usual is learnt over"
+            f" {counted(settings.window, 'interval')}, {settings.warm_up} at first, the newest"
+            f" weighing {percent(settings.smoothing)}; {cls.intervals(settings)}."
+        )
 
     def fills(self) -> dict[str, np.generic]:
         """Start knowing nothing."""

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Final, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +15,7 @@ from lamppost.flags import FLAG_NAMES
 from lamppost.periods import CALENDAR_NAMES, CalendarPeriod, FixedPeriod, Period, parse_length
 from lamppost.quantities import QUANTITIES
 from lamppost.times import HOUR_NS, format_length
+from lamppost.wording import digits, exactly, listed, percent
 from lamppost.zones import CityCalendar
 from processors._per_series import QuantityName
 
@@ -34,6 +36,11 @@ class Hopping(Settings):
 
 class EventTimeSettings(Settings):
     """Which windows there are, and when they close."""
+
+    empty_means: ClassVar[Mapping[str, str]] = {
+        "counters_wrap_at": "running totals begin again with the device only",
+        "valid_hours": "min_coverage holds for hours, too",
+    }
 
     lengths: tuple[str, ...] = Field(
         default=("1min", "15min", "1h"),
@@ -203,3 +210,51 @@ class EventTimeSettings(Settings):
         if unknown:
             raise ValueError(f"valid_hours names no period: {', '.join(sorted(unknown))}")
         return self
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        if any(wrap <= 0 for wrap in self.counters_wrap_at):
+            yield (
+                "counters_wrap_at",
+                "must be above 0: a total that begins again at 0 counts nothing",
+            )
+        if "missing" in self.include:
+            yield "include", "what is missing has no number that could enter"
+
+
+class EventTimeWords:
+    """What windows say of themselves."""
+
+    unexplained: ClassVar[Mapping[str, str]] = {
+        "memory_mb": "says where it is kept, not what it is"
+    }
+
+    @classmethod
+    def describe(cls, settings: EventTimeSettings) -> str:
+        """Say which windows there are, what enters them and when they are valid."""
+        running = [f"{hopping.length} every {hopping.every}" for hopping in settings.hopping]
+        windows = f"{listed([*settings.lengths, *running])} in UTC"
+        calendar = (
+            f" and {listed(settings.calendar)} of the city's calendar" if settings.calendar else ""
+        )
+        hours = ", ".join(f"{name} {percent(part)}" for name, part in settings.valid_hours.items())
+        since = f"from {settings.quantiles_from} on" if settings.quantiles_from else "never"
+        quantiles = f"{since} (by {settings.quantile_rule})"
+        between = "held" if settings.between_readings == "held" else "in a straight line"
+        weighted = (
+            f"means by time of {listed(settings.time_weighted)} (between readings {between}), "
+            if settings.time_weighted
+            else ""
+        )
+        wraps = listed([digits(wrap) for wrap in settings.counters_wrap_at], "or") or "no number"
+        return (
+            f"Statistics of windows of {windows}{calendar}, from readings flagged"
+            f" {listed(settings.include, 'or')}: each waits {exactly(settings.allowed_lateness_s)}"
+            f" for late readings, is corrected for {exactly(settings.correction_horizon_s)}, and"
+            f" is suspect with less than {percent(settings.min_coverage)} covered (of longer ones,"
+            f" so many of their hours must be valid: {hours or 'as many'}), where a first reading"
+            f" stands for {exactly(settings.default_period_s)}; there are quantiles {quantiles},"
+            f" {weighted}wind directions from {digits(settings.calm_below)} m/s and a resultant of"
+            f" {digits(settings.min_resultant)} on, and running totals that begin again at"
+            f" {wraps}."
+        )

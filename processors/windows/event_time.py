@@ -33,7 +33,7 @@ from ._pending import Pending
 from ._publication import Rule, aggregates
 from ._roll_ups import RollUps, Source
 from ._rows import IntArray, RowArray, blocks, in_spans, joined, ordered, picked, whole
-from ._settings import EventTimeSettings
+from ._settings import EventTimeSettings, EventTimeWords
 from ._singles import Singles
 from ._sketches import Sketches, quantile_columns
 from ._table import NO_ROWS
@@ -43,7 +43,7 @@ _SPAN: Final = np.dtype([("time", "i8"), ("length", "i8"), ("series", "i4")])
 
 
 @register("aggregator")
-class EventTimeWindows:
+class EventTimeWindows(EventTimeWords):
     """Statistics of windows from a minute to a year, and how much of each is covered.
 
     A window closes when its series' own clock passes its end by the allowed lateness. That clock is

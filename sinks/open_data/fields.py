@@ -95,6 +95,25 @@ _STATISTICS: Final = (
     ),
 )
 
+_REPORTED: Final = (
+    Field(
+        "validity",
+        "integer",
+        "Validity code of the EEA's reporting (dd.eionet.europa.eu, observationvalidity): 1 valid, "
+        "-1 not valid (coverage below what the rules ask for); empty where nothing is reported.",
+        constraints={"minimum": -99, "maximum": 4},
+        since=3,
+    ),
+    Field(
+        "verification",
+        "integer",
+        "Verification code of the EEA's reporting (observationverification): 3, not verified; "
+        "verifying is an authority's act.",
+        constraints={**_REQUIRED, "minimum": 1, "maximum": 3},
+        since=3,
+    ),
+)
+
 AGGREGATES: Final = Table(
     "aggregates",
     "Aggregates",
@@ -202,6 +221,7 @@ AGGREGATES: Final = Table(
             "Version of the formulas of the statistics; empty where none was told.",
             since=2,
         ),
+        *_REPORTED,
     ),
     ("station", "quantity", "qualifiers", "window", "window_start"),
 )

@@ -58,7 +58,7 @@ missing be null: `union_by_name = true` in DuckDB, `unify_schemas` in Arrow.
 |---|---|
 | 1 | three tables |
 | 2 | in aggregates: resolution, local times, first and last reading, quantiles, means by time and volume, harmonic mean, resultant, rate, version of the method; files of the windows `8h`, `24h`, `day`, `month` and `year`; the table of stations' indices |
-| 3 | in indices, of series and of stations: averaging period and version of the table that made the value |
+| 3 | in indices, of series and of stations: averaging period and version of the table that made the value; in aggregates: the EEA's codes of validity and verification |
 """  # noqa: E501 - as above
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from lamppost import eea
 from lamppost.batch import STATISTICS, AggregateBatch, Columns, IndexBatch
-from lamppost.flags import FLAG_NAMES
+from lamppost.flags import FLAG_NAMES, FlagArray
 from lamppost.frames import arrow_batch
 from lamppost.periods import resolution_name, resolutions
 from lamppost.series import SeriesKey
@@ -47,6 +48,7 @@ def aggregate_rows(body: bytes, names: SeriesNames) -> tuple[AggregateBatch, pa.
         "quality": spelled(batch.flag, lambda flag: FLAG_NAMES.get(flag, "missing")),
         "policy": _repeated(policy_of(columns, names), len(batch)),
         "method": _repeated(names.method(), len(batch)),
+        **_reported(batch.flag),
     }
     return batch, _table(AGGREGATES, published)
 
@@ -95,6 +97,15 @@ def _numbers(batch: Columns, names: Iterable[str]) -> dict[str, Any]:
     columns = {name: getattr(batch, name) for name in names}
     return {
         name: _arrow.array(column, mask=~np.isfinite(column)) for name, column in columns.items()
+    }
+
+
+def _reported(flag: FlagArray) -> dict[str, Any]:
+    """Return what the EEA's reporting calls the quality of windows."""
+    codes = eea.window_validity(flag).astype(np.int64)
+    return {
+        "validity": _arrow.array(codes, mask=codes == eea.NO_ROW),
+        "verification": _arrow.array(np.full(len(flag), eea.NOT_VERIFIED, np.int64)),
     }
 
 

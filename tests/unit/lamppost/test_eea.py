@@ -6,7 +6,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lamppost.eea import NOT_VERIFIED, VALIDITY, VALIDITY_NAMES, VERIFICATION_NAMES, validity
+from lamppost.eea import (
+    NOT_VERIFIED,
+    VALIDITY,
+    VALIDITY_NAMES,
+    VERIFICATION_NAMES,
+    WINDOW_VALIDITY,
+    reported,
+    validity,
+    window_validity,
+)
 from lamppost.flags import FLAG_NAMES
 
 
@@ -23,6 +32,17 @@ def test_a_calibration_outranks_the_flag() -> None:
     flags = np.array([1, 4, 9], np.uint8)
 
     assert validity(flags, np.ones(3, bool)).tolist() == [-99, -99, 0]
+
+
+def test_a_window_that_is_covered_too_thinly_is_not_valid() -> None:
+    """One of the published codes, alone or in a column."""
+    flags = np.array([*FLAG_NAMES], np.uint8)
+
+    codes = window_validity(flags)
+
+    assert codes.tolist() == [1, 1, -1, -1, 0]
+    assert [reported(WINDOW_VALIDITY, flag) for flag in FLAG_NAMES] == [1, 1, -1, -1, None]
+    assert [reported(VALIDITY, flag) or 0 for flag in FLAG_NAMES] == validity(flags).tolist()
 
 
 @pytest.mark.vector("EEA codes", "EEA data dictionary, observationvalidity")

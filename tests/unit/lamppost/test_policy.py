@@ -89,7 +89,7 @@ def test_a_policy_in_one_file_or_in_several_has_one_version(tmp_path: Path) -> N
     several.mkdir()
     quality = "quality: {a: {x: 1, y: 2}, b: {}}\n"
     write(one, all=f"# a comment\n{ROUTES}{quality}")
-    write(several, routes=ROUTES, quality="quality:\n  b: {}\n  a:\n    y: 2\n    x: 1\n")
+    write(several, routes=ROUTES, quality="quality:\n  a:\n    y: 2\n    x: 1\n  b: {}\n")
 
     versions = {load_policy(folder).version for folder in (one, several)}
 
@@ -127,15 +127,40 @@ def test_every_rule_counts_for_the_version(changed: str, tmp_path: Path) -> None
 def test_the_canonical_text_stands_for_the_policy(
     quality: dict[str, dict[str, object]], chance: object
 ) -> None:
-    """The inbox keeps it: reading it gives the policy back, in whatever order keys came."""
-    pairs = list(quality.items())
-    chance.shuffle(pairs)
+    """The inbox keeps it: reading it gives the policy back, in whatever order settings came."""
+    shuffled = {name: list(settings.items()) for name, settings in quality.items()}
+    for pairs in shuffled.values():
+        chance.shuffle(pairs)
     policy = parse_policy({"quality": quality})
 
     again = Policy.model_validate_json(policy.canonical())
 
     assert again == policy
-    assert parse_policy({"quality": dict(pairs)}).canonical() == policy.canonical()
+    same = {name: dict(pairs) for name, pairs in shuffled.items()}
+    assert parse_policy({"quality": same}).canonical() == policy.canonical()
+
+
+@pytest.mark.parametrize("section", ["quality", "corrections", "derivations", "indices"])
+def test_the_order_of_rules_that_work_one_after_the_other_is_kept(section: str) -> None:
+    """In the inbox as in the file: another order is another policy."""
+    policy = parse_policy({section: {"sentinel": {}, "gap": {}}})
+
+    again = Policy.model_validate_json(policy.canonical())
+
+    assert list(getattr(again, section)) == ["sentinel", "gap"]
+    assert parse_policy({section: {"gap": {}, "sentinel": {}}}).version != policy.version
+
+
+def test_the_order_of_other_keys_says_nothing() -> None:
+    """Alerts by their id, and what a file says of one."""
+    calm, loud = {"use": "x", "title": "Calm"}, {"title": "Loud", "use": "x"}
+
+    versions = {
+        parse_policy({"alerts": {"a": calm, "b": loud}}).version,
+        parse_policy({"alerts": {"b": dict(reversed(loud.items())), "a": calm}}).version,
+    }
+
+    assert len(versions) == 1
 
 
 def test_a_folder_without_policy_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from lamppost import log
+from lamppost.log import Entry
+from lamppost.policy import Policy
+from lamppost_app.engine import Engine
+from lamppost_app.explanation import STAGES
 from tests.unit.lamppost_app.command_line import (
+    ROUTES,
     WINDOWS,
     CommandLine,
     Ran,
@@ -30,16 +36,40 @@ TOPIC = "v1/aq-017/readings"
 
 
 def test_check_explains_the_policy_that_comes_with_lamppost(lamppost: CommandLine) -> None:
-    """Where it is, its version, and each rule in a line."""
+    """Where it is, its version, and each rule in a sentence with its numbers, stage by stage."""
     ran = lamppost("check")
 
     assert (ran.code, ran.err) == (0, "")
     assert str(ROOT / "policy") in ran.out
-    assert "v1/+/readings is read as native_json" in ran.out
-    assert "check gross_range: " in ran.out
-    assert "index us_aqi: " in ran.out
-    assert "alert pm2_5_smoke (critical, threshold after 900 s): Smoke near the ground" in ran.out
-    assert "stations: 0" in ran.out
+    told = " ".join(ran.out.split())
+    order = [
+        "v1/+/readings: Messages to this topic or path are read as native_json.",
+        "else the time of receipt is used; days are those of Europe/Berlin.",
+        "saturation: A reading of an instrument that stays at the end of its scale (humidity",
+        "spike: A reading that stands apart from the one before and the one after it is",
+        "temperature more than 12 °C; humidity more than 35 %; pressure more than 20 hPa)",
+        "barkjohn_2021: pm2_5_cf1 of every sensor becomes pm2_5 by 0.524 x - 0.0862 RH",
+        "us_aqi: US AQI, table of 2024-05, from the means of pm2_5 and pm10 over 24h;",
+        "pm2_5_smoke: Smoke near the ground (critical): it holds while the mean of pm2_5",
+        "eu_2008_50.pm10_day: PM10: the mean of a day above 50",
+        "stations: 0",
+    ]
+    places = [told.find(part) for part in order]
+    assert places == sorted(places)
+    assert -1 not in places
+    assert max(map(len, ran.out.splitlines())) <= 110
+
+
+def test_check_tells_programs_the_same(lamppost: CommandLine) -> None:
+    """As one JSON object: every rule with its stage, name and sentence."""
+    ran = lamppost("check", "--json")
+
+    told = json.loads(ran.out)
+    rules = {(rule["stage"], rule["name"]): rule["sentence"] for rule in told["rules"]}
+    assert (ran.code, told["stations"]) == (0, 0)
+    assert "18 of 24 h" in rules["indices", "us_aqi"]
+    assert {stage for stage, _ in rules} == set(STAGES)
+    assert all(sentence.endswith(".") for sentence in rules.values())
 
 
 def test_check_reads_the_settings_beside_it(lamppost: CommandLine) -> None:
@@ -48,14 +78,16 @@ def test_check_reads_the_settings_beside_it(lamppost: CommandLine) -> None:
     station = {"id": "a", "geometry": {"coordinates": [8, 49]}}
     lamppost.write("s.geojson", json.dumps({"features": [station]}))
     lamppost.policy(WINDOWS)
-    other = lamppost.write("other/p.yaml", WINDOWS + "quality: {sentinel: {quantities: {}}}\n")
+    other = lamppost.write(
+        "other/p.yaml", WINDOWS + "quality: {sentinel: {quantities: {o3: [-1]}}}\n"
+    )
 
     own, tried = lamppost("check"), lamppost("check", "--policy", other.parent)
 
     assert own.code == tried.code == 0
     assert "stations: 1" in own.out
-    assert "check sentinel" not in own.out
-    assert "check sentinel" in tried.out
+    assert "sentinel: " not in own.out
+    assert "sentinel: A reading that is a code for no measurement fails (o3 -1 µg/m³);" in tried.out
 
 
 @pytest.mark.parametrize(
@@ -88,6 +120,63 @@ def test_a_wrong_policy_is_one_line_with_file_and_key(
     folder = lamppost.policy(policy)
 
     assert_refused(lamppost("check", "--policy", folder), str(folder), *parts)
+
+
+@pytest.mark.parametrize(
+    ("policy", "where", "problem"),
+    [
+        ("windows: {event_time: {include: []}}", "windows.event_time.include", "at least one"),
+        (
+            "windows: {event_time: {counters_wrap_at: [0]}}",
+            "windows.event_time.counters_wrap_at",
+            "must be above 0",
+        ),
+        (WINDOWS + "quality: {spike: {}}", "quality.spike.quantities", "nothing would be judged"),
+        (
+            WINDOWS + "quality: {detector_health: {period_s: {flow: 0}, no_hits: {}}}",
+            "quality.detector_health.period_s.flow",
+            "must be above 0",
+        ),
+        (
+            WINDOWS + "quality: {sentinel: {quantities: {o3: [-1, -1]}}}",
+            "quality.sentinel.quantities.o3",
+            "names -1.0 twice",
+        ),
+        (WINDOWS + "corrections: {lrapa: {sensors: []}}", "corrections.lrapa.sensors", "at least"),
+        (
+            WINDOWS + "alerts: {a: {use: silence, title: ' '}}",
+            "alerts.a.title",
+            "must not be blank",
+        ),
+        (
+            WINDOWS
+            + "alerts: {a: {use: anomaly, title: x, settings: {minimum_deviation: {o3: -1}}}}",
+            "alerts.a.settings.minimum_deviation.o3",
+            "must not be below 0",
+        ),
+        (
+            WINDOWS + ROUTES.replace("]", ", {match: v1/+/readings, format: archive_columns}]"),
+            "routes.1.match",
+            "the first is used",
+        ),
+    ],
+)
+def test_a_policy_that_cannot_be_meant_is_one_line_with_file_and_key(
+    policy: str, where: str, problem: str, lamppost: CommandLine
+) -> None:
+    """It could be read, and would do nothing, or not what it says."""
+    folder = lamppost.policy(policy + "\n")
+
+    assert_refused(lamppost("check", "--policy", folder), f"p.yaml: {where}: ", problem)
+
+
+def test_a_policy_that_cannot_be_meant_goes_on_where_it_is_in_force() -> None:
+    """What was once accepted stands in inboxes and snapshots: only a new one is refused."""
+    policy = Policy.model_validate({"windows": {"event_time": {}}, "quality": {"spike": {}}})
+
+    said = Engine().apply(Entry(1, log.POLICY, 0, policy.canonical().encode()))
+
+    assert [record.kind for record in said][:1] == [log.RULES]
 
 
 def test_a_missing_settings_file_is_one_line(lamppost: CommandLine) -> None:

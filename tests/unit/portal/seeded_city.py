@@ -27,6 +27,12 @@ from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from processors.indices.us_aqi import UsAqi
 
 POLICY = "0123456789ab"
+TOLD = {
+    "quality.made_up": {
+        "sentence": "Everything may be corrected.",
+        "quantities": {"pm2_5": "PM2.5 may be corrected by 5 µg/m³."},
+    }
+}
 STATIONS = (
     Station(sensor="aq-001", name="Market square", kind="air_quality", latitude=52.3702,
             longitude=4.8952, period_s=60, owner="City", licence="CC-BY-4.0", area="Centre"),
@@ -142,9 +148,10 @@ def rules_body() -> bytes:
                         "licence_url": "https://creativecommons.org/licenses/by/4.0/"},
     }  # fmt: skip
     reasons = [
-        {"bit": r.bit, "name": r.name, "sentence": r.sentence, "citation": r.citation}
+        {"bit": r.bit, "name": r.name, "sentence": r.sentence, "citation": r.citation,
+         "rules": TOLD if r == CORRECTION else {}}
         for r in KERNEL_REASONS
-    ]
+    ]  # fmt: skip
     quantities = {
         name: {"unit": q.unit, "label": q.label, "kind": q.kind} for name, q in QUANTITIES.items()
     }

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from lamppost import log
@@ -95,6 +96,31 @@ def test_csv_has_the_same_rows_and_no_formulas(portal: Portal) -> None:
     assert answer.headers["content-type"] == "text/csv; charset=utf-8; header=present"
     assert rows[-1]["title"] == """'=HYPERLINK("x")"""
     assert float(numbers[0]["value"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("latest", {"good": 1, "suspect": 1, "fail": -1, "missing": None}),
+        ("aggregates", {"good": 1, "suspect": -1, "missing": None}),
+    ],
+)
+def test_rows_have_the_codes_of_european_reporting(
+    portal: Portal, name: str, codes: dict[str, int | None]
+) -> None:
+    """In JSON, CSV and Parquet: validity by the flag, and never verified."""
+    address = f"/api/v1/{name}?limit=10000"
+    rows = portal.get(address).json()["items"]
+    text = portal.get(f"{address}&format=csv").text
+    columns = pq.read_table(io.BytesIO(portal.get(f"{address}&format=parquet").content))
+
+    assert {row["flag"] for row in rows} <= codes.keys()
+    assert [row["validity"] for row in rows] == [codes[row["flag"]] for row in rows]
+    assert {row["verification"] for row in rows} == {3}
+    assert columns["validity"].to_pylist() == [row["validity"] for row in rows]
+    assert [row["validity"] for row in csv.DictReader(io.StringIO(text))] == [
+        "" if row["validity"] is None else str(row["validity"]) for row in rows
+    ]
 
 
 def test_nothing_new_is_a_304(portal: Portal) -> None:

@@ -133,6 +133,14 @@ def test_flags_are_words_with_their_reasons(portal: Portal) -> None:
     assert 'class="band"' in page
 
 
+def test_a_reason_names_the_numbers_of_the_rule(portal: Portal) -> None:
+    """Of the quantity alone where the rule says so."""
+    page = portal.get("/stations/aq-001?range=6h").text
+
+    assert "The rule: PM2.5 may be corrected by 5 µg/m³." in page
+    assert "Everything may be corrected." not in page
+
+
 def test_the_index_card_names_period_coverage_and_pollutant(portal: Portal) -> None:
     """An index without its averaging period means nothing."""
     page = portal.get("/stations/aq-001").text

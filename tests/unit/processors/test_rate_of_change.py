@@ -10,6 +10,7 @@ from tests.processor_cases import NAN, build, flags, table
 IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, rate_of_change_test")
 
 QUARTER_HOUR_S = 900
+OF_OZONE = {"quantities": {"o3": {"suspect_per_s": 1}}}
 
 
 @IOOS
@@ -34,4 +35,4 @@ def test_a_long_gap_is_not_evaluated() -> None:
 
 def test_a_quantity_without_limits_is_not_evaluated() -> None:
     """Only what the policy names is judged."""
-    assert flags(build("check", "rate_of_change", {}, table("pm2_5")), [1, NAN]) == [2, 9]
+    assert flags(build("check", "rate_of_change", OF_OZONE, table("pm2_5")), [1, NAN]) == [2, 9]

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from lamppost.batch import STATISTICS
 from lamppost.errors import ConfigError, NotConnected
+from lamppost.flags import MISSING, SUSPECT
 from lamppost.log import Entry
 from lamppost.series import SeriesKey
 from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS
@@ -105,8 +106,20 @@ def test_an_hour_is_published_with_everything_one_needs_to_judge_it(tmp_path: Pa
             "window_end_local": "2026-11-21T01:00:00+00:00",
             **dict.fromkeys(STATISTICS, ""),
             "method": "",
+            "validity": "1",
+            "verification": "3",
         }
     ]
+
+
+def test_a_window_has_the_codes_of_european_reporting(tmp_path: Path) -> None:
+    """Covered too thinly it is not valid; without a reading there is nothing to report."""
+    hours = [START_NS, START_NS + HOUR_NS]
+    publish(tmp_path, aggregates_entry(4, start=hours, flag=[SUSPECT, MISSING]))
+
+    told = [(row["validity"], row["verification"]) for row in rows_of(tmp_path)]
+
+    assert told == [("-1", "3"), ("", "3")]
 
 
 def test_the_newest_revision_wins_in_any_order(tmp_path: Path) -> None:
