@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import FloatArray, Int64Array
-from lamppost.times import SECOND_NS
+from lamppost.times import MILLISECOND_NS
 
 from ._frames import Frames, RowArray
 
@@ -25,14 +25,14 @@ FIELDS: Final = (
     ("due", "f8"),
     ("from_at", "i8"),
     ("until_at", "i8"),
-    ("from_pace", "f4"),
-    ("until_pace", "f4"),
+    ("from_pace", "u4"),
+    ("until_pace", "u4"),
     ("from_enters", "?"),
     ("until_enters", "?"),
 )
 """What a state keeps. Between its first and its last reading, whether they enter or not: ``cover``
 is the time accounted for by those that enter, ns, and ``due`` how many readings are usual in it.
-``from_`` and ``until_`` tell of the first and the last one: instant, usual gap (s), and whether it
+``from_`` and ``until_`` tell of the first and the last one: instant, usual gap (ms), and whether it
 enters."""
 
 _ENDS: Final = ("from", "until")
@@ -115,5 +115,5 @@ def _per(time: npt.NDArray[Any], pace: Int64Array) -> FloatArray:
 
 
 def _nanoseconds(pace: npt.NDArray[Any]) -> Int64Array:
-    found: Int64Array = (pace.astype(np.float64) * SECOND_NS).astype(np.int64)
+    found: Int64Array = pace.astype(np.int64) * MILLISECOND_NS
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lamppost.times import SECOND_NS
+from lamppost.times import MILLISECOND_NS
 
 from ._rows import RowArray
 
@@ -26,7 +26,7 @@ def brought_up(rows: RowArray, dtype: np.dtype[Any]) -> RowArray:
     for name in set(names).intersection(former):
         cast[name] = rows[name]
     if "pace" in names and "cover" in former:
-        cast["pace"] = rows["cover"] / SECOND_NS
+        cast["pace"] = rows["cover"] // MILLISECOND_NS
     if "due" in names and "due" not in former:
         cast["due"] = rows["count"]
         cast["from_at"] = cast["until_at"] = rows["time"]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesTable
-from lamppost.times import SECOND_NS
+from lamppost.times import MILLISECOND_NS
 
 from . import _counters as counters
 from . import _directions as directions
@@ -183,8 +183,8 @@ class Kinds:
 
 
 def _lift_held(rows: RowArray) -> RowArray:
-    hold = rows["pace"].astype(np.float64) * (_HOLD * SECOND_NS)
-    return held.lift(rows["time"], rows["value"], hold.astype(np.int64))
+    hold = rows["pace"].astype(np.int64) * (_HOLD * MILLISECOND_NS)
+    return held.lift(rows["time"], rows["value"], hold)
 
 
 def _lift_speed(rows: RowArray) -> RowArray:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.times import DAY_NS, SECOND_NS
+from lamppost.times import DAY_NS, MILLISECOND_NS
 
 from ._cadence import GAPS, REACH_NS, Cadence, gaps_before, usual_gaps
 from ._places import Places
@@ -51,7 +51,7 @@ class Paces:
             rows["pace"][behind] = again["pace"]
         onward = np.flatnonzero(~behind)
         usual = self.cadence.learn(rows["series"][onward], rows["time"][onward])
-        rows["pace"][onward] = usual / SECOND_NS
+        rows["pace"][onward] = _in_milliseconds(usual)
         return changed
 
     def _look_up(self, again: RowArray) -> RowArray:
@@ -67,7 +67,7 @@ class Paces:
         at, end = places.ranges(together, new["series"], new["time"], new["time"] + REACH_NS + 1)
         concerned = united_ranges(at, np.minimum(at + _AROUND, end))
         usual = usual_gaps(gaps_before(together)[concerned], self._default_ns)
-        together["pace"][concerned] = usual / SECOND_NS
+        together["pace"][concerned] = _in_milliseconds(usual)
         self.cadence.relearn(picked(together, np.isin(together["series"], new["series"])))
         _, own = places.locate(together, again["series"], again["time"])
         again["pace"] = together["pace"][own]
@@ -98,6 +98,11 @@ class Paces:
             return found
         further = self._readings.around(series[few], time[few], _AROUND, REACH_NS)
         return ordered(joined([found, further], found.dtype))
+
+
+def _in_milliseconds(usual: IntArray) -> IntArray:
+    """Return gaps in whole milliseconds, at least one: exact for every device there is."""
+    return np.maximum(usual // MILLISECOND_NS, 1)
 
 
 def _counted(

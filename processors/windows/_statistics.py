@@ -22,13 +22,13 @@ RAW: Final = np.dtype(
         ("time", "i8"),
         ("value", "f8"),
         ("series", "i4"),
-        ("pace", "f4"),
+        ("pace", "u4"),
         ("beside", "f4"),
         ("flag", "u1"),
     ],
     align=True,
 )
-"""One reading; ``pace`` is the gap that was usual before it, s, 0 while its window is open, and
+"""One reading; ``pace`` is the gap that was usual before it, ms, 0 while its window is open, and
 ``beside`` what the same sensor counted or felt at the same instant, NaN where nothing is known."""
 
 STATE: Final = np.dtype(

@@ -78,7 +78,7 @@ def learnt(parts: Sequence[Sequence[Instant]]) -> dict[Instant, int]:
     far = np.full(3, 10**18)
     held = readings.between(np.arange(3, dtype=np.int32), -far, far)
     return {
-        (int(row["series"]), int(row["time"]) // SECOND_NS): round(float(row["pace"]))
+        (int(row["series"]), int(row["time"]) // SECOND_NS): int(row["pace"]) // 1000
         for row in held
     }
 

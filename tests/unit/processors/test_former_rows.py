@@ -41,7 +41,7 @@ def test_the_time_readings_accounted_for_becomes_their_pace() -> None:
     """And everything else stays what it was, field by field."""
     rows = brought_up(former_readings(), RAW)
 
-    assert rows["pace"].tolist() == [60.0] * 3
+    assert rows["pace"].tolist() == [60_000] * 3
     assert rows["value"].tolist() == [1.0, 2.0, 3.0]
     assert rows["time"].tolist() == [0, MINUTE_NS, 2 * MINUTE_NS]
     assert rows["flag"].tolist() == [1, 1, 1]
@@ -63,12 +63,12 @@ def test_what_lies_on_the_shelf_is_found_and_joined_with_what_came_since() -> No
     table = Table(RAW, shelf)
     table.restore(former.snapshot())
     newer = np.zeros(1, RAW)
-    newer["time"], newer["pace"] = 3 * MINUTE_NS, 60
+    newer["time"], newer["pace"] = 3 * MINUTE_NS, 60_000
     table.insert(newer)
 
     found = table.between(np.zeros(1, np.int32), np.zeros(1, np.int64), np.array([HOUR_NS]))
 
-    assert found["pace"].tolist() == [60.0] * 4
+    assert found["pace"].tolist() == [60_000] * 4
     assert table.find(np.zeros(1, np.int32), np.array([MINUTE_NS]))[1]["value"].tolist() == [2.0]
 
 
@@ -78,7 +78,7 @@ def test_a_former_state_is_covered_as_it_was_alone_and_beside_one_of_today() -> 
     former["count"], former["cover"] = 40, 40 * MINUTE_NS
     after = np.zeros(1, STATE)
     after["time"] = after["from_at"] = after["until_at"] = HOUR_NS
-    after["from_pace"] = after["until_pace"] = 60
+    after["from_pace"] = after["until_pace"] = 60_000
     after["from_enters"] = after["until_enters"] = True
     state = brought_up(former, STATE)
     whole = np.zeros(1, STATE)

@@ -81,7 +81,7 @@ def test_windows_of_single_readings_are_those_of_their_states(
     rows["time"] = [minute * MINUTE + 7 for minute in given_readings]
     rows["value"] = [value for value, _ in given_readings.values()]
     rows["flag"] = [flag for _, flag in given_readings.values()]
-    rows["pace"] = 50.0
+    rows["pace"] = 50_000
     rows = ordered(rows)
 
     states = statistics.of_readings(rows, MINUTE, included, kinds)

@@ -381,7 +381,7 @@ def test_hours_are_counted_from_the_start_of_the_window() -> None:
     rows = np.zeros(14, STATE)
     rows["time"] = np.concatenate([quarters, 24 * HOUR_NS + quarters[:2]])
     rows["from_at"] = rows["until_at"] = rows["time"] + 5 * MINUTE_NS
-    rows["from_pace"] = rows["until_pace"] = 15 * 60
+    rows["from_pace"] = rows["until_pace"] = 15 * 60_000
     rows["from_enters"] = rows["until_enters"] = True
     lost = [1, 2, 5, 6]  # between quarters that are there, half a gap is bridged from either side
     rows["from_enters"][lost] = rows["until_enters"][lost] = False
@@ -396,7 +396,7 @@ def test_hours_of_slow_series_are_whole_though_quarters_of_them_are_empty() -> N
     rows = np.zeros(4, STATE)
     rows["time"] = np.arange(4) * 30 * MINUTE_NS
     rows["from_at"] = rows["until_at"] = rows["time"]
-    rows["from_pace"] = rows["until_pace"] = 30 * 60
+    rows["from_pace"] = rows["until_pace"] = 30 * 60_000
     rows["from_enters"] = rows["until_enters"] = True
     windows = Frames.of(np.zeros(4, np.int64))
 

@@ -193,7 +193,7 @@ def paces(keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
         gaps = sorted(b - a for a, b in itertools.pairwise([*before, time][-9:]))
         usual = gaps[(len(gaps) - 1) // 2] if gaps else DEFAULT_NS
         usual = usual if len(gaps) >= 3 else min(usual, DEFAULT_NS)
-        found[series, time] = int(float(np.float32(usual / SECOND_NS)) * SECOND_NS)
+        found[series, time] = usual
     return found
 
 
