@@ -306,7 +306,8 @@ class AggregateBatch(Columns):
         length: length of the window, ns; days of the city's calendar have 23 to 25 h.
         calendar: 0 for a fixed length in UTC, 1 for a day, 2 for a month, 3 for a year in the
             city's time zone.
-        revision: 0 when first published; each correction adds one and replaces the former.
+        revision: 0 when first published, or more where a window of a former time zone began at the
+            same instant; each correction adds one and replaces the former.
         count: readings that entered.
         expected: readings a complete window would hold at the series' own cadence.
         coverage: part of the window the readings account for, or, beyond an hour, part of its hours

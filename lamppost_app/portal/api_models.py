@@ -137,7 +137,10 @@ class AggregateItem(_SeriesItem):
     end: Instant = Field(description="First instant after the window, UTC.")
     start_local: LocalInstant = Field(description="start in the city's time zone.")
     end_local: LocalInstant = Field(description="end in the city's time zone.")
-    revision: int = Field(description="0 when first published; each correction adds one.")
+    revision: int = Field(
+        description="0 when first published, or more where a window of a former time zone began at "
+        "the same instant; each correction adds one."
+    )
     count: int = Field(description="Readings that entered.")
     expected: float = Field(description="Readings of a complete window at the sensor's cadence.")
     coverage: float = Field(description="Part of the window the readings account for, 0 to 1.")

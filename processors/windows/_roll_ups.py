@@ -159,8 +159,12 @@ class RollUp:
         """
         ours, theirs = self.period, former.period
         assert isinstance(ours, CalendarPeriod)  # noqa: S101 - others have no zone
-        # Across the date line, the date before ends earlier than it did.
-        start = int(ours.windows(np.array([since - 1])).start[0])
+        # Across the date line, the date before ends earlier than it did. Without a seam, a window
+        # of theirs may begin before any of ours.
+        start = min(
+            int(ours.windows(np.array([since - 1])).start[0]),
+            int(theirs.windows(np.array([since])).start[0]),
+        )
         gone = []
         for rows in seam.blocks_since(self.states, start, series_count):
             fits = seam.fitting(ours, rows["time"], theirs.lengths(rows["time"]))
@@ -206,6 +210,7 @@ class RollUps:
             shelf: where rows go that need not be in memory.
             kinds: what is kept beside the usual.
         """
+        self._first = NO_ROWS  # end of the first hour that days were ever made of
         self._levels: list[RollUp] = []
         for period in periods:
             inner = self._inside(period)
@@ -242,6 +247,7 @@ class RollUps:
         for level in self._levels:
             states = gone.get(level.source.name)
             if states is not None and len(states):
+                self._note(level, states)
                 level.mark(states, len(clock))
             out = level.close(clock, at_least)
             gone[level.period.name] = out.states
@@ -289,9 +295,10 @@ class RollUps:
         Returns:
             Windows that are none any more.
         """
+        self._first = former._first
         if oldest.max(initial=NEVER) <= NEVER:
             return []  # nobody has been heard
-        since = self._seam(former, int(oldest.max()))
+        since = self._seam(former, oldest)
         theirs = {level.period.name: level for level in former}
         withdrawn = []
         for level in self._levels:
@@ -308,7 +315,7 @@ class RollUps:
                 withdrawn.append(level.remake(same, since, series_count))
         return withdrawn
 
-    def _seam(self, former: RollUps, oldest: int) -> int:
+    def _seam(self, former: RollUps, oldest: IntArray) -> int:
         """Go on with a former calendar; return from when windows are made anew where it ends."""
         city, before = self.city, former.city
         if city is None or before is None:
@@ -316,13 +323,17 @@ class RollUps:
         if city.name == before.name:
             self._follow(before)
             return -NO_ROWS
-        published = [(level.period, level.states) for level in former if _in_calendar(level)]
-        found = seam.seam_between(before, city, oldest, published)
+        # What is held of every series, so that none has to go on with days it does not hold.
+        found = seam.seam_between(before, city, int(oldest.max()), former._first)
         self._follow(found.city)
         return found.since
 
-    @staticmethod
-    def _begin(level: RollUp, series_count: int, watermark: IntArray) -> None:
+    def _note(self, level: RollUp, states: RowArray) -> None:
+        length = level.source.length_ns
+        if _in_calendar(level) and length and len(states):
+            self._first = min(self._first, int(states["time"].min()) + length)
+
+    def _begin(self, level: RollUp, series_count: int, watermark: IntArray) -> None:
         series = np.arange(len(watermark), dtype=np.int32)
         heard = watermark > -NO_ROWS // 2
         series, now = series[heard], watermark[heard]
@@ -331,20 +342,32 @@ class RollUps:
         found = level.period.windows(rows["time"])
         codes = rows["series"][found.row]
         under_way = found.start + found.length > watermark[codes]
+        self._note(level, picked(rows, found.row[under_way]))
         level.due.add(
             codes[under_way], found.start[under_way], found.length[under_way], series_count
         )
 
     def snapshot(self) -> Snapshot:
-        """Return which windows are due and former zones; the tables are the caller's to store."""
+        """Return which windows are due, and former zones; the tables are the caller's to store."""
         due = nested("due", {level.period.name: level.due.rows() for level in self._levels})
-        return due if self.city is None else {**due, "former_zones": seam.as_rows(self.city)}
+        if self.city is None:
+            return due
+        return {
+            **due,
+            "former_zones": seam.as_rows(self.city),
+            "first": np.array([self._first]),
+        }
 
     def restore(self, snapshot: Mapping[str, Any], watermark: IntArray) -> None:
         """Take over a snapshot; what it lacks begins with the windows under way."""
         due = part("due", snapshot)
         if self.city is not None and "former_zones" in snapshot:
             self._follow(seam.from_rows(self.city.name, snapshot["former_zones"]))
+        # Snapshots of earlier versions lack it: what is held tells most of it.
+        held = (level.states.first for level in filter(_in_calendar, self._levels))
+        self._first = (
+            int(snapshot["first"][0]) if "first" in snapshot else min(held, default=NO_ROWS)
+        )
         for level in self._levels:
             if level.period.name in due:
                 level.due.restore(due[level.period.name], len(watermark))

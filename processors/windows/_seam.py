@@ -8,7 +8,7 @@ of a series ever overlap. The date between the two is longer or shorter by the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from typing import Any, Final, NamedTuple
 
@@ -49,23 +49,19 @@ def longest_ns(period: Period) -> int:
     return _LONGEST.get(period.calendar, 2 * DAY_NS)
 
 
-def seam_between(
-    former: CityCalendar, city: CityCalendar, oldest: int, published: Iterable[tuple[Period, Table]]
-) -> Seam:
+def seam_between(former: CityCalendar, city: CityCalendar, oldest: int, first: int) -> Seam:
     """Return where a calendar begins that follows another one.
 
     Args:
         former: the calendar so far.
         city: the one wanted now.
         oldest: instant from which everything is held, of every series.
-        published: the windows of the former calendar that are held.
+        first: end of the first hour that days were ever made of.
     """
+    if first > oldest:  # nothing was measured before: the city has been in its zone all along
+        return Seam(city, oldest)
     last = former.day_from(oldest)
-    since = former.begin(last)
-    if any(table.holds(oldest - longest_ns(period), since) for period, table in published):
-        return Seam(city.after(former, last), since)
-    # Nobody was told of any day before: the city has been in its zone all along.
-    return Seam(city, oldest - DAY_NS)
+    return Seam(city.after(former, last), former.begin(last))
 
 
 def fitting(period: CalendarPeriod, start: IntArray, length: IntArray) -> BoolArray:

@@ -87,6 +87,11 @@ class Table:
         """Size of the rows in memory."""
         return sum(run.size for run in self._recent) * self._dtype.itemsize
 
+    @property
+    def first(self) -> int:
+        """The first instant there is a row of; NO_ROWS without any."""
+        return min((run.first for run in self._runs()), default=NO_ROWS)
+
     def names(self) -> set[str]:
         """Return the names of the runs on the shelf."""
         return {run.name for run in self._shelved}
@@ -110,14 +115,6 @@ class Table:
                     rows, places = self._looked_up(run)
                     found.append(places.cut(rows, series[asked], start[asked], end[asked]))
         return ordered(joined(found, self._dtype))
-
-    def holds(self, start: int, end: int) -> bool:
-        """Tell whether there is a row of any series in a half-open span of time."""
-        for run in self._spanning(start, end - 1):
-            instants = self._rows(run)["time"]
-            if ((instants >= start) & (instants < end)).any():
-                return True
-        return False
 
     def find(
         self, series: npt.NDArray[Any], time: IntArray

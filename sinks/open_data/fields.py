@@ -29,7 +29,8 @@ _PROVENANCE: Final = (
     Field(
         "revision",
         "integer",
-        "0 when first published; each correction by late or repaired data is higher.",
+        "0 when first published, or more where a window of a former time zone began at the same "
+        "instant; each correction by late or repaired data is higher.",
         constraints={**_REQUIRED, **_COUNT},
     ),
     Field("policy", "string", "Version (content hash) of the rules the row was made under."),

@@ -113,6 +113,13 @@ class City:
                     assert count == sum(start <= hour < end for hour in self.sent[series])
 
 
+def calendar_of(city: City) -> CityCalendar:
+    """Return the calendar a city has come to."""
+    found = city.made._roll_ups.city
+    assert found is not None
+    return found
+
+
 @settings(deadline=None, max_examples=40)
 @example(
     first="UTC",
@@ -197,6 +204,76 @@ def test_a_city_that_was_wrong_from_its_first_day_has_no_seam() -> None:
 
     assert city.made._roll_ups.city == CityCalendar("Europe/Berlin")
     assert city.counts(DAY)[0][0][:2] == (-2, 22)
+
+
+@pytest.mark.parametrize(("zone", "later"), [("Europe/Berlin", -2), ("America/New_York", 4)])
+def test_a_month_that_began_before_the_horizon_is_no_reason_for_a_seam(
+    zone: str, later: int
+) -> None:
+    """What was measured in it is all younger, so it can be made anew as a whole."""
+    city = City("UTC")
+    city.hour = 24 * 8
+    city.live(24 * 5)
+    assert city.counts(MONTH)[0] == [(-24 * 19, 24 * 11, 24 * 3)]
+
+    city.move(zone)
+    city.live(24)
+
+    assert calendar_of(city) == CityCalendar(zone)
+    assert city.counts(MONTH)[0] == [(-24 * 19 + later, 24 * 11 + later, 24 * 3 + later)]
+    city.assert_sound()
+
+
+def test_a_series_long_silent_never_has_overlapping_days() -> None:
+    """What another one can no longer have corrected keeps the former zone, for both."""
+    city = City("UTC")
+    city.live(24 * 5, silent=1)
+    city.hour = 24 * 75
+    city.live(24 * 5, silent=0)
+    city.move("Europe/Berlin")
+    city.made.add(judged([71], 0, city.hour, 2.0))
+    city.live(1, silent=0)
+
+    city.assert_sound()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_days_that_nobody_holds_any_more_still_have_their_zone(*, again: bool) -> None:
+    """A calendar has every date once, also of what was let go; another change keeps the first."""
+    city = City("UTC", calendar=["day"])
+    city.live(24 * 5)
+    city.hour = 24 * 45
+    city.live(24 * 3)
+    city.hour = 24 * 60
+    city.live(24 * 2)
+    if again:
+        city.restart()
+
+    for zone in ("Europe/Berlin", "America/New_York"):
+        city.move(zone)
+        if again:
+            city.restart()
+        city.live(24)
+
+    assert [zone for zone, _ in calendar_of(city).former] == ["UTC", "Europe/Berlin"]
+    city.assert_sound()
+
+
+def test_a_snapshot_without_the_first_hour_goes_by_the_windows_that_are_held() -> None:
+    """Versions before did not remember it."""
+    city, young = City("UTC"), City("UTC")
+    city.live(24 * 20)
+    young.live(24 * 3)
+
+    for each in (city, young):
+        snapshot = each.made.snapshot()
+        del snapshot["roll_ups/first"]
+        each.made = windows("UTC")
+        each.made.restore(snapshot)
+        each.move("Europe/Berlin")
+
+    assert [zone for zone, _ in calendar_of(city).former] == ["UTC"]
+    assert calendar_of(young) == CityCalendar("Europe/Berlin")
 
 
 @pytest.mark.parametrize("zone", ["Europe/London", "UTC"])
