@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from datetime import date
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
@@ -20,6 +21,7 @@ from .periods import parse_length
 from .quantities import QUANTITIES, QuantityName
 from .times import DAY_NS, HOUR_NS
 from .units import CONDITIONS, Conditions, conversion, is_gas, to_conditions
+from .wording import listed
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Month = Annotated[int, Field(ge=1, le=12)]
@@ -337,17 +339,27 @@ def explained(rule: ComplianceRule) -> str:
     """
     label = QUANTITIES[rule.quantity].label
     what = _NAMED.get(rule.averaging) or _PER_WINDOW.get(rule.averaging, f"{rule.averaging} mean")
+    if rule.accumulate is not None:
+        what = _accumulated(rule, rule.accumulate)
     if rule.limit is None:
         return f"{label}: the {what} is reported; {_measured(rule)}"
-    over = f" over {rule.years} years" if rule.years > 1 else ""
+    mean = f" as a mean over {rule.years} years" if rule.years > 1 else ""
     at = f" at {rule.conditions}" if rule.conditions else ""
     amount = f"{rule.limit:g} {rule.printed_unit}{at}"
     if rule.permitted is None:
-        return f"{label}: the {what} may not exceed {amount}{over}; {_measured(rule)}"
+        return f"{label}: the {what} may not exceed {amount}{mean}; {_measured(rule)}"
     times = "never permitted" if not rule.permitted else f"permitted {rule.permitted} times"
-    mean = f" as a mean{over}" if over else ""
     yearly = " a year" if rule.permitted else ""
     return f"{label}: the {what} above {amount} is {times}{yearly}{mean}; {_measured(rule)}"
+
+
+def _accumulated(rule: ComplianceRule, added: Accumulation) -> str:
+    months = listed([calendar.month_name[month] for month in added.months])
+    unit = rule.unit or QUANTITIES[rule.quantity].unit
+    return (
+        f"sum of what hours from {added.from_hour}:00 to {added.to_hour}:00 in {months} lie above"
+        f" {added.above:g} {unit} (AOT40)"
+    )
 
 
 def _measured(rule: ComplianceRule) -> str:

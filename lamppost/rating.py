@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .indices import CORRECTED
 from .series import SeriesKey, qualifiers_mapping, qualifiers_text
+from .wording import exactly
 
 _CHANNEL: Final = "channel"
 _LAST: Final = 1_000_000
@@ -49,7 +50,7 @@ class Rating(BaseModel):
         order = f" ({', '.join(self.prefer)} before others)" if self.prefer else ""
         return (
             f"corrected series are rated and alerted about in place of raw ones{order};"
-            f" raw ones {self.current_s:g} s after the last corrected value"
+            f" raw ones {exactly(self.current_s)} after the last corrected value"
         )
 
     def rank(self, qualifiers: str) -> tuple[int, str]:

@@ -130,7 +130,9 @@ class Correction:
         """Say what is corrected, by which formula, with what, and how far that is believed."""
         method, near = cls.method, exactly(settings.tolerance_s)
         becomes = f"becomes {method.result}" if method.result else "is corrected"
-        beside = "both channels and RH, the humidity in %," if method.humidity else "both channels"
+        beside = "both channels, of devices with two,"
+        if method.humidity:
+            beside += " and RH, the humidity in %,"
         believed = ""
         if settings.valid is not None:
             believed = f"; from an input outside {span(settings.valid, 'µg/m³')} it is suspect"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -29,9 +29,25 @@ class Barkjohn2022Settings(Barkjohn2021Settings):
     )
     quadratic: tuple[float, float, float] = Field(
         default=(4.21e-4, 0.392, 3.44),
-        description="Numbers of the parabola from 611 µg/m³ on: of x², of x, and the constant."
+        description="Numbers of the parabola in smoke: of x², of x, and the constant."
         " Widely quoted, but not confirmed in a source.",
     )
+    bend: tuple[float, float] = Field(
+        default=(570.0, 611.0),
+        description="From where on the parabola is blended in, and from where on it stands alone,"
+        " µg/m³. One source.",
+    )
+    blend: tuple[float, float] = Field(
+        default=(0.0244, -13.9),
+        description="Weight of the parabola between: the number of x, and the constant; from 0 to"
+        " 1. One source.",
+    )
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        if not 0 < self.bend[0] <= self.bend[1]:
+            yield "bend", "must run from low to high, above 0"
 
 
 @register("derivation")
@@ -41,8 +57,8 @@ class Barkjohn2022(Correction):
     Below 570 µg/m³ ``0.524 x - 0.0862 RH + 5.75``; from 611 on ``0.000421 x² + 0.392 x + 3.44``;
     between them a blend with w = 0.0244 x - 13.9, at most 1. Below 0 the result is 0.
 
-    Source: Barkjohn et al. 2022. The break points stand in one source; the parabola is widely
-    quoted but was not confirmed, so its numbers are settings.
+    Source: Barkjohn et al. 2022. The break points and the blend stand in one source; the parabola
+    is widely quoted but was not confirmed, so all of them are settings.
 
     Known failures: as ``barkjohn_2021`` below the bend. Above it humidity does not count.
     """
@@ -51,7 +67,7 @@ class Barkjohn2022(Correction):
     Settings: ClassVar[type[Barkjohn2022Settings]] = Barkjohn2022Settings
     method: ClassVar[Method] = Method(
         version="barkjohn_2022/extended",
-        formula="0.524 x - 0.0862 RH + 5.75 below 570, parabola from 611, blended between",
+        formula="0.524 x - 0.0862 RH + 5.75, in smoke a parabola, blended between",
         source="Barkjohn et al. 2022, extended to smoke (parabola not confirmed)",
         inputs=("pm2_5_cf1",),
         result="pm2_5",
@@ -59,17 +75,24 @@ class Barkjohn2022(Correction):
 
     @classmethod
     def details(cls, settings: CorrectionSettings) -> str:
-        """Return the parabola."""
+        """Return the parabola, and where it counts."""
         if not isinstance(settings, Barkjohn2022Settings):
             return ""
         square, slope, constant = map(digits, settings.quadratic)
-        return f" (which is {square} x^2 + {slope} x + {constant})"
+        low, high = map(digits, settings.bend)
+        of_x, more = settings.blend
+        line = f"{digits(of_x)} x {'-' if more < 0 else '+'} {digits(abs(more))}"
+        return (
+            f" (the parabola is {square} x^2 + {slope} x + {constant} from {high} µg/m³ on, and"
+            f" weighs {line} from {low} on)"
+        )
 
     def __init__(
         self, settings: Barkjohn2022Settings, series: SeriesTable, stations: Mapping[str, Station]
     ) -> None:
         """Take the numbers of the parabola."""
         self._quadratic = settings.quadratic
+        self._bend, self._blend = settings.bend, settings.blend
         super().__init__(settings, series, stations)
 
     def correct(self, x: FloatArray, humidity: FloatArray, unit: Int64Array) -> FloatArray:
@@ -78,5 +101,7 @@ class Barkjohn2022(Correction):
         square, slope, constant = self._quadratic
         linear = 0.524 * x - 0.0862 * humidity + 5.75
         bent = square * x**2 + slope * x + constant
-        share = np.where(x < 570, 0.0, np.where(x < 611, np.minimum(0.0244 * x - 13.9, 1.0), 1.0))
+        of_x, more = self._blend
+        blended = np.clip(of_x * x + more, 0.0, 1.0)
+        share = np.where(x < self._bend[0], 0.0, np.where(x < self._bend[1], blended, 1.0))
         return share * bent + (1 - share) * linear

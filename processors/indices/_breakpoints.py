@@ -134,6 +134,9 @@ class Breakpoints:
         number = int(np.searchsorted(self._high[:-1], steps, side="left"))
         (low, high), (index_low, index_high) = self.bands[number], self.index[number]
         lines.append(f"band {low} to {high} {self.unit}: index {index_low} to {index_high}")
+        if steps > self._high[-1] and not self.reaches_500:
+            ends = f"above this table, which ends at {index_high}"
+            return [*lines, f"{ends}: more is for another averaging to say"]
         if steps > self._high[-1] and self.capped:
             return [*lines, f"above this table, which ends at {index_high}"]
         if steps > self._high[-1]:

@@ -91,9 +91,10 @@ class Nowcast:
     NowcastFun_Upd.r). The EPA publishes no expected result; with all components the estimate for
     its example is 19.584 ppb (not checked against the R code).
 
-    Known failures: 96 weights fitted to 238 hours follow noise; after a gap of eight hours ozone
-    falls back to the surrogate for two weeks. A corrected hour of ozone changes up to two weeks of
-    values, each worked out anew.
+    Known failures: a station has a value from its second hour on, where AirMonitor asks for 12
+    hours of record (AirNow's own rule was not read); 96 weights fitted to 238 hours follow noise;
+    after a gap of eight hours ozone falls back to the surrogate for two weeks. A corrected hour of
+    ozone changes up to two weeks of values, each worked out anew.
     """
 
     name: ClassVar[str] = "nowcast"

@@ -40,6 +40,11 @@ class RateOfChangeLimits(Settings):
         description="After a longer gap the test is not made, seconds; no limit if unset.",
     )
 
+    @property
+    def per_minute(self) -> float:
+        """The threshold as people say it: a third written with six digits is a third."""
+        return float(f"{60 * self.suspect_per_s:.5g}")
+
     def numbers(self) -> tuple[float, ...]:
         """Return the threshold and the longest gap, seconds."""
         return self.suspect_per_s, np.inf if self.max_gap_s is None else self.max_gap_s
@@ -78,7 +83,7 @@ class RateOfChange:
         """Say how fast a value may change."""
         given = settings.given()
         suspect = by_quantity(
-            given, lambda one, unit: f"more than {with_unit(60 * one.suspect_per_s, unit)} a minute"
+            given, lambda one, unit: f"more than {with_unit(one.per_minute, unit)} a minute"
         )
         near = in_common(
             given, lambda one, _: "any time" if one.max_gap_s is None else exactly(one.max_gap_s)

@@ -51,11 +51,12 @@ class California7(CaliforniaRule[California7Settings]):
     def describe(cls, settings: California7Settings) -> str:
         """Say what begins an incident, and what ends it."""
         return (
-            "It holds once occupancy upstream exceeds that downstream by"
-            f" {digits(settings.difference)} points and {percent(settings.relative_difference)} of"
-            f" itself while that downstream fell by {percent(settings.downstream_drop)} or more,"
-            f" and as long as it exceeds it by {percent(settings.relative_difference)};"
-            f" {cls.intervals(settings)} (California #7)."
+            "It holds from the interval after one in which occupancy upstream exceeds that"
+            f" downstream by {digits(settings.difference)} points and"
+            f" {percent(settings.relative_difference)} of itself, while that downstream fell by"
+            f" {percent(settings.downstream_drop)} or more over two intervals, as long as it"
+            f" exceeds it by {percent(settings.relative_difference)}; {cls.intervals(settings)}"
+            " (California #7)."
         )
 
     def following(self, frame: Frame) -> BoolArray:

@@ -67,12 +67,14 @@ class California8(CaliforniaRule[California8Settings]):
     def describe(cls, settings: California8Settings) -> str:
         """Say what begins an incident, what ends it, and what is a wave."""
         return (
-            "It holds once occupancy upstream exceeds that downstream by"
-            f" {digits(settings.difference)} points and {percent(settings.relative_difference)} of"
-            f" itself while that downstream fell by {percent(settings.downstream_drop)} or more,"
-            f" unless a wave of congestion just passed (from {digits(settings.dense)} % downstream"
-            f" on, rising by {percent(-settings.wave_drop)} or more); {cls.intervals(settings)}"
-            " (California #8)."
+            "It holds from the interval after one in which occupancy upstream exceeds that"
+            f" downstream by {digits(settings.difference)} points and"
+            f" {percent(settings.relative_difference)} of itself, while that downstream fell by"
+            f" {percent(settings.downstream_drop)} or more over two intervals to less than"
+            f" {digits(settings.dense)} %, as long as it exceeds it by"
+            f" {percent(settings.relative_difference)}; not in the five intervals of a wave of"
+            f" congestion, which is a rise downstream by more than {percent(-settings.wave_drop)}"
+            f" to {digits(settings.dense)} % or more; {cls.intervals(settings)} (California #8)."
         )
 
     def following(self, frame: Frame) -> BoolArray:

@@ -85,8 +85,10 @@ class LevelOfServiceFreeway(RoadDerivation[LevelOfServiceFreewaySettings]):
         return (
             "Works out the level of service of freeways, 1 for A to 6 for F, by density (up to"
             f" {bounds} cars per mile and lane, {counted(settings.cars_per_vehicle, 'car')} a"
-            f" vehicle); flow and speed of one instant wait up to {exactly(settings.wait_s)} for"
-            " each other (Highway Capacity Manual)."
+            f" vehicle), or F where a lane carries more than {digits(_CAPACITY[0])} to"
+            f" {digits(_CAPACITY[-1])} cars an hour, by its free-flow speed; flow and speed of one"
+            f" instant wait up to {exactly(settings.wait_s)} for each other (Highway Capacity"
+            " Manual)."
         )
 
     def facts(self, key: SeriesKey, station: Station | None) -> tuple[float, float] | None:

@@ -19,7 +19,10 @@ from lamppost.wording import digits, percent
 from ._derivations import KM_PER_MILE, RoadDerivation
 from ._together import Road
 
-SPEEDS_MPH: Final = {
+StreetClass = Literal["street_1", "street_2", "street_3", "street_4"]
+Bounds = tuple[float, float, float, float, float]
+
+SPEEDS_MPH: Final[dict[StreetClass, Bounds]] = {
     "street_1": (42.0, 34.0, 27.0, 21.0, 16.0),
     "street_2": (35.0, 28.0, 22.0, 17.0, 13.0),
     "street_3": (30.0, 24.0, 18.0, 14.0, 10.0),
@@ -39,15 +42,23 @@ class LevelOfServiceStreetSettings(Settings):
         default="hcm_2000",
         description="Bounds by class of street, or as shares of the free-flow speed.",
     )
-    shares: tuple[float, float, float, float, float] = Field(
+    speeds_mph: dict[StreetClass, Bounds] = Field(
+        default=SPEEDS_MPH,
+        min_length=1,
+        description="With hcm_2000: speeds above which it is A to E, by class of street, mph. One "
+        "source; streets of a class that is left out have no level.",
+    )
+    shares: Bounds = Field(
         default=(0.85, 0.67, 0.50, 0.40, 0.30),
         description="With hcm_2010: shares of the free-flow speed above which it is A to E.",
     )
 
     def doubts(self) -> Iterator[tuple[str, str]]:
         """Yield what cannot be meant."""
-        if any(b >= a for a, b in itertools.pairwise((*self.shares, 0.0))):
-            yield "shares", "must fall from A to E and stay above 0"
+        given = {f"speeds_mph.{name}": speeds for name, speeds in self.speeds_mph.items()}
+        for name, bounds in {**given, "shares": self.shares}.items():
+            if any(b >= a for a, b in itertools.pairwise((*bounds, 0.0))):
+                yield name, "must fall from A to E and stay above 0"
 
 
 def level(speed: FloatArray, bounds: FloatArray) -> FloatArray:
@@ -69,8 +80,8 @@ class LevelOfServiceStreet(RoadDerivation[LevelOfServiceStreetSettings]):
     34 B, 27 C, 21 D, 16 E; class II 35, 28, 22, 17, 13; class III 30, 24, 18, 14, 10; class IV 25,
     19, 13, 9, 7; else F. With ``hcm_2010`` above 85, 67, 50, 40 and 30 % of the free-flow speed.
 
-    Source: Highway Capacity Manual 2000, urban streets (one source). The shares of the edition of
-    2010 are widely quoted, but were not confirmed.
+    Source: Highway Capacity Manual 2000, urban streets (one source, therefore settings). The shares
+    of the edition of 2010 are widely quoted, but were not confirmed.
 
     Known failures: the manual means the speed over a whole way, stops at signals included; a
     detector between signals sees faster traffic, one before a signal slower. A mean of levels
@@ -86,7 +97,8 @@ class LevelOfServiceStreet(RoadDerivation[LevelOfServiceStreetSettings]):
     def describe(cls, settings: LevelOfServiceStreetSettings) -> str:
         """Say above which speeds the levels are."""
         by_class = "; ".join(
-            f"{name} {', '.join(map(digits, speeds))} mph" for name, speeds in SPEEDS_MPH.items()
+            f"{name} {', '.join(map(digits, speeds))} mph"
+            for name, speeds in settings.speeds_mph.items()
         )
         shares = f"{', '.join(percent(share) for share in settings.shares)} of the free-flow speed"
         bounds, year = (by_class, 2000) if settings.manual == "hcm_2000" else (shares, 2010)
@@ -98,10 +110,12 @@ class LevelOfServiceStreet(RoadDerivation[LevelOfServiceStreetSettings]):
     def facts(self, key: SeriesKey, station: Station | None) -> tuple[float, ...] | None:
         """Return the bounds in km/h."""
         del key
-        if station is None or station.road_class not in SPEEDS_MPH:
+        if station is None or station.road_class not in {*SPEEDS_MPH}:
             return None
         if self.settings.manual == "hcm_2000":
-            return tuple(mph * KM_PER_MILE for mph in SPEEDS_MPH[station.road_class])
+            by_class = {str(name): speeds for name, speeds in self.settings.speeds_mph.items()}
+            bounds = by_class.get(station.road_class)
+            return None if bounds is None else tuple(mph * KM_PER_MILE for mph in bounds)
         free_flow = station.free_flow_speed_km_h
         return None if free_flow is None else tuple(s * free_flow for s in self.settings.shares)
 

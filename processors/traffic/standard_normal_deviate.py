@@ -91,12 +91,14 @@ class StandardNormalDeviate(IncidentRule[StandardNormalDeviateSettings]):
         """Say what is unusual of two stations, and how that is learnt."""
         return (
             "It holds once the difference of occupancy between two stations lies"
-            f" {digits(settings.limit)} standard deviations (of no less than"
-            f" {digits(settings.least_sd)} points) and {digits(settings.least_difference)} points"
-            f" above its usual, until it is below {digits(settings.clear_limit)} or"
+            f" {digits(settings.least_difference)} points above its usual and its deviate, the"
+            " distance from the usual in standard deviations (of no less than"
+            f" {digits(settings.least_sd)} points), smoothed with {percent(settings.smoothing)} for"
+            f" the newest interval, is above {digits(settings.limit)} times its own scatter, until"
+            f" that is below {digits(settings.clear_limit)} times or"
             f" {exactly(settings.relearn_s)} are over; the usual is learnt over"
-            f" {counted(settings.window, 'interval')}, {settings.warm_up} at first, the newest"
-            f" weighing {percent(settings.smoothing)}; {cls.intervals(settings)}."
+            f" {counted(settings.window, 'interval')}, and nothing is said before the first"
+            f" {settings.warm_up}; {cls.intervals(settings)}."
         )
 
     def fills(self) -> dict[str, np.generic]:

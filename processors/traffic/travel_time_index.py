@@ -34,7 +34,7 @@ def travel_time_index(speed: FloatArray, free_flow: FloatArray) -> FloatArray:
 
 @register("derivation")
 class TravelTimeIndex(RoadDerivation[TravelTimeIndexSettings]):
-    """Compares the speed with that on the empty road.
+    """Works out how many times longer a way takes than at free flow: free-flow speed over speed.
 
     ``free-flow speed / speed``: 2 means that a way takes twice as long. Only for stations whose
     registry entry has ``free_flow_speed_km_h``. The mean over a window is the mean index of its

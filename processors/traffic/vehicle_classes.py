@@ -46,7 +46,7 @@ def class_of(length_m: FloatArray) -> npt.NDArray[np.int64]:
 
 @register("derivation")
 class VehicleClasses:
-    """Counts vehicles by class, from the length of each that passed.
+    """Counts vehicles by class, by length: up to 7 feet, below 20, below 43 (IRIS), and longer.
 
     Each reading of ``vehicle_length`` becomes one of ``vehicle_count`` for every class: 1 for its
     own and 0 for the others. So the total of a window is the number of vehicles of a class, and the

@@ -30,7 +30,7 @@ _MAY_BE_NEGATIVE = {
     "derivation-aqandu": {"valid"},
     "derivation-barkjohn_2020": {"valid"},
     "derivation-barkjohn_2021": {"valid"},
-    "derivation-barkjohn_2022": {"valid", "quadratic"},
+    "derivation-barkjohn_2022": {"valid", "quadratic", "blend"},
     "derivation-fire_and_smoke": {"valid"},
     "derivation-lrapa": {"valid"},
     "detector-robust_baseline": {"quantities.lowest"},

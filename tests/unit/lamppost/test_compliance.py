@@ -256,6 +256,15 @@ def test_check_explains_every_rule_in_a_sentence() -> None:
              "of": "summer_and_winter"}},
             "PM10: the mean of the year is reported; 75 % of summer and of winter must be measured",
         ),
+        (
+            {"quantity": "o3", "averaging": "aot40", "permitted": None, "limit": 18000, "years": 5,
+             "accumulate": {"above": 80, "months": [5, 6, 7]}},
+            (
+                "O₃: the sum of what hours from 8:00 to 20:00 in May, June and July lie above 80"
+                " ug/m3 (AOT40) may not exceed 18000 (ug/m3).h at 20 °C and 101.325 kPa (EU) as a"
+                " mean over 5 years; 90 % must be measured"
+            ),
+        ),
     ],
 )  # fmt: skip
 def test_sentences(rule: dict[str, Any], expected: str) -> None:

@@ -96,6 +96,14 @@ def test_beyond_the_table_is_said() -> None:
     assert "US AQI 649, Hazardous, PM2.5 responsible; beyond the published table" in told
 
 
+def test_the_end_of_a_table_points_to_the_other_average() -> None:
+    """SO2 of an hour never says more than 200: from 305 ppb it is for 24 hours (table 6)."""
+    told = ask("us-aqi", "--so2", "310ppb@1h")
+
+    assert "above this table, which ends at 200: more is for another averaging to say" in told
+    assert "US AQI 200, Unhealthy, SO₂ responsible" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

@@ -15,6 +15,7 @@ from lamppost.flags import FAIL, GOOD, INPUT_UNUSABLE, MISSING, SUSPECT
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Station
 from processors.correction._method import BEYOND_METHOD, HUMIDITY_UNUSABLE
+from processors.correction.barkjohn_2022 import Barkjohn2022, Barkjohn2022Settings
 from processors.derivation import DerivationStage, Derived
 from processors.quality.stage import Judgement
 from tests.processor_cases import START_NS, build
@@ -129,6 +130,19 @@ def test_barkjohn_2022_has_no_jumps() -> None:
     for edge in (570, 611):
         below, above = (corrected("barkjohn_2022", edge + d, 50) for d in (-0.01, 0.01))
         assert abs(above - below) < 0.6
+
+
+def test_barkjohn_2022_bends_where_the_policy_says() -> None:
+    """Break points and blend stand in one source, so they are the policy's."""
+    told = Barkjohn2022.describe(Barkjohn2022Settings())
+    assert "3.44 from 611 µg/m³ on, and weighs 0.0244 x - 13.9 from 570 on" in told
+    given = Barkjohn2022Settings(bend=(100, 200), blend=(0, 1))
+    component = Barkjohn2022(given, SeriesTable(), {})
+    x, humidity = np.array([99.0, 100.0]), np.full(2, 50.0)
+
+    found = component.correct(x, humidity, np.zeros(2, np.int64))
+
+    assert found.tolist() == pytest.approx([53.316, 46.85])
 
 
 # Its formulas worked out.

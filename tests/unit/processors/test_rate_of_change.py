@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from processors.quality.rate_of_change import RateOfChange
 from tests.processor_cases import NAN, build, flags, table
 
 IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, rate_of_change_test")
@@ -36,3 +37,11 @@ def test_a_long_gap_is_not_evaluated() -> None:
 def test_a_quantity_without_limits_is_not_evaluated() -> None:
     """Only what the policy names is judged."""
     assert flags(build("check", "rate_of_change", OF_OZONE, table("pm2_5")), [1, NAN]) == [2, 9]
+
+
+def test_thirds_are_told_as_what_they_stand_for() -> None:
+    """The WMO's 2 hPa a minute, written per second with six digits."""
+    settings = RateOfChange.Settings.model_validate(
+        {"quantities": {"pressure": {"suspect_per_s": 0.0333333}}}
+    )
+    assert "more than 2 hPa a minute" in RateOfChange.describe(settings)

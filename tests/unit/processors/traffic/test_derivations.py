@@ -196,6 +196,26 @@ def test_levels_of_a_street(street: str) -> None:
     assert level_of_service_street.SPEEDS_MPH[street] == STREETS[street]
 
 
+def test_speeds_of_a_street_are_the_policys() -> None:
+    """The table of HCM 2000 stands in one source, so a city may have its own."""
+    stations = {"tr-1": STATION.model_copy(update={"road_class": "street_1"})}
+    own = {"street_1": [60, 50, 40, 30, 20]}
+
+    found = one("level_of_service_street", {"speed": 80.0}, stations, speeds_mph=own)
+
+    assert found == 3
+
+
+def test_streets_of_a_class_without_speeds_have_no_level() -> None:
+    """A city that trusts the table for some of its streets only."""
+    series = SeriesTable()
+    stations = {"tr-1": STATION.model_copy(update={"road_class": "street_1"})}
+    settings = {"speeds_mph": {"street_2": [60, 50, 40, 30, 20]}}
+    derivation = build("derivation", "level_of_service_street", settings, series, stations)
+
+    assert not len(derivation.derive(batch(series, [("speed", 0.0, 80.0)])))
+
+
 @SHARES
 def test_levels_of_a_street_by_shares() -> None:
     """HCM 2010: 85, 67, 50, 40, 30 % of the free-flow speed (not verified)."""
