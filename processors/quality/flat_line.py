@@ -18,7 +18,7 @@ from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import SECOND_NS
-from lamppost.wording import by_quantity, counted, exactly, in_common, with_unit
+from lamppost.wording import by_quantity, counted, exactly, in_common, listed, with_unit
 from processors._per_series import PerSeries, QuantityName, optional
 
 from ._chosen import NOT_CHOSEN, Chosen
@@ -53,12 +53,23 @@ class FlatLineLimits(Settings):
         default=None,
         description="Values up to this are not judged: 0 for counts, which stay 0 all night.",
     )
+    ignore_from: float | None = Field(
+        default=None,
+        description="Values from this on are not judged: 99.5 for humidity, which fog keeps there.",
+    )
 
     @model_validator(mode="after")
     def _rise(self) -> Self:
         if self.fail_s is not None and self.fail_s < self.suspect_s:
             raise ValueError("fail_s must not be below suspect_s")
         return self
+
+    def spared(self, unit: str) -> str:
+        """Return in words which values are not judged."""
+        low, high = self.ignore_up_to, self.ignore_from
+        told = [] if low is None else [f"up to {with_unit(low, unit)}"]
+        told += [] if high is None else [f"from {with_unit(high, unit)} on"]
+        return listed(told) if told else ""
 
     def numbers(self) -> tuple[float, ...]:
         """Return the limits in a row, durations in nanoseconds."""
@@ -68,6 +79,7 @@ class FlatLineLimits(Settings):
             self.tolerance,
             float(self.min_readings),
             -np.inf if self.ignore_up_to is None else self.ignore_up_to,
+            optional(self.ignore_from),
         )
 
 
@@ -122,23 +134,18 @@ class FlatLine:
             ),
         )
         needed = in_common(given, lambda one, _: counted(one.min_readings, "reading"))
-        low = by_quantity(
-            given,
-            lambda one, unit: (
-                "" if one.ignore_up_to is None else f"up to {with_unit(one.ignore_up_to, unit)}"
-            ),
-        )
+        spared = by_quantity(given, FlatLineLimits.spared)
         fails = f" and then fails ({fail})" if fail else ""
-        spared = f"; not judged are low values ({low})" if low else ""
+        unjudged = f"; not judged are values that repeat by right ({spared})" if spared else ""
         return (
             f"A reading whose value has stayed the same for too long is suspect ({suspect}){fails},"
-            f" where the same is {same}, in at least {needed}{spared}"
+            f" where the same is {same}, in at least {needed}{unjudged}"
             " (QARTOD flat line test)."
         )
 
     def __init__(self, settings: FlatLineSettings, series: SeriesTable) -> None:
         """Prepare the limits."""
-        self._limits = PerSeries.given_by(series, settings.quantities, settings.default, width=5)
+        self._limits = PerSeries.given_by(series, settings.quantities, settings.default, width=6)
         given = (settings.default, *settings.quantities.values())
         self._any_tolerance = any(one and one.tolerance > 0 for one in given)
         self._series = series
@@ -182,9 +189,11 @@ class FlatLine:
             return
         found = follow(rows)
         limits = self._limits.of(rows.groups.series[found.rows])
-        suspect_ns, fail_ns, _, min_readings, ignore_up_to = limits
+        suspect_ns, fail_ns, _, min_readings, ignore_up_to, ignore_from = limits
         lasted = rows.time[found.rows] - found.began
-        counted = (found.readings >= min_readings) & (rows.value[found.rows] > ignore_up_to)
+        value = rows.value[found.rows]
+        counted = (found.readings >= min_readings) & (value > ignore_up_to)
+        counted &= ~(value >= ignore_from)
         flag, reasons = verdict
         back = found.rows if where is None else where[found.rows]
         suspect = counted & (lasted >= suspect_ns)
@@ -236,7 +245,7 @@ class FlatLine:
     def _follow_within(self, rows: Rows) -> Stay:
         """Follow runs of values near each other."""
         self._within.grow(len(self._drifting))
-        suspect_ns, fail_ns, tolerance, least, _ = self._limits.of(rows.groups.places)
+        suspect_ns, fail_ns, tolerance, least, *_ = self._limits.of(rows.groups.places)
         longest_ns = np.fmax(suspect_ns, fail_ns)
         asked = (column.astype(np.int64) for column in (suspect_ns, longest_ns, least))
         _, numbered = self._drifting.rows(rows)

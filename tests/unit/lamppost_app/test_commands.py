@@ -87,7 +87,7 @@ def test_check_reads_the_settings_beside_it(lamppost: CommandLine) -> None:
     assert own.code == tried.code == 0
     assert "stations: 1" in own.out
     assert "sentinel: " not in own.out
-    assert "sentinel: A reading that is a code for no measurement fails (o3 -1 µg/m³);" in tried.out
+    assert "sentinel: A reading that is a code counts as missing (o3 -1 µg/m³);" in tried.out
 
 
 @pytest.mark.parametrize(

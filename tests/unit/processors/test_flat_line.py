@@ -95,6 +95,14 @@ def test_low_values_may_repeat() -> None:
     assert flags(check, [0, 0, 0, 0, 0], 1) == [1] * 5
 
 
+def test_high_values_may_repeat() -> None:
+    """Fog keeps a healthy humidity sensor at 100 % for a night; one stuck below is found."""
+    check = build("check", "flat_line", limits(ignore_from=99.5), table("humidity"))
+
+    assert flags(check, [100, 100, 100, 100, 100], 1) == [1] * 5
+    assert set(flags(check, [99.4] * 5, 1)) > {1}
+
+
 def test_a_run_goes_on_across_batches() -> None:
     """State is the first value, its time and the count."""
     check = build("check", "flat_line", limits(), table("pm2_5"))
