@@ -161,17 +161,19 @@ def installation(
         without_checks=("flat_line",),
     )
     running.start()
-    running.simulate(UCI, "uci", mosquitto)
-    running.simulate(I94, "i94", mosquitto)
-    time.sleep(1)
-    # Windows of the last hours stay open until their series' clock passes them: let a day go by.
-    running.inbox.append([Record(log.TICK, time.time_ns() + 2 * DAY_NS, b"")])
-    running.wait_until_delivered("influxdb", "open_data", "store", seconds=300.0)
-    yield running
-    assert running.stop() == 0, running.output()
+    try:
+        running.simulate(UCI, "uci", mosquitto)
+        running.simulate(I94, "i94", mosquitto)
+        time.sleep(1)
+        # Windows of the last hours stay open until their series' clock passes them: let days go by.
+        running.inbox.append([Record(log.TICK, time.time_ns() + 2 * DAY_NS, b"")])
+        running.wait_until_delivered("influxdb", "open_data", "store", seconds=450.0)
+        yield running
+    finally:
+        code = running.stop()
+    assert code == 0, running.output()
 
 
-@pytest.mark.timeout(240)
 def test_the_time_series_database_holds_the_brute_force_aggregates(
     installation: Installation, victoria_metrics: VictoriaMetrics
 ) -> None:
@@ -183,7 +185,6 @@ def test_the_time_series_database_holds_the_brute_force_aggregates(
     assert_same(in_database(victoria_metrics, "i94"), recompute("i94", i94_readings()))
 
 
-@pytest.mark.timeout(240)
 def test_the_open_data_files_hold_the_brute_force_aggregates(installation: Installation) -> None:
     """Every published window of both recordings, to 1e-9."""
     found = in_open_data(installation.folder / "data" / "open-data")
@@ -192,7 +193,6 @@ def test_the_open_data_files_hold_the_brute_force_aggregates(installation: Insta
     assert_same(found, {key: row for key, row in truth.items() if key[2] == "1h"})
 
 
-@pytest.mark.timeout(240)
 def test_the_api_holds_the_brute_force_aggregates(installation: Installation) -> None:
     """Every hourly window of one series, through the API's pages."""
     truth = recompute("i94", i94_readings())
@@ -215,7 +215,6 @@ def test_the_api_holds_the_brute_force_aggregates(installation: Installation) ->
     assert_same(found, wanted)
 
 
-@pytest.mark.timeout(240)
 def test_the_ledger_balances(installation: Installation) -> None:
     """Received = accepted + duplicate + quarantined + refused, in every row."""
     rows = installation.get("/api/v1/ledger")["items"]
