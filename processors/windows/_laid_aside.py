@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from lamppost.periods import parse_length
 from lamppost.shelf import Shelf
@@ -17,6 +18,7 @@ from ._rows import IntArray, RowArray, picked
 from ._table import NO_ROWS, Table
 
 REVISION: Final = np.dtype([("time", "i8"), ("series", "i4"), ("revision", "i4")])
+_LAID: Final = np.dtype([*REVISION.descr, ("size", "i8")])
 
 _PREFIX: Final = "laid_aside_"
 _LONGEST_DAYS: Final = {"day": 2, "month": 32, "year": 367}
@@ -50,9 +52,11 @@ class LaidAside:
         """Remember sorted windows of a resolution that went out."""
         if not len(rows):
             return
-        kept = np.empty(len(rows), REVISION)
+        kept = np.zeros(len(rows), _LAID)
         for field in REVISION.names or ():
             kept[field] = rows[field]
+        if "count" in (rows.dtype.names or ()):
+            kept["size"] = rows["count"] + rows["excluded"]
         self._table(name).insert(kept)
 
     def numbers(self, name: str, rows: RowArray) -> IntArray:
@@ -62,9 +66,17 @@ class LaidAside:
         held, found = self._tables[name].find(rows["series"], rows["time"])
         return np.where(held, found["revision"], -1)
 
+    def is_whole(self, name: str, states: RowArray) -> npt.NDArray[np.bool_]:
+        """Return which windows hold no fewer readings than when they went out."""
+        if name not in self._tables:
+            return np.ones(len(states), np.bool_)
+        _, found = self._tables[name].find(states["series"], states["time"])
+        whole: npt.NDArray[np.bool_] = states["count"] + states["excluded"] >= found["size"]
+        return whole
+
     def revisions(self, name: str) -> Snapshot:
         """Return the windows of a resolution that went out, as a snapshot of their table."""
-        return self._tables.get(name, Table(REVISION, self._shelf)).snapshot()
+        return self._tables.get(name, Table(_LAID, self._shelf)).snapshot()
 
     def renumber(self, name: str, states: RowArray) -> None:
         """Give windows that close again, and went out before, their next revision."""
@@ -96,7 +108,7 @@ class LaidAside:
             self._table(name.removeprefix(_PREFIX))
 
     def _table(self, name: str) -> Table:
-        return self._tables.setdefault(name, Table(REVISION, self._shelf))
+        return self._tables.setdefault(name, Table(_LAID, self._shelf))
 
 
 def _longest_ns(name: str) -> int:

@@ -177,6 +177,7 @@ class RollUp:
             windows = ordered(picked(windows, gone_out & held))
             for block in blocks(windows, _BLOCK):
                 states = self._made(block, at_least)
+                states = picked(states, self._aside.is_whole(self.period.name, states))
                 number = self._aside.numbers(self.period.name, states)
                 states["revision"] = np.maximum(number, 0)
                 self.states.insert(states)
@@ -412,7 +413,11 @@ class RollUps:
 
 
 def _goes_on(former: RollUp, level: RollUp) -> bool:
-    return former.period == level.period or _in_calendar(level)
+    ours, theirs = level.period, former.period
+    if isinstance(ours, CalendarPeriod) and isinstance(theirs, CalendarPeriod):
+        # Another zone is the matter of the seam.
+        return ours.city.name != theirs.city.name or former.source.name == level.source.name
+    return ours == theirs and former.source.name == level.source.name
 
 
 def _in_calendar(level: RollUp) -> bool:

@@ -214,3 +214,22 @@ def test_after_a_correction_it_is_as_if_nothing_had_been_switched_off(
     for key, rows in steady.said.items():
         if key[0] != "year" and len(rows) > told.get(key, 0):
             assert changed.said[key][-1][1:] == pytest.approx(rows[-1][1:]), key
+
+
+@pytest.mark.parametrize("gone", [("day",), ("day", "month", "year")])
+def test_a_month_is_never_corrected_from_fewer_hours_than_it_was_made_of(
+    gone: tuple[str, ...],
+) -> None:
+    """Without its days, only hours of the last month or so are held: it stays as it was."""
+    city = City()
+    city.made.add(judged([1.0] * 24 * 40, step=HOUR_NS))
+    now = BEGIN + 40 * DAY_NS
+    city.heard(city.made.advance(now))
+    for policy in (without(ALL, *gone), ALL):
+        city.policy(policy)
+        city.correct(9.0, BEGIN + 20 * DAY_NS, now)
+        now += HOUR_NS
+        city.correct(8.0, BEGIN + 20 * DAY_NS, now)
+
+    assert {count for _, count, _ in city.said["month", BEGIN]} == {24 * 31}
+    assert city.said["day", BEGIN + 20 * DAY_NS][-1][2] == pytest.approx((8 + 23) / 24)
