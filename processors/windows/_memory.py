@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from lamppost.shelf import Shelf
 from lamppost.state import Snapshot, nested, part
-from lamppost.times import DAY_NS, HOUR_NS
+from lamppost.times import DAY_NS, HOUR_NS, format_length
 
 from . import _statistics as statistics
 from ._cadence import REACH_NS
+from ._laid_aside import REVISION, LaidAside
 from ._places import Places
 from ._rows import IntArray, RowArray, ordered, picked, whole
 from ._table import NO_ROWS, Table
 
-_REVISION: Final = np.dtype([("time", "i8"), ("series", "i4"), ("revision", "i4")])
 _SNAPSHOTS_KEEP: Final = 8
 _BLOCK_ROWS: Final = 500_000
 
@@ -61,8 +61,9 @@ class Memory:
             level: Table(statistics.STATE, shelf) for level in levels if level >= self.first_kept
         }
         self._revisions = {
-            level: Table(_REVISION, shelf) for level in levels if level < self.first_kept
+            level: Table(REVISION, shelf) for level in levels if level < self.first_kept
         }
+        self.laid_aside = LaidAside(shelf)
         self._attached: dict[str, Table] = {}
         self._longest: dict[int, int] = {}
 
@@ -93,14 +94,15 @@ class Memory:
         return level in self._states
 
     def publish(self, level: int, states: RowArray) -> None:
-        """Remember states that go out."""
+        """Remember states that go out, with the revisions they get here if they did before."""
+        self.laid_aside.renumber(self._name(level), states)
         if self.is_kept(level):
             self._states[level].insert(states)
             return
         revised = picked(states, states["revision"] > 0)
         if len(revised):
-            rows = np.empty(len(revised), _REVISION)
-            for name in _REVISION.names or ():
+            rows = np.empty(len(revised), REVISION)
+            for name in REVISION.names or ():
                 rows[name] = revised[name]
             self._revisions[level].insert(rows)
 
@@ -149,6 +151,7 @@ class Memory:
             table.expire(self._reach(oldest, min(level + 1, len(self._lengths) - 1), level))
             if f"sketches_{level}" in self._attached:
                 self._attached[f"sketches_{level}"].expire(self._reach(oldest, level, level))
+        self.laid_aside.expire(oldest)
 
     def _reach(self, oldest: IntArray, above: int, level: int | None = None) -> IntArray:
         """Return from where windows are made that may still be corrected.
@@ -158,16 +161,29 @@ class Memory:
             above: level of the windows.
             level: of what they are made of, where that makes longer ones as well.
         """
-        longest = max(self._lengths[above], 0 if level is None else self._longest.get(level, 0))
+        longest = self._lengths[above]
+        if level is not None:
+            longest = max(longest, self._longest.get(level, 0), self.laid_aside.reach_ns)
         return np.where(oldest == NO_ROWS, NO_ROWS, oldest - longest)
 
-    def adopt(self, former: Memory, watermark: IntArray) -> None:
-        """Go on from the memory of windows of other lengths."""
+    def adopt(
+        self, former: Memory, watermark: IntArray, gone_out: Mapping[str, Iterator[RowArray]]
+    ) -> None:
+        """Go on from the memory of windows of other lengths.
+
+        Args:
+            former: that memory.
+            watermark: of each series, ns.
+            gone_out: the windows beyond these lengths that do not go on, by resolution, in blocks.
+        """
         self.readings.restore(former.readings.snapshot())
+        self._lay_aside(former, watermark, gone_out)
         for level, length in enumerate(self._lengths):
             if length not in former._lengths:
                 if self.is_kept(level):
                     self._begin(level, watermark)
+                else:
+                    self._revisions[level].restore(self.laid_aside.revisions(self._name(level)))
                 continue
             place = former._lengths.index(length)
             theirs = former._states if former.is_kept(place) else former._revisions
@@ -177,13 +193,51 @@ class Memory:
             tables = self._states if self.is_kept(level) else self._revisions
             tables[level].restore(theirs[place].snapshot())
 
+    def _lay_aside(
+        self, former: Memory, watermark: IntArray, gone_out: Mapping[str, Iterator[RowArray]]
+    ) -> None:
+        """Keep the revisions of what is not made any more."""
+        aside = self.laid_aside
+        aside.adopt(former.laid_aside)
+        lengths = enumerate(former._lengths)
+        shorter = {
+            former._name(level): former._gone_out(level, watermark)
+            for level, length in lengths
+            if length not in self._lengths
+        }
+        for name, blocks in [*shorter.items(), *gone_out.items()]:
+            for rows in blocks:
+                aside.lay(name, rows)
+                self.make_room()
+        aside.whole = {former._name(level) for level in former._states}
+
+    def _gone_out(self, level: int, watermark: IntArray) -> Iterator[RowArray]:
+        """Yield windows that went out: those that may be revised as others than the first time.
+
+        Under other lengths, windows of the hour under way may close a second time.
+        """
+        if self.is_kept(level):
+            yield from self.blocks(level, len(watermark))
+            return
+        series = np.arange(len(watermark), dtype=np.int32)
+        end = watermark // self._lengths[level] * self._lengths[level]
+        rows = self.readings.between(series, watermark // HOUR_NS * HOUR_NS, end)
+        for step in range(level + 1):
+            rows = self._reduce(step, rows)
+        yield rows
+        table = self._revisions[level]
+        yield table.between(series, np.full(len(end), -NO_ROWS), np.full(len(end), NO_ROWS))
+
+    def _name(self, level: int) -> str:
+        return format_length(self._lengths[level])
+
     def _begin(self, level: int, watermark: IntArray, revisions: Table | None = None) -> None:
         """Work out the closed windows of a length not kept before, so that late rows find them.
 
         Args:
             level: of the windows.
             watermark: of each series, ns.
-            revisions: those above 0 of windows that went out; None where none did.
+            revisions: those above 0 of windows that went out; None where none did of late.
         """
         end = watermark // self._lengths[level] * self._lengths[level]
         series = np.arange(len(end), dtype=np.int32)
@@ -195,6 +249,9 @@ class Memory:
                 rows = self._reduce(step, rows)
             if revisions is not None:
                 rows["revision"] = revisions.find(rows["series"], rows["time"])[1]["revision"]
+            else:
+                number = self.laid_aside.numbers(self._name(level), rows)
+                rows["revision"] = np.maximum(number, 0)
             self._states[level].insert(rows)
             self.make_room()
 
@@ -213,6 +270,7 @@ class Memory:
 
     def restore(self, snapshot: Mapping[str, Any]) -> int | None:
         """Take over a snapshot; return the last instant of what was given up, None of nothing."""
+        self.laid_aside.expect(snapshot)
         tables = ((table, part(name, snapshot)) for name, table in self._tables().items())
         # A snapshot of an earlier version lacks what there was not.
         found = [(table, run) for table, parts in tables if parts for run in table.restore(parts)]
@@ -228,7 +286,8 @@ class Memory:
     def _tables(self) -> dict[str, Table]:
         states = {f"states_{level}": table for level, table in self._states.items()}
         revisions = {f"revisions_{level}": table for level, table in self._revisions.items()}
-        return {"readings": self.readings, **states, **revisions, **self._attached}
+        aside = self.laid_aside.tables()
+        return {"readings": self.readings, **states, **revisions, **aside, **self._attached}
 
 
 def windows_of(rows: RowArray, length_ns: int) -> tuple[npt.NDArray[np.int32], IntArray]:

@@ -27,6 +27,7 @@ from ._clock import NEVER
 from ._due import WINDOW, DueWindows
 from ._frames import Frames
 from ._kinds import Kinds
+from ._laid_aside import LaidAside
 from ._places import inside
 from ._rows import IntArray, RowArray, blocks, joined, ordered, picked
 from ._seam import longest_ns
@@ -34,6 +35,7 @@ from ._sketches import Sketches
 from ._table import NO_ROWS, Table
 
 _BLOCK: Final = 1_000
+_BLOCK_ROWS: Final = 200_000
 
 
 class Closed(NamedTuple):
@@ -71,11 +73,14 @@ class Source(NamedTuple):
 class RollUp:
     """The windows of one resolution, made from those of another."""
 
-    def __init__(self, period: Period, source: Source, shelf: Shelf, kinds: Kinds) -> None:
+    def __init__(
+        self, period: Period, source: Source, shelf: Shelf, kinds: Kinds, aside: LaidAside
+    ) -> None:
         """Start empty."""
         self.period = period
         self._source = source
         self._kinds = kinds
+        self._aside = aside
         self.due = DueWindows()
         self.states = Table(statistics.STATE, shelf)
         self.sketches = Sketches(shelf)
@@ -112,7 +117,9 @@ class RollUp:
         states = joined(made, statistics.STATE)
         held, former = self.states.find(states["series"], states["time"])
         states["revision"] = np.where(held, former["revision"] + 1, 0)
-        new = ~held | statistics.differs(states, former)
+        # What went out and cannot be brought back whole stays as it was.
+        new = self._aside.numbers(self.period.name, states) < 0
+        new = np.where(held, statistics.differs(states, former), new)
         states, held = picked(states, new), held[new]
         length = self.period.lengths(states["time"])
         bins = self._merged(states, length)
@@ -148,6 +155,34 @@ class RollUp:
             rows["time"] = block["time"][window]
             found.append(sketch.merged(rows))
         return joined(found, sketch.ROW)
+
+    def bring_back(self, since: IntArray, watermark: IntArray, at_least: float) -> None:
+        """Work out closed windows anew, without publishing them, so that late rows find them.
+
+        Args:
+            since: instant from which what they are made of is held, of each series, ns.
+            watermark: of each series, ns.
+            at_least: part of an hour that makes it valid.
+        """
+        series = np.arange(len(since), dtype=np.int32)
+        for codes in np.array_split(series, len(self._source.states) // _BLOCK_ROWS + 1):
+            shorter = self._source.states.between(codes, since[codes], watermark[codes])
+            found = self.period.windows(shorter["time"])
+            windows = np.zeros(len(found.row), WINDOW)
+            windows["series"] = shorter["series"][found.row]
+            windows["time"], windows["length"] = found.start, found.length
+            gone_out = found.start + found.length <= watermark[windows["series"]]
+            gone_out |= self._aside.numbers(self.period.name, windows) >= 0
+            held = found.start >= since[windows["series"]]
+            windows = ordered(picked(windows, gone_out & held))
+            for block in blocks(windows, _BLOCK):
+                states = self._made(block, at_least)
+                states = picked(states, self._aside.is_whole(self.period.name, states))
+                number = self._aside.numbers(self.period.name, states)
+                states["revision"] = np.maximum(number, 0)
+                self.states.insert(states)
+                bins = self._merged(states, self.period.lengths(states["time"]))
+                self.sketches.insert(bins, states[:0])
 
     def remake(self, former: RollUp, since: int, series_count: int) -> Closed:
         """Take back windows of a former calendar, and make due those of the one there is now.
@@ -200,7 +235,12 @@ class RollUps:
     """All windows longer than an hour."""
 
     def __init__(
-        self, periods: Sequence[Period], sources: Mapping[str, Source], shelf: Shelf, kinds: Kinds
+        self,
+        periods: Sequence[Period],
+        sources: Mapping[str, Source],
+        shelf: Shelf,
+        kinds: Kinds,
+        aside: LaidAside,
     ) -> None:
         """Start empty.
 
@@ -209,13 +249,15 @@ class RollUps:
             sources: what each is made of, by its name, where that is not another of these.
             shelf: where rows go that need not be in memory.
             kinds: what is kept beside the usual.
+            aside: which windows went out of periods that are not made at present.
         """
         self._first = NO_ROWS  # end of the first hour that days were ever made of
+        self._aside = aside
         self._levels: list[RollUp] = []
         for period in periods:
             inner = self._inside(period)
             source = sources[period.name] if inner is None else inner.as_source
-            self._levels.append(RollUp(period, source, shelf, kinds))
+            self._levels.append(RollUp(period, source, shelf, kinds, aside))
 
     def __iter__(self) -> Iterator[RollUp]:
         """Iterate from short to long."""
@@ -258,7 +300,8 @@ class RollUps:
     def expire(self, oldest: IntArray) -> None:
         """Forget what no correction can need any more."""
         for level in self._levels:
-            level.expire(oldest, self.reach_ns(level.period.name, longest_ns(level.period)))
+            longest = max(longest_ns(level.period), self._aside.reach_ns)
+            level.expire(oldest, self.reach_ns(level.period.name, longest))
 
     def reach_ns(self, name: str, least_ns: int) -> int:
         """Return how long windows made from a resolution can be, at least a given length."""
@@ -282,38 +325,55 @@ class RollUps:
                 level.period = CalendarPeriod(level.period.calendar, city)
 
     def adopt(
-        self, former: RollUps, series_count: int, watermark: IntArray, oldest: IntArray
+        self,
+        former: RollUps,
+        watermark: IntArray,
+        oldest: IntArray,
+        at_least: float,
     ) -> list[Closed]:
         """Go on from roll-ups under other settings; what is new begins with windows under way.
 
         Args:
             former: those roll-ups.
-            series_count: how many series there are.
             watermark: of each series, ns.
             oldest: instant from which everything of each series is held, ns.
+            at_least: part of an hour that makes it valid.
 
         Returns:
             Windows that are none any more.
         """
         self._first = former._first
+        series_count, aside = len(watermark), self._aside
         if oldest.max(initial=NEVER) <= NEVER:
             return []  # nobody has been heard
-        since = self._seam(former, oldest)
+        seam_at = self._seam(former, oldest)
         theirs = {level.period.name: level for level in former}
         withdrawn = []
         for level in self._levels:
             same = theirs.get(level.period.name)
-            kept = same is not None and (same.period == level.period or _in_calendar(level))
-            if same is None or not kept:
+            if same is None or not _goes_on(same, level):
+                if level.period.name in aside and level.source.name in aside.whole:
+                    level.bring_back(oldest - aside.reach_ns, watermark, at_least)
+                    aside.whole.add(level.period.name)
                 self._begin(level, series_count, watermark)
                 continue
+            aside.whole.add(level.period.name)
             for name, table in level.tables().items():
                 table.restore(same.tables()[name].snapshot())
             if same.period == level.period:
                 level.due.restore(same.due.rows(), series_count)
             else:
-                withdrawn.append(level.remake(same, since, series_count))
+                withdrawn.append(level.remake(same, seam_at, series_count))
         return withdrawn
+
+    def gone_out(self, others: RollUps, series_count: int) -> dict[str, Iterator[RowArray]]:
+        """Return the windows that went out of periods that others do not go on with, in blocks."""
+        ours = {level.period.name: level for level in others}
+        return {
+            level.period.name: seam.all_blocks(level.states, series_count)
+            for level in self
+            if level.period.name not in ours or not _goes_on(level, ours[level.period.name])
+        }
 
     def _seam(self, former: RollUps, oldest: IntArray) -> int:
         """Go on with a former calendar; return from when windows are made anew where it ends."""
@@ -373,6 +433,14 @@ class RollUps:
                 level.due.restore(due[level.period.name], len(watermark))
             else:
                 self._begin(level, len(watermark), watermark)
+
+
+def _goes_on(former: RollUp, level: RollUp) -> bool:
+    ours, theirs = level.period, former.period
+    if isinstance(ours, CalendarPeriod) and isinstance(theirs, CalendarPeriod):
+        # Another zone is the matter of the seam.
+        return ours.city.name != theirs.city.name or former.source.name == level.source.name
+    return ours == theirs and former.source.name == level.source.name
 
 
 def _in_calendar(level: RollUp) -> bool:

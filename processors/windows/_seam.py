@@ -101,6 +101,14 @@ def blocks_since(table: Table, start: int, series_count: int) -> Iterator[RowArr
         )
 
 
+def all_blocks(table: Table, series_count: int) -> Iterator[RowArray]:
+    """Yield the rows of a table by blocks of series, sorted, those taken back as well."""
+    series = np.arange(series_count, dtype=np.int32)
+    for codes in np.array_split(series, len(table) // _BLOCK_ROWS + 1):
+        span = np.full(len(codes), NO_ROWS)
+        yield table.between(codes, -span, span)
+
+
 def due_rows(period: CalendarPeriod, rows: RowArray) -> RowArray:
     """Return the windows that shorter ones are part of, each once where they follow each other."""
     found = period.windows(rows["time"])

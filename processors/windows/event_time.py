@@ -109,7 +109,7 @@ class EventTimeWindows(EventTimeWords):
         self._paces = Paces(default_ns, self._memory.readings)
         self._sketches = {level: Sketches(shelf) for level in sorted(set(level_of.values()))}
         sources = {name: self._source(level) for name, level in level_of.items()}
-        self._roll_ups = RollUps(periods, sources, shelf, self._kinds)
+        self._roll_ups = RollUps(periods, sources, shelf, self._kinds, self._memory.laid_aside)
         self._gone: dict[str, RowArray] = {}
         self._former_hours = np.empty(0, statistics.STATE)
         self._attach()
@@ -433,10 +433,11 @@ class EventTimeWindows(EventTimeWords):
         gone = former.oldest(np.arange(count, dtype=np.int32), newest)
         self._clocks.adopt(former._clocks, gone, former._lengths[0])
         self._paces.cadence.restore(former._paces.cadence.snapshot())
-        self._memory.adopt(former._memory, self._clocks["watermark"])
+        watermark, at_least = self._clocks["watermark"], self._settings.min_coverage
+        gone_out = former._roll_ups.gone_out(self._roll_ups, count)
+        self._memory.adopt(former._memory, watermark, gone_out)
         self._adopt_sketches(former)
-        watermark = self._clocks["watermark"]
-        withdrawn = self._roll_ups.adopt(former._roll_ups, count, watermark, gone)
+        withdrawn = self._roll_ups.adopt(former._roll_ups, watermark, gone, at_least)
         self._resume(former._pending[0].rows())
         return AggregateBatch.concat([self._published(*found) for found in withdrawn])
 
