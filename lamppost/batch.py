@@ -321,7 +321,7 @@ class AggregateBatch(Columns):
         first, last: the readings that entered earliest and latest by their own time.
         q05, q25, q50, q75, q95: quantiles, to 1 % of the readings they lie between (not for all).
         time_weighted: mean in which each reading counts for as long as it held (not for all).
-        harmonic: harmonic mean; of speeds the space-mean speed (not for all).
+        harmonic: space-mean speed: harmonic mean by vehicles (not for all).
         volume_weighted: mean weighted with the vehicles counted at the same instant (not for all).
         resultant: length of the mean vector of directions, 0 to 1 (not for all).
         rate: increase of a counter per hour, resets and wraps allowed for (not for all).

@@ -157,7 +157,7 @@ class AggregateItem(_SeriesItem):
     q75: float | None = _number("75 % quantile.")
     q95: float | None = _number("95 % quantile.")
     time_weighted: float | None = _number("Mean in which readings count as long as they held.")
-    harmonic: float | None = _number("Harmonic mean; of speeds, the space-mean speed.")
+    harmonic: float | None = _number("Space-mean speed: harmonic mean by vehicles.")
     volume_weighted: float | None = _number("Mean weighted with the vehicles counted.")
     resultant: float | None = Field(description="Length of the mean vector of directions, 0 to 1.")
     rate: float | None = _number("Increase of a counter per hour.")

@@ -65,7 +65,8 @@ _STATISTICS: Final = (
     Field(
         "harmonic",
         "number",
-        "Harmonic mean n / sum(1/x) of the speeds above 0, the space-mean speed; only for speeds.",
+        "Space-mean speed, sum(w) / sum(w/x) of the speeds x above 0 and the vehicles w that had "
+        "them, 1 where nobody counted; only for speeds.",
         _UNIT,
         since=2,
     ),

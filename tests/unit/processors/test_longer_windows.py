@@ -191,7 +191,7 @@ def test_speeds_find_their_vehicles_whichever_comes_last(late: str) -> None:
     hour = named(revised.take(revised.series == 0))["1h", 0]
 
     assert hour["volume_weighted"] == pytest.approx(50.0)
-    assert hour["harmonic"] == pytest.approx(30.0)
+    assert hour["harmonic"] == pytest.approx(40.0)
     assert np.isnan(before["volume_weighted"]) or first != "speed"
 
 

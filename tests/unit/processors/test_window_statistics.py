@@ -225,8 +225,9 @@ def test_the_space_mean_speed_is_the_harmonic_mean() -> None:
 
 
 def test_a_speed_counts_as_often_as_vehicles_had_it() -> None:
-    """Three vehicles at 60 and one at 20."""
-    assert speed([60, 20], [3, 1])[1] == pytest.approx(50.0)
+    """Three vehicles at 60 and one at 20: 50 over time, 40 over space."""
+    assert speed([60, 20], [3, 1]) == pytest.approx((40.0, 50.0))
+    assert speed([60, 60, 60, 20])[0] == pytest.approx(40.0)
 
 
 def test_a_minute_without_vehicles_has_no_speed() -> None:
@@ -249,7 +250,9 @@ def test_speeds_merge(rows: list[tuple[int, float]], cuts: list[int]) -> None:
     values, volumes = (np.array(column, np.float64) for column in zip(*rows, strict=True))
     passed = [(v, w) for v, w in zip(values, volumes, strict=True) if v > 0 and w != 0]
     counted = [(v, w) for v, w in passed if not math.isnan(w)]
-    harmonic = len(passed) / math.fsum(1 / v for v, _ in passed) if passed else NAN
+    vehicles = [(v, 1.0 if math.isnan(w) else w) for v, w in passed]
+    slowness = math.fsum(w / v for v, w in vehicles)
+    harmonic = math.fsum(w for _, w in vehicles) / slowness if passed else NAN
     weighted = (
         math.fsum(v * w for v, w in counted) / math.fsum(w for _, w in counted) if counted else NAN
     )

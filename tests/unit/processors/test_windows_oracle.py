@@ -273,10 +273,12 @@ def speeds(kept: list[Reading], entering: dict[tuple[int, int], float]) -> dict[
     pairs = [(r.value, entering.get((count, r.time), entering.get((flow, r.time)))) for r in kept]
     passed = [(speed, volume) for speed, volume in pairs if speed > 0 and volume != 0]
     counted = [(speed, volume) for speed, volume in passed if volume is not None]
-    slowness = math.fsum(1 / speed for speed, _ in passed)
+    vehicles = [(speed, 1.0 if volume is None else volume) for speed, volume in passed]
+    slowness = math.fsum(volume / speed for speed, volume in vehicles)
+    number = math.fsum(volume for _, volume in vehicles)
     volume = math.fsum(volume for _, volume in counted)
     return {
-        "harmonic": len(passed) / slowness if passed else math.nan,
+        "harmonic": number / slowness if passed else math.nan,
         "volume_weighted": math.fsum(s * v for s, v in counted) / volume if counted else math.nan,
     }
 
