@@ -112,7 +112,7 @@ def busy(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_readers_are_answered_in_the_middle_of_a_write(tmp_path: Path) -> None:
-    """They wait for no writer: they see the last commit, or part of one at the moment it is made."""
+    """They wait for no writer: they see the last commit, or part of one just being made."""
     store = Store(StoreSettings(path=tmp_path / "store.duckdb"))
     store.write([many_readings(1, 1000)], 1)
     writing = threading.Thread(target=store.write, args=([many_readings(2, 600_000)], 2))
