@@ -83,13 +83,19 @@ def totals(states: RowArray, start: Int64Array, end: Int64Array) -> tuple[Int64A
     return states["cover"] + head + tail, due
 
 
-def expected(states: RowArray, start: Int64Array, end: Int64Array) -> FloatArray:
+def expected(
+    states: RowArray, cover: Int64Array, due: FloatArray, length: Int64Array
+) -> FloatArray:
     """Return how many readings are usual in whole windows, by the pace of those that enter.
 
     Where none does, the pace is the one before the last reading.
+
+    Args:
+        states: of the windows.
+        cover: what :func:`totals` returns of them.
+        due: the same.
+        length: of each, ns.
     """
-    cover, due = totals(states, start, end)
-    length = (end - start).astype(np.float64)
     found = _per(length, _nanoseconds(states["until_pace"]))
     np.divide(length * due, cover, out=found, where=(cover > 0) & (due > 0))
     return found

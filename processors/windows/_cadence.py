@@ -110,19 +110,11 @@ class Cadence:
         changing = Groups(np.arange(len(some)), series[some])
         windows = self._with_history(changing, gap[some])
         usual[some] = usual_gaps(windows, self._default_ns)
-        self._remember(changing.codes, windows[changing.lasts])
+        self.relearn(changing.codes, windows[changing.lasts])
         return usual
 
-    def relearn(self, rows: RowArray) -> None:
-        """Put right the gaps of series whose history changed.
-
-        Args:
-            rows: at least the last nine readings of each such series, sorted.
-        """
-        last = np.append(rows["series"][1:] != rows["series"][:-1], True)
-        self._remember(rows["series"][last], gaps_before(rows)[last])
-
-    def _remember(self, codes: npt.NDArray[np.int32], gaps: IntArray) -> None:
+    def relearn(self, codes: npt.NDArray[np.int32], gaps: IntArray) -> None:
+        """Take the last eight gaps of some series, each named once, for what they are now."""
         self._state["gaps"][codes] = gaps
         self._steady["gap"][codes] = _steady(gaps)
 

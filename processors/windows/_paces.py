@@ -66,9 +66,11 @@ class Paces:
         # Beyond a week nobody's pace goes by a new one, and not all that lies there was looked for.
         at, end = places.ranges(together, new["series"], new["time"], new["time"] + REACH_NS + 1)
         concerned = united_ranges(at, np.minimum(at + _AROUND, end))
-        usual = usual_gaps(gaps_before(together)[concerned], self._default_ns)
+        gaps = gaps_before(together)
+        usual = usual_gaps(gaps[concerned], self._default_ns)
         together["pace"][concerned] = _in_milliseconds(usual)
-        self.cadence.relearn(picked(together, np.isin(together["series"], new["series"])))
+        codes = np.unique(new["series"])
+        self.cadence.relearn(codes, gaps[places.spans(codes)[1] - 1])
         _, own = places.locate(together, again["series"], again["time"])
         again["pace"] = together["pace"][own]
         return self._repaced(picked(together, np.setdiff1d(concerned, own)))

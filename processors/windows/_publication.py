@@ -35,14 +35,20 @@ class Rule(NamedTuple):
     valid_hours: Mapping[str, float]
 
     def judge(
-        self, period: Period, states: RowArray, length: IntArray
+        self, period: Period, cover: IntArray, hours: IntArray, length: IntArray
     ) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-        """Return the coverage of windows, and which have enough of it."""
+        """Return the coverage of windows, and which have enough of it.
+
+        Args:
+            period: their resolution.
+            cover: time that is accounted for in each, ns.
+            hours: valid hours of each; those of windows up to an hour are not looked at.
+            length: of each, ns.
+        """
         if isinstance(period, FixedPeriod) and period.length_ns <= HOUR_NS:
-            start = states["time"]
-            coverage = accounted.totals(states, start, start + length)[0] / length
+            coverage = cover / length
             return coverage, coverage >= self.min_coverage
-        coverage = validity.of_hours(states["hours"].astype(np.int64), length)
+        coverage = validity.of_hours(hours.astype(np.int64), length)
         return coverage, coverage >= self.valid_hours.get(period.name, self.min_coverage)
 
 
@@ -67,8 +73,9 @@ def aggregates(
     """
     count = states["count"]
     empty = count == 0
-    coverage, enough = rule.judge(period, states, length)
     end = states["time"] + length
+    cover, due = accounted.totals(states, states["time"], end)
+    coverage, enough = rule.judge(period, cover, states["hours"], length)
     own = kinds.columns(states, end)
     of = kinds.of(states["series"])
     is_direction = of == Kind.DIRECTION
@@ -86,7 +93,7 @@ def aggregates(
         calendar=np.full(len(states), period.calendar, np.uint8),
         revision=states["revision"],
         count=count,
-        expected=accounted.expected(states, states["time"], end),
+        expected=accounted.expected(states, cover, due, length),
         coverage=coverage,
         mean=mean,
         min=np.where(empty | is_direction, np.nan, states["low"]),

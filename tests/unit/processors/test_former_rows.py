@@ -87,5 +87,6 @@ def test_a_former_state_is_covered_as_it_was_alone_and_beside_one_of_today() -> 
 
     start, end = np.zeros(1, np.int64), np.array([HOUR_NS])
     assert accounted.totals(state, start, end)[0].tolist() == [40 * MINUTE_NS]
-    assert accounted.expected(state, start, end).tolist() == [60.0]
+    cover, due = accounted.totals(state, start, end)
+    assert accounted.expected(state, cover, due, end - start).tolist() == [60.0]
     assert accounted.totals(whole, start, end + HOUR_NS)[0].tolist() == [42 * MINUTE_NS]

@@ -331,7 +331,9 @@ def judged(
         hours,
     )  # and no more at its ends
     length = np.array([round(length_h * HOUR_NS)])
-    coverage, enough = RULE.judge(parse_period(name, CITY), states, length)
+    coverage, enough = RULE.judge(
+        parse_period(name, CITY), states["cover"], states["hours"], length
+    )
     return float(coverage[0]), bool(enough[0])
 
 
