@@ -58,6 +58,14 @@ class Page(BaseModel, Generic[Item]):
     limits: Limits
 
 
+_AVERAGING: Final = (
+    "Period the concentration behind the value is averaged over: 1h, 8h, 24h, 15min"
+    " (the highest quarter of the hour) or nowcast; null where it was not told."
+)
+_TABLE_VERSION: Final = (
+    "Version of the index's table that made the value, with what the rules choose"
+    " about it; null where it was not told."
+)
 _VERIFICATION: Final = "EEA code: always 3, not verified; verifying is an authority's act."
 
 
@@ -192,14 +200,8 @@ class IndexItem(_SeriesItem):
     category_name: str | None = Field(description="As the authors of the index call it.")
     coverage: float = Field(description="Valid hours over all hours of the period, 0 to 1.")
     beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
-    averaging: str | None = Field(
-        description="Period the concentration behind the value is averaged over: 1h, 8h, 24h, 15min"
-        " (the highest quarter of the hour) or nowcast; null where it was not told."
-    )
-    table_version: str | None = Field(
-        description="Version of the index's table that made the value, with what the rules choose"
-        " about it; null where it was not told."
-    )
+    averaging: str | None = Field(description=_AVERAGING)
+    table_version: str | None = Field(description=_TABLE_VERSION)
     policy: str = Field(description="Version of the rules it was made under.")
 
 
@@ -269,14 +271,8 @@ class StationIndexItem(BaseModel):
     measured: list[str] = Field(description="Pollutants of the index that are measured here.")
     beyond: bool = Field(description="Whether the value lies beyond the index's published table.")
     revision: int = Field(description="Highest revision among its pollutants.")
-    averaging: str | None = Field(
-        description="Period the concentration behind the value is averaged over: 1h, 8h, 24h, 15min"
-        " (the highest quarter of the hour) or nowcast; null where it was not told."
-    )
-    table_version: str | None = Field(
-        description="Version of the index's table that made the value, with what the rules choose"
-        " about it; null where it was not told."
-    )
+    averaging: str | None = Field(description=_AVERAGING)
+    table_version: str | None = Field(description=_TABLE_VERSION)
     policy: str = Field(description="Version of the rules the newest of them was made under.")
 
 
