@@ -90,6 +90,22 @@ def test_check_reads_the_settings_beside_it(lamppost: CommandLine) -> None:
     assert "sentinel: A reading that is a code counts as missing (o3 -1 µg/m³);" in tried.out
 
 
+def test_check_names_what_a_policy_extends(lamppost: CommandLine) -> None:
+    """Each rule is told, wherever it stands; a component's refusal names the file it is in."""
+    check = "quality: {sentinel: {quantities: {o3: [-1]}}}\n"
+    base = lamppost.write("base/b.yaml", WINDOWS + check).parent
+    city = lamppost.policy("extends: ../base\n")
+
+    ran, told = lamppost("check", "--policy", city), lamppost("check", "--policy", city, "--json")
+    lamppost.write("base/b.yaml", WINDOWS + check.replace("quantities", "vibes"))
+
+    assert f" in {city}, upon {base}: right" in ran.out
+    assert "sentinel: A reading that is a code" in ran.out
+    assert json.loads(told.out)["extends"] == [str(base)]
+    wrong = f"{base}/b.yaml: quality.sentinel.vibes: "
+    assert_refused(lamppost("check", "--policy", city), wrong)
+
+
 @pytest.mark.parametrize(
     ("settings", "key"),
     [("[mqtt]\nport = 'many'\n", "mqtt.port"), ("polic = 'x'\n", "polic"), ("a = \n", "TOML")],
