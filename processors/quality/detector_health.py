@@ -391,6 +391,11 @@ class DetectorHealth:
     def _jumps(self, seen: _Detector) -> BoolArray:
         """Return where jumps have earned too much credit (Lindley's recursion, in whole ns)."""
         groups = seen.groups
+        most = self._credit_ns.take(seen.lane_type)
+        unjudged = most == _NEVER
+        if unjudged.all():
+            self._last["credit"][groups.places] = 0
+            return np.zeros(len(seen.value), np.bool_)
         with np.errstate(over="ignore", invalid="ignore"):
             points = np.nan_to_num(np.abs(seen.value - seen.before), nan=0.0, posinf=100.0)
         earned = np.floor(np.minimum(points, 100.0) / _JUMP).astype(np.int64) * seen.step
@@ -401,8 +406,7 @@ class DetectorHealth:
         # What is left is the walk above its lowest point so far, or above 0 at the start.
         lowest = -groups.running_max(-total, np.zeros(len(starts), np.int64))
         credit = total - np.minimum(lowest, total) + earned
-        self._last["credit"][codes] = credit[lasts]
-        most = self._credit_ns.take(seen.lane_type)
+        self._last["credit"][codes] = np.where(unjudged, 0, credit[lasts])
         above: BoolArray = credit > (most if groups.once else most[groups.group])
         return above
 

@@ -125,4 +125,4 @@ def test_methods_for_comparison_are_for_few_sensors() -> None:
         if "*" in settings.get("sensors", ())
     }
 
-    assert everywhere == {"barkjohn_2021", "barkjohn_2022", "fire_and_smoke"}
+    assert everywhere == {"barkjohn_2021", "barkjohn_2022"}
