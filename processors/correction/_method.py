@@ -165,7 +165,11 @@ class Correction:
         self._stations = stations
         self._corrected = DerivedSeries(series, self._named)
         self._links = Links(
-            series, self.is_input, humidity=self.method.humidity, proof=self.proof_of
+            series,
+            self.is_input,
+            humidity=self.method.humidity,
+            proof=self.proof_of,
+            wanted=self.is_named,
         )
         self._pairs = Pairs(self._links, round(settings.tolerance_s * SECOND_NS))
         self._chosen: BoolArray = np.empty(0, np.bool_)
@@ -222,13 +226,15 @@ class Correction:
 
     def applies(self, sensor: str) -> bool:
         """Return whether the policy wants a sensor corrected."""
-        wanted = self._settings
-        if not any(fnmatchcase(sensor, pattern) for pattern in wanted.sensors):
-            return False
-        if any(fnmatchcase(sensor, pattern) for pattern in wanted.except_sensors):
-            return False
-        station = self._stations.get(sensor)
-        return not wanted.areas or (station is not None and station.area in wanted.areas)
+        areas, station = self._settings.areas, self._stations.get(sensor)
+        inside = not areas or (station is not None and station.area in areas)
+        return inside and self.is_named(sensor)
+
+    def is_named(self, sensor: str) -> bool:
+        """Return whether the policy wants a sensor corrected that stands in the right area."""
+        named = any(fnmatchcase(sensor, pattern) for pattern in self._settings.sensors)
+        spared = self._settings.except_sensors
+        return named and not any(fnmatchcase(sensor, pattern) for pattern in spared)
 
     def is_input(self, key: SeriesKey) -> bool:
         """Return whether a series is what the method corrects."""

@@ -355,6 +355,19 @@ def test_the_policy_says_where_a_correction_applies() -> None:
     assert [count(f"aq-{n}", areas=["hill"]) for n in (1, 2, 3)] == [0, 1, 0]
 
 
+@pytest.mark.parametrize(("pattern", "remembered"), [("aq-*", 2), ("compare-*", 0)])
+def test_what_is_not_to_be_corrected_is_not_remembered_either(
+    pattern: str, remembered: int
+) -> None:
+    """A method for a few sensors costs nothing for the readings of all others."""
+    case = Case("kappa_koehler_density", {"sensors": [pattern]})
+
+    case.feed(("pm2_5", 0, 10.0, GOOD), ("humidity", 0, 50.0, GOOD))
+
+    (counts,) = (found for name, found in case.stage.snapshot().items() if name.endswith("count"))
+    assert counts.sum() == remembered
+
+
 def test_a_station_that_moves_to_another_area_is_corrected_from_then_on() -> None:
     """The station file is followed while the engine runs."""
     station = Station(sensor="aq-1", latitude=1, longitude=1, area="hill")
