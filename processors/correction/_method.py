@@ -72,9 +72,8 @@ class Method:
 class CorrectionSettings(Settings):
     """Where a correction applies, and how far to trust it.
 
-    Attributes:
-        where: settings that say which sensors are corrected; all others have a part in what a
-            corrected reading says, so they make its version.
+    The settings ``where`` names say which sensors are corrected; all others have a part in what a
+    corrected reading says, so they make its version.
     """
 
     where: ClassVar[frozenset[str]] = frozenset({"sensors", "except_sensors", "areas"})
