@@ -48,7 +48,7 @@ def test_the_sentence_says_what_was_expected() -> None:
     (signal,) = rule().evaluate(step(NOW, judged=scored([8, 8, 8])))
 
     assert signal.sentence == (
-        "PM2.5 130 ug/m3 is far above the expected 50 ug/m3 (usual 10 to 90, score 8)"
+        "PM2.5 130 µg/m³ is far above the expected 50 µg/m³ (usual 10 to 90, score 8)"
     )
     assert signal.clears_when == "none of the last 5 readings is unusual"
     assert (signal.observed, signal.expected) == (130, 50)
