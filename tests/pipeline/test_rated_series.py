@@ -126,8 +126,9 @@ def test_what_is_unusual_is_one_alert(cut: int, series: str, expected: list[str]
     """Of the series that is rated: four hours of clean air, and then smoke."""
     records = []
     for hour in range(5):
-        for start in range(60 * hour, 60 * hour + 60, cut):
-            records.append(frame(range(start, start + cut), share=1.0 if hour == 4 else 0.05))
+        share, begin = 1.0 if hour == 4 else 0.05, 60 * hour
+        starts = range(begin, begin + 60, cut)
+        records += [frame(range(start, start + cut), share=share) for start in starts]
         records.append(Record(log.TICK, BEGIN + (hour + 1) * HOUR_NS, b""))
     rating = Rating.model_validate({"series": series})
 
