@@ -41,7 +41,7 @@ ORDER BY week, resolution LIMIT 1
 _OF_WEEK: Final = "FROM aggregates WHERE calendar = 0 AND length = ? AND start >= ? AND start < ?"
 _OF_SOME: Final = f"{_OF_WEEK} AND series > ? AND series <= ?"
 _LAST: Final = f"""
-SELECT coalesce(max(series) FILTER (so_far <= ?), min(series)) FROM (
+SELECT coalesce(max(series) FILTER (so_far <= ?), min(series)), max(series) FROM (
     SELECT series, sum(count(*)) OVER (ORDER BY series) AS so_far {_OF_WEEK} AND series > ?
     GROUP BY series
 )
@@ -67,19 +67,23 @@ def lay_together(connection: duckdb.DuckDBPyConnection, now: int) -> bool:
         return False
     resolution, week, after = found
     bounds = [resolution, week * WEEK_NS, (week + 1) * WEEK_NS]
-    last = connection.execute(_LAST, [MOST_ROWS, *bounds, after]).fetchone()
-    if last is None or last[0] is None:
+    some = connection.execute(_LAST, [MOST_ROWS, *bounds, after]).fetchone()
+    last, end = some or (None, None)
+    if last is not None:
+        _write_anew(connection, [*bounds, after, last])
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'laying_after'", [last])
+    if last == end:
         connection.execute(_FINISHED)
-        return True
+    return True
+
+
+def _write_anew(connection: duckdb.DuckDBPyConnection, bounds: list[int]) -> None:
     connection.execute(
-        f"CREATE TEMP TABLE together AS SELECT * {_OF_SOME} ORDER BY series, start",
-        [*bounds, after, last[0]],
+        f"CREATE TEMP TABLE together AS SELECT * {_OF_SOME} ORDER BY series, start", bounds
     )
-    connection.execute(f"DELETE {_OF_SOME}", [*bounds, after, last[0]])
+    connection.execute(f"DELETE {_OF_SOME}", bounds)
     connection.execute("INSERT INTO aggregates BY NAME FROM together")
     connection.execute("DROP TABLE together")
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'laying_after'", [last[0]])
-    return True
 
 
 def _under_way(connection: duckdb.DuckDBPyConnection) -> tuple[int, int, int] | None:
