@@ -115,11 +115,13 @@ class Decoded:
         self._time.append(time)
         self._value.append(value)
 
-    def extend(self, delivery: int, meaning: int, values: list[float], times: list[int]) -> None:
-        """Append several readings of one meaning."""
+    def extend(
+        self, delivery: int, meanings: list[int], times: list[int], values: list[float]
+    ) -> None:
+        """Append readings of several meanings at several instants; values instant by instant."""
         self._delivery += [delivery] * len(values)
-        self._meaning += [meaning] * len(values)
-        self._time += times
+        self._meaning += meanings * len(times)
+        self._time += [time for time in times for _ in meanings]
         self._value += values
 
     def extend_columns(self, columns: Columns) -> None:

@@ -25,12 +25,14 @@ RoleOf = Callable[[SeriesKey], tuple[object, int] | None]
 """Gives a series the name of its family and the number of its role in it."""
 
 Levels = npt.NDArray[np.int8]
-"""0 says nothing, 1 evaluated, 2 suspect, 3 fail."""
+"""0 says nothing, 1 evaluated, 2 suspect, 3 fail, 4 that the number is no measurement."""
 
-_FLAGS: Final = np.array([NOT_EVALUATED, GOOD, SUSPECT, FAIL], np.uint8)
+_FLAGS: Final = np.array([NOT_EVALUATED, GOOD, SUSPECT, FAIL, MISSING], np.uint8)
 GOOD_LEVEL: Final = 1
-_SUSPECT: Final = 2
-_FAIL: Final = 3
+LEVELS: Final = {"suspect": 2, "fail": 3, "missing": 4}
+"""Levels of verdicts by their names in settings."""
+_SUSPECT: Final = LEVELS["suspect"]
+_FAIL: Final = LEVELS["fail"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -19,7 +19,7 @@ from lamppost.wording import digits, span
 from processors._per_series import optional
 from processors._roads import Roads
 
-from ._latest import GOOD_LEVEL, NOBODY, Findings, Latest, Levels, Siblings, levels
+from ._latest import GOOD_LEVEL, LEVELS, NOBODY, Findings, Latest, Levels, Siblings, levels
 from ._runs import chosen_rows
 from ._together import Together
 
@@ -67,9 +67,9 @@ class TrafficPlausibilitySettings(Settings):
     min_occupancy: float = Field(
         default=2.0, ge=0, description="Below this occupancy, %, no length is computed."
     )
-    empty_speed_fails: bool = Field(
-        default=True,
-        description="Whether speed 0 without vehicles fails, and so stays out of mean speeds.",
+    empty_speed: Literal["missing", "fail", "suspect"] = Field(
+        default="missing",
+        description="What speed 0 without vehicles is; a suspect one enters mean speeds.",
     )
 
     @model_validator(mode="after")
@@ -90,8 +90,10 @@ class TrafficPlausibilitySettings(Settings):
 class TrafficPlausibility:
     """Flags readings of one detector and instant that contradict each other.
 
-    Speed 0 while flow or count is 0 is no measurement (``no_vehicle``), and only the speed is
-    flagged: an empty road at night is real. Suspect are speed above 0 without vehicles, speed 0
+    Speed 0 while flow, count or occupancy is 0 is no measurement (``no_vehicle``): there was nobody
+    to be measured. It is missing (QARTOD 9), stays out of every statistic, and what is published
+    has no number; flow, count and occupancy stay as they are, for an empty road at night is real.
+    Suspect are speed above 0 without vehicles, speed 0
     with vehicles and a known occupancy below 100 %, a flow above ``max_flow lanes``, a density
     ``q / (v lanes)`` above ``max_density``, and a triple whose effective vehicle length
     ``L = 10 v occ lanes / q`` (m; km/h, %, veh/h) lies outside ``vehicle_length_m``. A series with
@@ -114,7 +116,9 @@ class TrafficPlausibility:
     def describe(cls, settings: TrafficPlausibilitySettings) -> str:
         """Say what of a detector contradicts itself."""
         low, high = map(digits, settings.vehicle_length_m)
-        verdict = "fails" if settings.empty_speed_fails else "is suspect"
+        verdict = {"missing": "counts as missing", "fail": "fails", "suspect": "is suspect"}[
+            settings.empty_speed
+        ]
         most = [
             f", above {digits(limit)} {unit}"
             for limit, unit in (
@@ -184,6 +188,7 @@ class TrafficPlausibility:
         flow, count, occupancy, speed = value
         with np.errstate(all="ignore"):
             empty = (flow == 0) | (count == 0)
+            nobody = (speed == 0) & (empty | (occupancy == 0))
             busy = (flow > 0) | (count > 0)
             length_m = 10 * speed * occupancy * lanes / flow
             most = optional(settings.max_flow) * lanes[1]
@@ -198,13 +203,13 @@ class TrafficPlausibility:
         unlike = ~((length_m[1] >= low) & (length_m[0] <= high))
         level = np.zeros(value.shape, np.int8)
         reasons = np.zeros(value.shape, np.uint32)
-        fails = settings.empty_speed_fails
+        unmeasured = np.where(nobody, np.int8(LEVELS[settings.empty_speed]), np.int8(0))
         for said, reason, roles in (
             (levels(both, phantom | standing), TRAFFIC_PLAUSIBILITY, (_FLOW, _COUNT, _SPEED)),
             (levels(crowded, crowded), TRAFFIC_PLAUSIBILITY, (_FLOW,)),
             (levels(rushed, rushed), TRAFFIC_PLAUSIBILITY, (_COUNT,)),
             (levels(triple, unlike), TRAFFIC_PLAUSIBILITY, (_FLOW, _OCCUPANCY, _SPEED)),
-            (levels(both, (speed == 0) & empty, fails=fails), NO_VEHICLE, (_SPEED,)),
+            (unmeasured, NO_VEHICLE, (_SPEED,)),
         ):
             bad = np.where(said > GOOD_LEVEL, reason.mask, np.uint32(0))
             for one in roles:

@@ -19,7 +19,7 @@ from lamppost.batch import (
     JudgedBatch,
 )
 from lamppost.derived import METHOD_QUALIFIERS, derived, named
-from lamppost.flags import GOOD, merge
+from lamppost.flags import GOOD, MISSING, merge
 from lamppost.grouping import BoolArray
 from lamppost.series import SeriesKey, SeriesTable, qualifiers_mapping
 from lamppost.state import Snapshot
@@ -234,15 +234,15 @@ class Together:
 
     def _inputs_of(self, judged: JudgedBatch, at: Int64Array) -> Inputs:
         series, received = judged.series[at], judged.received[at]
-        value = judged.value[at] * self._scale[series]
+        value, flag = judged.value[at] * self._scale[series], judged.flag[at]
         newest = np.maximum(np.maximum.accumulate(received), self._newest)
         self._newest = int(newest[-1])
         return Inputs(
             series=series,
             time=judged.time[at],
             received=received,
-            value=np.where(np.isfinite(value), value, np.nan),
-            flag=judged.flag[at],
+            value=np.where(np.isfinite(value) & (flag != MISSING), value, np.nan),
+            flag=flag,
             reasons=judged.reasons[at],
             revision=judged.revision[at],
             newest=newest,
