@@ -45,7 +45,7 @@ class Together:
         members = siblings.members(family[first])
         row = np.full(members.shape, NOBODY)
         row[role, instant] = np.arange(len(rows))
-        if len(first) > 1 and (family[first[1:]] == family[first[:-1]]).any():
+        if _goes_back(family[first], rows.time[first]):
             row = _carried(row, family[first])
         before_time, before_value = latest.newest(members)
         # NOBODY takes the spare last place, which is never used.
@@ -70,11 +70,21 @@ def _instants(rows: Rows, family: Int64Array) -> tuple[Int64Array, Int64Array]:
     row_of[instant] = np.arange(len(rows))
     if rows.groups.once and (rows.time[row_of][instant] == rows.time).all():
         return instant, row_of
-    order = np.lexsort((rows.groups.order, family))
+    arrived = rows.groups.order
+    order = np.argsort(family * (int(arrived.max()) + 1) + arrived, kind="stable")
     opens = np.ones(len(order), np.bool_)
     opens[1:] = (np.diff(family[order]) != 0) | (np.diff(rows.time[order]) != 0)
     instant[order] = np.cumsum(opens) - 1
     return instant, order[opens]
+
+
+def _goes_back(family: Int64Array, time: Int64Array) -> bool:
+    """Return whether an instant of a family is not later than the one before.
+
+    Where none is, nothing that came with an earlier instant is of the same time as a later one.
+    """
+    back = (time[1:] <= time[:-1]) & (family[1:] == family[:-1])
+    return bool(back.any())
 
 
 def _carried(row: Int64Array, family: Int64Array) -> Int64Array:

@@ -19,7 +19,7 @@ from lamppost.wording import digits, span
 from processors._per_series import optional
 from processors._roads import Roads
 
-from ._latest import GOOD_LEVEL, LEVELS, NOBODY, Findings, Latest, Levels, Siblings, levels
+from ._latest import LEVELS, NOBODY, Findings, Latest, Levels, Siblings
 from ._runs import chosen_rows
 from ._together import Together
 
@@ -200,21 +200,23 @@ class TrafficPlausibility:
         both = ~np.isnan(speed) & (empty | busy)
         triple = (flow >= settings.min_flow) & (occupancy >= settings.min_occupancy) & (speed > 0)
         low, high = settings.vehicle_length_m
-        unlike = ~((length_m[1] >= low) & (length_m[0] <= high))
-        level = np.zeros(value.shape, np.int8)
-        reasons = np.zeros(value.shape, np.uint32)
-        unmeasured = np.where(nobody, np.int8(LEVELS[settings.empty_speed]), np.int8(0))
-        for said, reason, roles in (
-            (levels(both, phantom | standing), TRAFFIC_PLAUSIBILITY, (_FLOW, _COUNT, _SPEED)),
-            (levels(crowded, crowded), TRAFFIC_PLAUSIBILITY, (_FLOW,)),
-            (levels(rushed, rushed), TRAFFIC_PLAUSIBILITY, (_COUNT,)),
-            (levels(triple, unlike), TRAFFIC_PLAUSIBILITY, (_FLOW, _OCCUPANCY, _SPEED)),
-            (unmeasured, NO_VEHICLE, (_SPEED,)),
-        ):
-            bad = np.where(said > GOOD_LEVEL, reason.mask, np.uint32(0))
+        unlike = triple & ~((length_m[1] >= low) & (length_m[0] <= high))
+        wrong, unmeasured = LEVELS["suspect"], LEVELS[settings.empty_speed]
+        said = (
+            (both, phantom | standing, wrong, TRAFFIC_PLAUSIBILITY, (_FLOW, _COUNT, _SPEED)),
+            (crowded, crowded, wrong, TRAFFIC_PLAUSIBILITY, (_FLOW,)),
+            (rushed, rushed, wrong, TRAFFIC_PLAUSIBILITY, (_COUNT,)),
+            (triple, unlike, wrong, TRAFFIC_PLAUSIBILITY, (_FLOW, _OCCUPANCY, _SPEED)),
+            (nobody, nobody, unmeasured, NO_VEHICLE, (_SPEED,)),
+        )
+        level, reasons = np.zeros(value.shape, np.int8), np.zeros(value.shape, np.uint32)
+        for evaluated, bad, worst, reason, roles in said:
+            found = np.flatnonzero(bad)
             for one in roles:
-                np.maximum(level[one], said, out=level[one])
-                reasons[one] |= bad
+                # Of what is not evaluated nothing is said, which is 0; evaluated and good is 1.
+                np.maximum(level[one], evaluated.view(np.int8), out=level[one])
+                level[one, found] = np.maximum(level[one, found], worst)
+                reasons[one, found] |= reason.mask
         level[np.isnan(value)] = 0
         return level, reasons
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lamppost.batch import DERIVED, REDERIVED
 from lamppost.flags import FAIL, GOOD, MISSING, SUSPECT
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Registry, Station
-from tests.processor_cases import build
+from tests.processor_cases import NAN, build
 from tests.road_cases import STATION, STATIONS, batch, one
 
 
@@ -169,3 +171,36 @@ def test_what_is_held_is_bounded() -> None:
         derivation.derive(batch(series, rows))
 
     assert len(derivation.snapshot()["series"]) == 12
+
+
+_INPUT = st.tuples(
+    st.sampled_from(["flow", "speed", "flow|lane=1", "speed|lane=1"]),
+    st.sampled_from([0.0, 60.0, 120.0]),
+    st.sampled_from([0.0, 900.0, 50.0, NAN]),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(_INPUT, max_size=12), st.booleans())
+def test_whole_messages_and_single_readings_come_together_alike(
+    rows: list[tuple[str, float, float]],
+    whole: bool,  # noqa: FBT001 - hypothesis gives no keywords
+) -> None:
+    """Messages mostly have all inputs of an instant; that they have is only quicker."""
+    if whole:
+        pairs = {(name.partition("|")[2], at) for name, at, _ in rows}
+        lanes = [(f"|{lane}" if lane else "", at) for lane, at in sorted(pairs)]
+        rows = [(f"{name}{lane}", at, 50.0) for lane, at in lanes for name in ("speed", "flow")]
+
+    def found(size: int) -> list[tuple[object, ...]]:
+        series = SeriesTable()
+        derivation = build("derivation", "density_from_speed", {}, series, STATIONS)
+        said = []
+        for start in range(0, len(rows), size):
+            made = derivation.derive(batch(series, rows[start : start + size]))
+            columns = (made.time, made.value, made.flag, made.revision)
+            names = [series[code].qualifiers for code in made.series.tolist()]
+            said += list(zip(names, *(column.tolist() for column in columns), strict=True))
+        return said
+
+    assert str(found(1)) == str(found(max(len(rows), 1))) == str(found(4))
