@@ -8,8 +8,10 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 Work = Callable[[], object]
+_PARTS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,36 @@ class Spread:
     def rates(self, amount: float) -> Spread:
         """Return an amount over every round."""
         return Spread([amount / value for value in self.rounds])
+
+
+class Share(NamedTuple):
+    """One amount over another, and the smallest and the largest that parts of the run had."""
+
+    whole: float
+    low: float
+    high: float
+
+
+def overall(above: Sequence[float], below: Sequence[float]) -> Share:
+    """Return a sum over a sum, in which what is seldom and dear counts with the rest.
+
+    Args:
+        above: amounts of the pieces of a run, in order.
+        below: as many, of what they are held against.
+    """
+    step = max(1, -(-len(above) // _PARTS))
+    parts = [
+        sum(above[first : first + step]) / sum(below[first : first + step])
+        for first in range(0, len(above), step)
+    ]
+    return Share(sum(above) / sum(below), min(parts), max(parts))
+
+
+def seconds_of(work: Work) -> float:
+    """Return the CPU seconds of one call as it comes, the collection of garbage included."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 def cpu_s(work: Work) -> float:

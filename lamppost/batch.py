@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self, cast
 
 import numpy as np
@@ -84,7 +84,7 @@ class Columns:
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(cast("npt.NDArray[Any]", getattr(self, fields(self)[0].name)))
+        return len(cast("npt.NDArray[Any]", getattr(self, self.typed()[0][0])))
 
     def take(self, rows: npt.NDArray[Any] | slice) -> Self:
         """Return the rows at positions, or where a mask is True."""

@@ -6,7 +6,7 @@ Names become codes at the door, so that everything behind works on integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,6 +60,8 @@ class SeriesTable:
         """Start with keys already numbered, or empty."""
         self._keys: list[SeriesKey] = []
         self._codes: dict[SeriesKey, int] = {}
+        self._quantities: dict[str, int] = {}
+        self._quantity_of: list[int] = []
         for key in keys:
             self.code(key)
 
@@ -82,6 +84,8 @@ class SeriesTable:
             code = len(self._keys)
             self._codes[key] = code
             self._keys.append(key)
+            number = self._quantities.setdefault(key.quantity, len(self._quantities))
+            self._quantity_of.append(number)
         return code
 
     def find(self, key: SeriesKey) -> int | None:
@@ -93,6 +97,18 @@ class SeriesTable:
         return np.array(
             [code for code, key in enumerate(self._keys) if key.quantity == quantity], np.int32
         )
+
+    def by_quantity(self, start: int, number_of: Callable[[str], int]) -> npt.NDArray[np.intp]:
+        """Return a number of the quantity of each series from a code on, asked once of each.
+
+        >>> keys = [SeriesKey("a", "o3"), SeriesKey("a", "no2"), SeriesKey("b", "o3")]
+        >>> series = SeriesTable(keys)
+        >>> series.by_quantity(1, {"o3": 7, "no2": 8}.__getitem__)
+        array([8, 7])
+        """
+        numbers = np.array([number_of(name) for name in self._quantities], np.intp)
+        found: npt.NDArray[np.intp] = numbers[np.array(self._quantity_of[start:], np.intp)]
+        return found
 
     def to_arrow(self, start: int = 0) -> pa.RecordBatch:
         """Return the series from a code on, in the published schema."""

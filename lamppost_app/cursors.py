@@ -175,8 +175,8 @@ class Cursors(SqliteLog):
     def balances(self, *, sensor: str = "", since: int = 0, until: int = 2**62) -> list[Balance]:
         """Return the accounts of all sinks, by hour, sensor and sink.
 
-        The engine says every ten seconds only what it accepted. Where all was balanced then, what a
-        sink holds beyond that came since, and waits to be compared.
+        The engine says only every ten seconds or more what it accepted. Where all was balanced
+        then, what a sink holds beyond that came since, and waits to be compared.
         """
         rows = self._query(
             "SELECT stored.*, stored + refused > accepted AND coalesce(said, '') = ''"

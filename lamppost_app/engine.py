@@ -362,6 +362,8 @@ class Engine:
         return [Record(kind, self._now, arrow_bytes(arrow))]
 
     def _index_values(self, indices: IndexBatch) -> list[Record]:
+        if not len(indices):
+            return []
         # Which table made a value stands with it: the rules may change, and Lamppost with them.
         tables = named_tables(indices, self._pipeline.index_tables())
         return self._columns(log.INDICES, indices, **{TABLES_KEY: tables})

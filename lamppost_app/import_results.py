@@ -21,7 +21,7 @@ from .sqlite_log import SqliteLog
 
 _POLL_S: Final = 0.02
 _TICK_EVERY_S: Final = 5.0
-_LEDGER_WAIT_S: Final = 60.0
+_LEDGER_WAIT_S: Final = 180.0
 
 _Key = tuple[str, int]
 
@@ -75,7 +75,7 @@ def wait_for_ledger(
 ) -> Counter[str] | None:
     """Return the counts once the ledger has booked so many items; None if it does not come to it.
 
-    The ledger is published with a tick, at most every ten seconds.
+    The ledger is published with a tick, every ten seconds, in a large city every two minutes.
     """
     until, ticked_at = time.monotonic() + _LEDGER_WAIT_S, time.monotonic()
     while (counts := rows.counts())["received"] < items:

@@ -19,7 +19,11 @@ from lamppost.times import HOUR_NS, SECOND_NS
 
 from .ledger_rows import COLUMNS, LedgerRows, Names
 
-_PUBLISH_NS: Final = 10 * SECOND_NS
+_SHORTEST_WAIT_NS: Final = 10 * SECOND_NS
+_LONGEST_WAIT_NS: Final = 120 * SECOND_NS
+_ROWS_PER_S: Final = 50
+"""How many rows held make the wait a second longer: every row of a live city changes in each, and
+books written anew every ten seconds for thousands of sensors would outgrow their readings."""
 _MOST_STRANGERS: Final = 10_000
 _NO_ROW: Final = -1
 _PLACES: Final = {name: place for place, name in enumerate(COLUMNS)}
@@ -129,10 +133,14 @@ class Ledger:
 
     def due(self, now: int) -> bool:
         """Return whether the next rows are to be published."""
-        return now - self._published_at >= _PUBLISH_NS
+        wait = len(self._rows) * SECOND_NS // _ROWS_PER_S
+        wait = min(max(wait, _SHORTEST_WAIT_NS), _LONGEST_WAIT_NS)
+        return now - self._published_at >= wait
 
     def publish(self, now: int) -> LedgerRows:
-        """Return, every ten seconds, the rows that changed, and forget those long closed.
+        """Return, when it is time, the rows that changed, and forget those long closed.
+
+        It is every ten seconds, in a large city every two minutes.
 
         With a row come those of the same sensor and hour from other sources: whoever adds up what
         was accepted of a sensor finds all of it in one place.

@@ -178,6 +178,8 @@ class Pipeline:
             self._build("detector", policy.detection, "detection"), series
         )
         self._indices = self._build("index", policy.indices, "indices")
+        # Asked once: to ask of an object whether it fits a protocol takes long.
+        self._running_on = [index for index in self._indices if isinstance(index, RunsOn)]
         check_advice(policy)
         for index in self._indices:
             if isinstance(index, LooksBack):
@@ -279,7 +281,7 @@ class Pipeline:
         parts = []
         for index in self._indices:
             parts.append(index.update(aggregates))
-            if isinstance(index, RunsOn):
+            if index in self._running_on:
                 parts.append(index.run_on(closed))
         return IndexBatch.concat([part for part in parts if len(part)] or parts[:1])
 

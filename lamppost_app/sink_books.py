@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A sink's books: what it stored, compared with what the engine accepted up to its cursor.
 
-The engine says every ten seconds what it has accepted so far; the entry that says so stands in the
-outbox behind the readings it counts. A sink that has just passed such an entry must hold exactly
-these readings.
+The engine says every ten seconds, of a large city every two minutes, what it has accepted so far;
+the entry that says so stands in the outbox behind the readings it counts. A sink that has just
+passed such an entry must hold exactly these readings.
 """
 
 from __future__ import annotations

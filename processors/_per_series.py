@@ -91,11 +91,8 @@ class PerSeries:
         known = len(self._row_of_series)
         if known == len(self._series):
             return
-        added = [
-            self._row.get(self._series[code].quantity, self._other)
-            for code in range(known, len(self._series))
-        ]
-        self._row_of_series = np.concatenate([self._row_of_series, np.array(added, np.intp)])
+        added = self._series.by_quantity(known, lambda name: self._row.get(name, self._other))
+        self._row_of_series = np.concatenate([self._row_of_series, added])
 
 
 def optional(number: float | None) -> float:

@@ -13,6 +13,7 @@ from lamppost.batch import (
     AMENDED,
     CORRECTED,
     DERIVED,
+    REDERIVED,
     JudgedBatch,
     ReadingBatch,
 )
@@ -178,11 +179,13 @@ def _versions(made: JudgedBatch) -> tuple[JudgedBatch, JudgedBatch, JudgedBatch]
     new = begun[firsts]
     by_arrival = np.argsort(firsts[new], kind="stable")
     rows = firsts[new][by_arrival], lasts[new][by_arrival]
-    last = made.take(rows[1])
+    # An instant may be derived of two readings, as headways are of a flow and of a count: what
+    # stands in the end is new or revised as its first version is.
+    last, revised = made.take(rows[1]), made.take(np.sort(lasts[~new]))
     return (
         made.take(rows[0]),
         replace(last, revision=np.full(len(last), DERIVED, np.int32)),
-        made.take(np.sort(lasts[~new])),
+        replace(revised, revision=np.full(len(revised), REDERIVED, np.int32)),
     )
 
 

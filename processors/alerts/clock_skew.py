@@ -120,7 +120,7 @@ class ClockSkew:
         self._state["holds"][stale] = False
         said: list[Signal] = []
         if len(observed.clocks):
-            said = self._judge(observed.clocks, now, np.flatnonzero(~stale))
+            said = self._judge(observed.clocks, now, ~stale)
         elif self._ours and stale.all():
             self._ours = False
             said = [self._our_signal(0, 0, now)]
@@ -160,16 +160,18 @@ class ClockSkew:
         """Return the sensors for which it holds."""
         return set(self._row_of_series[np.flatnonzero(self._state["holds"])].tolist())
 
-    def _judge(self, clocks: ClockBatch, now: int, current: Int64Array) -> list[Signal]:
+    def _judge(self, clocks: ClockBatch, now: int, is_current: BoolArray) -> list[Signal]:
         """Take estimates in and judge every series something is known of."""
         state = self._state
         state["skew"][clocks.series], state["spread"][clocks.series] = clocks.skew, clocks.spread
         state["known_at"][clocks.series] = now
-        codes = np.union1d(current, clocks.series)
+        known = is_current.copy()
+        known[clocks.series] = True
+        codes = np.flatnonzero(known)
         skew, spread = state["skew"][codes], state["spread"][codes]
         certain = (skew < 0) | is_unset(skew, state["known_at"][codes])
         on = certain | is_steady(skew, spread)
-        on &= (skew < -self._off) | (skew > self._behind(codes))
+        on &= (skew < -self._off) | self._is_behind(codes, skew)
         # Twice as much may it vary until it ends, so that one at the limit is one alert.
         off = ~(certain | is_steady(skew, spread // 2)) | (np.abs(skew) <= self._clear)
         common, signals = self._look_at_ours(codes, skew, ~off if self._ours else on, now)
@@ -180,10 +182,12 @@ class ClockSkew:
         state["holds"][codes] = on | (state["holds"][codes] & ~off)
         return signals
 
-    def _behind(self, codes: Int64Array) -> Int64Array:
-        """Return how far behind the clock of each series may seem."""
-        allowed = np.array([self._allowed(name) for name in self._names], np.int64)
-        behind: Int64Array = allowed[self._row_of_series[codes]]
+    def _is_behind(self, codes: Int64Array, skew: Int64Array) -> BoolArray:
+        """Return which clocks seem further behind than they may; few are worth a closer look."""
+        behind: BoolArray = skew > self._off
+        some = np.flatnonzero(behind)
+        names = [self._names[row] for row in self._row_of_series[codes[some]].tolist()]
+        behind[some] = skew[some] > np.array([self._allowed(name) for name in names], np.int64)
         return behind
 
     def _allowed(self, name: str) -> int:

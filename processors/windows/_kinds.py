@@ -163,10 +163,8 @@ class Kinds:
     def _grow(self) -> None:
         known = len(self._known)
         if known < len(self._series):
-            added = [
-                self._kind(self._series[code].quantity) for code in range(known, len(self._series))
-            ]
-            self._known = np.concatenate([self._known, np.array(added, np.uint8)])
+            added = self._series.by_quantity(known, self._kind).astype(np.uint8)
+            self._known = np.concatenate([self._known, added])
             self._plain = not self._known.any()
 
     def _kind(self, name: str) -> Kind:

@@ -124,7 +124,9 @@ class RollUp:
         length = self.period.lengths(states["time"])
         bins = self._merged(states, length)
         self.states.insert(states)
-        self.sketches.insert(bins, picked(states, held))
+        # Of windows of a fixed length nothing longer is made.
+        if _in_calendar(self):
+            self.sketches.insert(bins, picked(states, held))
         return Closed(self.period, states, length, bins)
 
     def _made(self, due: RowArray, at_least: float) -> RowArray:
@@ -181,8 +183,9 @@ class RollUp:
                 number = self._aside.numbers(self.period.name, states)
                 states["revision"] = np.maximum(number, 0)
                 self.states.insert(states)
-                bins = self._merged(states, self.period.lengths(states["time"]))
-                self.sketches.insert(bins, states[:0])
+                if _in_calendar(self):
+                    bins = self._merged(states, self.period.lengths(states["time"]))
+                    self.sketches.insert(bins, states[:0])
 
     def remake(self, former: RollUp, since: int, series_count: int) -> Closed:
         """Take back windows of a former calendar, and make due those of the one there is now.

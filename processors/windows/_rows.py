@@ -95,6 +95,21 @@ def blocks(rows: RowArray, size: int) -> list[RowArray]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
+def pieces(rows: RowArray, size: int) -> list[RowArray]:
+    """Return sorted rows in pieces of about a size, the rows of a series together.
+
+    What is worked out piece by piece stays in the caches of a core.
+    """
+    found, series, start = [], rows["series"], 0
+    while len(rows) - start > size:
+        end = int(np.searchsorted(series, series[start + size - 1], side="right"))
+        found.append(rows[start:end])
+        start = end
+    if start < len(rows) or not found:
+        found.append(rows[start:])
+    return found
+
+
 def joined(parts: list[RowArray], dtype: np.dtype[Any]) -> RowArray:
     """Return rows in order, an empty array of none."""
     if len(parts) == 1:

@@ -56,10 +56,10 @@ class Singles:
         lifted = self._states_of(picked(readings, beside))
         return joined([lifted, states], statistics.STATE), picked(readings, ~beside)
 
-    def states(self) -> RowArray:
-        """Return the states of the windows of all readings."""
-        return self._states_of(ordered(self._pending.rows()))
+    def rows(self) -> RowArray:
+        """Return all readings in order of arrival."""
+        return self._pending.rows()
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._pending.restore(self._pending.rows()[:0], 0)
+    def restore(self, readings: RowArray, series_count: int) -> None:
+        """Take over what :meth:`rows` returned in place of what is here."""
+        self._pending.restore(readings, series_count)

@@ -14,7 +14,7 @@ from lamppost.flags import SUSPECT
 from . import _accounted as accounted
 from ._frames import BoolArray, Frames, RowArray, ratio
 from ._kinds import EXTRA, Kinds
-from ._rows import picked
+from ._rows import joined, picked, pieces
 
 # Aligned: numpy reads a field across rows several times as fast.
 RAW: Final = np.dtype(
@@ -62,6 +62,7 @@ kind of series keeps (see ``_kinds``)."""
 _CONTENT: Final = tuple(name for name in STATE.names or () if name not in {"revision", "extra"})
 _ODD: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _SHIFT: Final = np.uint64(32)
+_PIECE: Final = 8_192
 
 
 def window_starts(rows: RowArray, length_ns: int) -> npt.NDArray[np.int64]:
@@ -74,7 +75,6 @@ def window_starts(rows: RowArray, length_ns: int) -> npt.NDArray[np.int64]:
 _absurd_values = np.errstate(over="ignore", invalid="ignore")
 
 
-@_absurd_values
 def of_readings(rows: RowArray, length_ns: int, included: BoolArray, kinds: Kinds) -> RowArray:
     """Return one state per series and window of readings sorted by series and time.
 
@@ -84,6 +84,13 @@ def of_readings(rows: RowArray, length_ns: int, included: BoolArray, kinds: Kind
         included: by flag value, whether such readings enter the statistics, shape (256,).
         kinds: what is kept beside the usual.
     """
+    return joined(
+        [_of_some(part, length_ns, included, kinds) for part in pieces(rows, _PIECE)], STATE
+    )
+
+
+@_absurd_values
+def _of_some(rows: RowArray, length_ns: int, included: BoolArray, kinds: Kinds) -> RowArray:
     value, flag = rows["value"], rows["flag"]
     enters = included[flag] & np.isfinite(value)
     all_enter = bool(enters.all())

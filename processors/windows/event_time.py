@@ -471,10 +471,8 @@ class EventTimeWindows(EventTimeWords):
     def snapshot(self) -> Snapshot:
         """Return the whole state."""
         parts = {f"pending_{level}": found.rows() for level, found in enumerate(self._pending)}
-        if "pending_1" in parts:
-            waiting = [self._singles.states(), parts["pending_1"]]
-            parts["pending_1"] = joined(waiting, statistics.STATE)
         return {
+            "singles": self._singles.rows(),
             **nested("clocks", self._clocks.snapshot()),
             **nested("cadence", self._paces.cadence.snapshot()),
             **nested("memory", self._memory.snapshot()),
@@ -493,6 +491,8 @@ class EventTimeWindows(EventTimeWords):
             longest = self._lengths[-1]
             self._clocks.forget((lost // longest + 1) * longest)
         self._roll_ups.restore(part("roll_ups", snapshot), self._clocks["watermark"])
-        self._singles.clear()
+        # Earlier versions had states of them among the others.
+        singles = snapshot.get("singles", self._singles.rows()[:0])
+        self._singles.restore(singles, len(self._clocks["newest"]))
         for level, found in enumerate(self._pending):
             found.restore(snapshot[f"pending_{level}"], len(self._clocks["newest"]))

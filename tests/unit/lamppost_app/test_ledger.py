@@ -148,6 +148,21 @@ def test_rows_wait_ten_seconds_to_be_published_again() -> None:
     assert [row["accepted"] for row in in_time] == [2]
 
 
+def test_many_rows_wait_longer_than_few() -> None:
+    """A thousand sensors make the wait twenty seconds; however many they are, two minutes do."""
+    ledger = Ledger()
+    book(ledger, [("mqtt", f"sensor-{number}", T0, "accepted", 1) for number in range(1_000)])
+    ledger.publish(T0)
+
+    early, in_time = (ledger.due(T0 + seconds * SECOND_NS) for seconds in (19, 20))
+    book(ledger, [("mqtt", f"sensor-{number}", T0, "accepted", 1) for number in range(20_000)])
+    ledger.publish(T0 + MINUTE_NS)
+    far_too_early, at_last = (ledger.due(T0 + seconds * SECOND_NS) for seconds in (179, 180))
+
+    assert (early, in_time) == (False, True)
+    assert (far_too_early, at_last) == (False, True)
+
+
 def test_long_closed_hours_are_let_go() -> None:
     """Memory does not grow with the age of the installation; the hour before stays."""
     ledger = Ledger()

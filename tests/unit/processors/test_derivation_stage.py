@@ -9,6 +9,8 @@ import numpy as np
 
 from lamppost.batch import DERIVED, REDERIVED, ReadingBatch
 from lamppost.flags import CORRECTION, FAIL, GOOD, INPUT_UNUSABLE, MISSING, SUSPECT
+from lamppost.series import SeriesKey, SeriesTable
+from lamppost.stations import Station
 from processors.derivation import DerivationStage
 from processors.quality.stage import Judgement
 from tests.processor_cases import build, readings, table
@@ -94,3 +96,17 @@ def test_a_corrected_number_is_derived_anew() -> None:
     assert derived.revised.revision.tolist() == [REDERIVED]
     assert derived.revised.reasons.tolist() == [0]
     assert derived.newest.tolist() == [False]
+
+
+def test_an_instant_derived_of_two_readings_keeps_the_standing_of_the_first() -> None:
+    """A flow replaces what was missing, a count of the same instant follows: that is a revision."""
+    series = SeriesTable(SeriesKey("aq-1", name, "lane=1") for name in ("flow", "vehicle_count"))
+    road = Station(sensor="aq-1", kind="traffic", latitude=48, longitude=8, period_s=60)
+    derivation = build("derivation", "headway_from_flow", {}, series, {"aq-1": road})
+    both = replace(readings([600.0, 5.0], flag=1), series=np.int32([0, 1]))
+    both = replace(both, time=both.time[[0, 0]], reasons=np.uint32([CORRECTION.mask, 0]))
+
+    derived = DerivationStage([derivation], series).derive(judgement(both))
+
+    assert len(derived.last) == 0
+    assert derived.revised.revision.tolist() == [REDERIVED]
