@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .quarantine import Refusal
+from .refusal_codes import Code
 from .times import NO_TIME
 
 
@@ -129,6 +130,6 @@ class Decoded:
         self._close_part()
         self._parts.append(columns)
 
-    def refuse(self, delivery: int, code: str, detail: str, sensor: str = "") -> None:
+    def refuse(self, delivery: int, code: Code, detail: str, sensor: str = "") -> None:
         """Say that a message, or a part of it, cannot be used."""
         self.refused.append(Refusal(delivery, code, detail, sensor))
