@@ -16,7 +16,7 @@ from ._latest import NOBODY, Latest, Siblings
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Instants of families of series, one column each; all of shape (roles, instants).
+    """Instants of families of series, one column each; of shape (roles, instants) but for the time.
 
     An instant is a run of rows of one family with the same time, whichever of its series they are
     of. What arrived earlier stands beside them where it is of the same instant.
@@ -25,11 +25,13 @@ class Together:
         series: whose reading it is, NOBODY where the family lacks the role.
         row: the sorted row of this batch that holds it, NOBODY where an earlier batch does.
         value: NaN where there is none that was usable.
+        time: ns UTC, shape (instants,).
     """
 
     series: Int32Array
     row: Int64Array
     value: FloatArray
+    time: Int64Array
 
     @classmethod
     def of(cls, rows: Rows, siblings: Siblings, latest: Latest) -> Self:
@@ -54,7 +56,7 @@ class Together:
         time = np.where(here, np.append(rows.time, 0)[row], before_time)
         value = np.where(here, shown[row], before_value)
         value[time != rows.time[first]] = np.nan
-        return cls(members, row, value)
+        return cls(members, row, value, rows.time[first])
 
 
 def _instants(rows: Rows, family: Int64Array) -> tuple[Int64Array, Int64Array]:

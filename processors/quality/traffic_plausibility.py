@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
@@ -11,11 +13,13 @@ from pydantic import Field, model_validator
 
 from lamppost.batch import FloatArray, Int32Array, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.details import Detail
 from lamppost.flags import Reason
+from lamppost.grouping import BoolArray
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.stations import Station
-from lamppost.wording import digits, span
+from lamppost.wording import counted, digits, listed, span, unit_of, with_unit
 from processors._per_series import optional
 from processors._roads import Roads
 
@@ -99,8 +103,9 @@ class TrafficPlausibility:
     ``L = 10 v occ lanes / q`` (m; km/h, %, veh/h) lies outside ``vehicle_length_m``. A series with
     the qualifier ``lane`` is about one lane, else its station says about how many; where neither
     does, whatever fits any number within ``lanes`` is believed. Whichever reading arrives last is
-    judged with the newest of the others at the same instant, which are amended. Series belong
-    together when sensor and qualifiers are the same.
+    judged with the newest of the others at the same instant, which are amended; the detail of the
+    reason tells all of them, and the length they make. Series belong together when sensor and
+    qualifiers are the same.
 
     Known failures: a station that tells a wrong number of lanes is flagged for it; whole percents
     of occupancy make the length of light traffic coarse, hence ``min_flow`` and ``min_occupancy``.
@@ -155,20 +160,21 @@ class TrafficPlausibility:
 
     def judge(self, rows: Rows) -> Verdict:
         """Put every reading together with what the detector showed at the same instant."""
-        findings = Findings(rows, self._series)
+        findings, details = Findings(rows, self._series), list[Detail]()
         _, role = self._detectors.places(rows.groups.series)
         where, seen = chosen_rows(rows, role != NOBODY)
         if len(seen):
             found = Together.of(seen, self._detectors, self._latest)
             # Those of a detector have the same qualifiers and station, so any of them will do.
             anyone = found.series.max(axis=0)
-            level, reasons = self._contradictions(
-                found.value, self._lanes(anyone), self._roads.per_hour(anyone)
-            )
+            lanes = self._lanes(anyone)
+            level, reasons = self._contradictions(found.value, lanes, self._roads.per_hour(anyone))
+            contradicts = (level > 1) & (reasons & TRAFFIC_PLAUSIBILITY.mask != 0)
+            details = _details(found, lanes, contradicts)
             row = found.row if isinstance(where, slice) else np.append(where, NOBODY)[found.row]
             findings.add(found.series.ravel(), row.ravel(), level.ravel(), reasons.ravel())
             self._latest.keep(seen, seen.usable)
-        return findings.verdict()
+        return replace(findings.verdict(), details=details)
 
     def _lanes(self, series: Int32Array) -> FloatArray:
         """Return the fewest and the most lanes each series is about, shape (2, n)."""
@@ -227,6 +233,41 @@ class TrafficPlausibility:
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over the newest reading of each series."""
         self._latest.restore(snapshot)
+
+
+def _details(found: Together, lanes: FloatArray, bad: BoolArray) -> list[Detail]:
+    """Return the numbers that contradict each other, for each of the readings they are of."""
+    details = []
+    for place in np.flatnonzero(bad.any(axis=0)).tolist():
+        told = _sentence(found.value[:, place].tolist(), lanes[:, place].tolist())
+        for role in np.flatnonzero(bad[:, place]).tolist():
+            code, at = int(found.series[role, place]), int(found.time[place])
+            details.append(Detail(code, at, TRAFFIC_PLAUSIBILITY.bit, told))
+    return details
+
+
+def _sentence(shown: Sequence[float], lanes: Sequence[float]) -> str:
+    """Say what a detector shows at an instant.
+
+    >>> _sentence([0.0, np.nan, np.nan, 90.0], [1.0, 4.0])
+    'The detector shows flow 0 veh/h and speed 90 km/h on 1 to 4 lanes.'
+    """
+    told = [
+        f"{name.replace('_', ' ')} {with_unit(float(f'{number:.6g}'), unit_of(name))}"
+        for name, number in zip(_ROLES, shown, strict=True)
+        if not math.isnan(number)
+    ]
+    flow, _, occupancy, speed = shown
+    length = ""
+    if flow > 0 and speed > 0 and occupancy > 0:
+        low, high = (f"{10 * speed * occupancy * many / flow:.3g}" for many in lanes)
+        length = f": vehicles {low if low == high else f'{low} to {high}'} m long"
+    return f"The detector shows {listed(told)} on {_road(lanes)}{length}."
+
+
+def _road(lanes: Sequence[float]) -> str:
+    fewest, most = lanes
+    return counted(most, "lane") if fewest == most else span((fewest, most), "lanes")
 
 
 def _role_of(key: SeriesKey) -> tuple[object, int] | None:

@@ -257,3 +257,18 @@ def test_the_numbers_behind_a_reason_belong_to_a_reading_that_has_it(
     for one in verdict.details:
         assert given[one.series, one.time] >> one.reason & 1
         assert one.detail.endswith(".")
+
+
+@every_check
+@law(stream=streams())
+def test_the_numbers_behind_a_reason_do_not_depend_on_the_cut(
+    component: Component, stream: Stream
+) -> None:
+    """What is told last of a reading and a reason stands."""
+
+    def told(batches: Sequence[ReadingBatch]) -> dict[tuple[int, int, int], str]:
+        check = make(component, stream.series)
+        details = [one for batch in batches for one in check.judge(rows_of(batch)).details]
+        return {(one.series, one.time, one.reason): one.detail for one in details}
+
+    assert told(stream.singles()) == told(stream.pieces()) == told(stream.whole())

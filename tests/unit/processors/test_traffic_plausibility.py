@@ -152,6 +152,26 @@ def test_readings_that_came_before_the_last_of_the_triple_are_amended() -> None:
     assert verdict.amended_flag.tolist() == [3, 3]
 
 
+def test_the_detail_of_the_reason_tells_all_that_the_detector_shows() -> None:
+    """For each of the readings, those that came before among them."""
+    made = check()
+    made.judge(at_once((FLOW, 1800, 0), (OCCUPANCY, 40, 0)))
+
+    verdict = made.judge(at_once((SPEED, 90, 0)))
+
+    told = "flow 1800 veh/h, occupancy 40 % and speed 90 km/h on 1 lane: vehicles 20 m long."
+    assert [(one.series, one.reason) for one in verdict.details] == [
+        (series, TRAFFIC_PLAUSIBILITY.bit) for series in (FLOW, OCCUPANCY, SPEED)
+    ]
+    assert {one.detail for one in verdict.details} == {f"The detector shows {told}"}
+    assert len({one.time for one in verdict.details}) == 1
+
+
+def test_what_fits_together_needs_no_detail() -> None:
+    """Nor does the speed of an empty road, whose reason says it all."""
+    assert not check().judge(at_once((FLOW, 0, 0), (SPEED, 0, 0), (OCCUPANCY, 0, 0))).details
+
+
 THREE = ((FLOW, 5400, 0), (OCCUPANCY, 12, 0), (SPEED, 90, 0))
 
 
