@@ -14,6 +14,7 @@ import numpy as np
 
 from lamppost.errors import ConfigError
 
+from .archives import iris
 from .archives.archive import Archive, FileWishes, Part, opened_parquet
 from .archives.layouts import NotReadings, Wishes, layout_of, unread
 from .archives.local_times import NO_ZONE, PROBLEMS, UNCLEAR
@@ -46,7 +47,12 @@ def archives(
     """
     found: list[Archive] = []
     others: list[NotReadings] = []
-    for path in _paths(named):
+    paths = _paths(named)
+    of_iris = [path for path in paths if iris.takes(path)]
+    found += iris.days(of_iris, wishes)
+    for path in paths:
+        if path in of_iris:
+            continue
         for member in members(path) if path.suffix.lower() == ".zip" else [""]:
             try:
                 found.append(_recognised(path, member, wishes))
@@ -72,7 +78,7 @@ def _paths(named: Sequence[str]) -> list[Path]:
         if path.is_dir():
             inside = [one for one in sorted(path.rglob("*")) if _is_table(one)]
             if not inside:
-                hint = f"known endings: {' '.join(_ENDINGS)}"
+                hint = f"known endings: {' '.join(_ENDINGS)} .traffic .vlog"
                 raise ConfigError("there is no file to import in it", where=name, hint=hint)
         elif path.is_file():
             inside = [path]
@@ -86,7 +92,7 @@ def _paths(named: Sequence[str]) -> list[Path]:
 
 
 def _is_table(path: Path) -> bool:
-    return path.name.lower().endswith(_ENDINGS) and path.is_file()
+    return (path.name.lower().endswith(_ENDINGS) or iris.takes(path)) and path.is_file()
 
 
 def _recognised(path: Path, member: str, wishes: FileWishes) -> Archive:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from .flags import MISSING
 
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
@@ -267,6 +269,14 @@ class JudgedBatch(Columns):
             band_high=nothing,
             revision=np.full(len(readings), revision, np.int32),
         )
+
+    def numbers_of_measurements(self) -> JudgedBatch:
+        """Return the readings as they are published: one that is missing has no number.
+
+        Windows keep the number that was sent, to know a duplicate from a correction.
+        """
+        none = (self.flag == MISSING) & ~np.isnan(self.value)
+        return replace(self, value=np.where(none, np.nan, self.value)) if none.any() else self
 
 
 FIXED: Final = 0

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .quarantine import Refusal
+from .refusal_codes import Code
 from .times import NO_TIME
 
 
@@ -115,11 +116,13 @@ class Decoded:
         self._time.append(time)
         self._value.append(value)
 
-    def extend(self, delivery: int, meaning: int, values: list[float], times: list[int]) -> None:
-        """Append several readings of one meaning."""
+    def extend(
+        self, delivery: int, meanings: list[int], times: list[int], values: list[float]
+    ) -> None:
+        """Append readings of several meanings at several instants; values instant by instant."""
         self._delivery += [delivery] * len(values)
-        self._meaning += [meaning] * len(values)
-        self._time += times
+        self._meaning += meanings * len(times)
+        self._time += [time for time in times for _ in meanings]
         self._value += values
 
     def extend_columns(self, columns: Columns) -> None:
@@ -127,6 +130,6 @@ class Decoded:
         self._close_part()
         self._parts.append(columns)
 
-    def refuse(self, delivery: int, code: str, detail: str, sensor: str = "") -> None:
+    def refuse(self, delivery: int, code: Code, detail: str, sensor: str = "") -> None:
         """Say that a message, or a part of it, cannot be used."""
         self.refused.append(Refusal(delivery, code, detail, sensor))

@@ -13,6 +13,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .refusal_codes import Code
+
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -39,7 +44,7 @@ class ConfigError(LamppostError):
 class FormatError(LamppostError):
     """A payload cannot be read; carries the reason code its quarantine record gets."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: Code, detail: str) -> None:
         """Keep the code apart from the human detail."""
         super().__init__(f"{code}: {detail}")
         self.code = code

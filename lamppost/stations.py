@@ -33,6 +33,13 @@ LaneType = Literal[
     "auxiliary",
     "parking",
     "other",
+    "cd_lane",
+    "reversible",
+    "bypass",
+    "omnibus",
+    "green",
+    "hot",
+    "shoulder",
 ]
 """What the lane of a detector is for, in the words of IRIS."""
 

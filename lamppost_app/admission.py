@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from lamppost.policy import GrowthRule
+from lamppost.refusal_codes import Code
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.times import HOUR_NS
 
@@ -20,7 +21,7 @@ class TurnedAway(NamedTuple):
         detail: what exactly, for the owner of the device.
     """
 
-    code: str
+    code: Code
     detail: str
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lamppost.batch import ReadingBatch
 from lamppost.component import Format
-from lamppost.decoded import Decoded, Key, Measurement, Shapes
+from lamppost.decoded import Columns, Decoded, Key, Measurement, Shapes
 from lamppost.derived import is_derived
 from lamppost.flags import (
     MISSING,
@@ -29,6 +29,7 @@ from lamppost.imports import IMPORT_FORMAT, IMPORT_ROUTE, IMPORT_SOURCE
 from lamppost.policy import Policy
 from lamppost.quantities import QUANTITIES
 from lamppost.quarantine import Refusal
+from lamppost.refusal_codes import Code
 from lamppost.series import SeriesKey
 from lamppost.times import BAD_TIME, NO_TIME, SECOND_NS, format_instant, is_instant
 from lamppost.units import conversion
@@ -39,6 +40,8 @@ _REMEMBERED: Final = 500_000
 _ROUTES: Final = 100_000
 _USELESS: Final = 20_000
 """Meanings remembered only because they are refused."""
+
+_INDISTINCT: Final = "several numbers of {quantity}, no usable time to tell them apart: "
 
 TOO_LARGE_HEADER: Final = "lamppost-too-large"
 """Set by the intake on a message it kept only the head of; the value is the full size."""
@@ -88,7 +91,7 @@ class Decoder:
         self._codes = np.empty(0, np.int32)
         self._scales = np.empty(0, np.float64)
         self._offsets = np.empty(0, np.float64)
-        self._refusals: dict[int, tuple[str, str, str]] = {}
+        self._refusals: dict[int, tuple[Code, str, str]] = {}
         self._unsettled: set[int] = set()
 
     def decode(self, deliveries: Deliveries, now: int = 0) -> DecodedFrame:
@@ -186,7 +189,8 @@ class Decoder:
         received_at: npt.NDArray[np.int64],
         is_import: npt.NDArray[np.bool_],
     ) -> DecodedFrame:
-        delivery, meaning, times, values = out.columns()
+        rows = out.columns()
+        delivery, meaning, times, values = rows
         codes = self._codes[meaning]
         refused = list(out.refused)
         refused += [
@@ -200,9 +204,9 @@ class Decoder:
         unplaced = self._unplaced(time, received_at[delivery[kept]])
         imported = is_import[delivery[kept]]
         lost = unplaced & imported
-        refused += self._lost(delivery[kept[lost]], meaning[kept[lost]], time[lost])
+        refused += self._untimed("time_implausible", rows, kept[lost])
         surplus = ~lost & _repeated(unplaced, delivery[kept], codes[kept])
-        refused += self._indistinct(delivery[kept[surplus]], meaning[kept[surplus]], time[surplus])
+        refused += self._untimed("time_unusable", rows, kept[surplus], _INDISTINCT)
         stays = ~(surplus | lost)
         kept, time, imported = kept[stays], time[stays], imported[stays]
         scale, offset = self._scales[meaning[kept]], self._offsets[meaning[kept]]
@@ -213,37 +217,15 @@ class Decoder:
         readings = self._judge_time(codes[kept], time, received, delivery[kept], value)
         return DecodedFrame(readings, delivery[kept], refused, imported, time)
 
-    def _lost(
-        self,
-        delivery: npt.NDArray[np.int64],
-        meaning: npt.NDArray[np.int64],
-        time: npt.NDArray[np.int64],
-    ) -> list[Refusal]:
-        """Return the refusals of imported readings whose time cannot be believed."""
-        rows = zip(delivery.tolist(), meaning.tolist(), time.tolist(), strict=True)
-        return [
-            Refusal(row, "time_implausible", _implausible(instant), self._meanings[number].sensor)
-            for row, number, instant in rows
-        ]
-
-    def _indistinct(
-        self,
-        delivery: npt.NDArray[np.int64],
-        meaning: npt.NDArray[np.int64],
-        time: npt.NDArray[np.int64],
-    ) -> list[Refusal]:
-        """Return the refusals of numbers of one series that no usable times tell apart."""
-        rows = zip(delivery.tolist(), meaning.tolist(), time.tolist(), strict=True)
-        return [
-            Refusal(
-                row,
-                "time_unusable",
-                f"several numbers of {self._meanings[number].quantity}, no usable time to tell "
-                f"them apart: {_implausible(instant)}",
-                self._meanings[number].sensor,
-            )
-            for row, number, instant in rows
-        ]
+    def _untimed(
+        self, code: Code, rows: Columns, where: npt.NDArray[np.int64], told: str = ""
+    ) -> Iterator[Refusal]:
+        """Yield the refusals of numbers without a time that can be used; ``told`` comes first."""
+        taken = zip(*(column[where].tolist() for column in rows[:3]), strict=True)
+        for delivery, meaning, instant in taken:
+            what = self._meanings[meaning]
+            detail = told.format(quantity=what.quantity) + _implausible(instant)
+            yield Refusal(delivery, code, detail, what.sensor)
 
     def _unplaced(
         self, time: npt.NDArray[np.int64], received: npt.NDArray[np.int64]

@@ -33,6 +33,7 @@ from lamppost.quarantine import (
     read_replay,
     state_changes,
 )
+from lamppost.refusal_codes import Code
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.shelf import MemoryShelf, Shelf
 from lamppost.state import nested, part
@@ -401,7 +402,7 @@ class Engine:
         ]
         return self._quarantine_rows(rows)
 
-    def _quarantine_entry(self, entry: Entry, code: str, detail: str) -> list[Record]:
+    def _quarantine_entry(self, entry: Entry, code: Code, detail: str) -> list[Record]:
         self._book_refusal(_ENGINE_SOURCE, "", "received")
         self._book_refusal(_ENGINE_SOURCE, "", "quarantined")
         row = {

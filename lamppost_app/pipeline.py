@@ -228,7 +228,7 @@ class Pipeline:
         # One after the other: only the batch itself is sorted already.
         for told in (judged, *changed):
             self._aggregator.add(told)
-        news = both
+        news = both = both.numbers_of_measurements()
         if old is not None:
             verdicts = np.zeros(len(amended), np.bool_)
             known = self._past.holds(revised)

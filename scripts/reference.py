@@ -26,7 +26,7 @@ from lamppost.clock_skew import ClockBatch
 from lamppost.component import all_reasons
 from lamppost.flags import FLAG_NAMES
 from lamppost.quantities import QUANTITIES
-from lamppost.quarantine import CODES
+from lamppost.refusal_codes import CODES
 from lamppost_app.components import discover_all
 from lamppost_app.settings import Settings
 from sinks import line_protocol

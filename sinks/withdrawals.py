@@ -13,7 +13,15 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lamppost.batch import CORRECTED, REDERIVED, AggregateBatch, Columns, IndexBatch, JudgedBatch
+from lamppost.batch import (
+    AMENDED,
+    CORRECTED,
+    REDERIVED,
+    AggregateBatch,
+    Columns,
+    IndexBatch,
+    JudgedBatch,
+)
 from lamppost.frames import arrow_batch
 from lamppost.log import AGGREGATES, INDICES, READINGS, Entry
 from lamppost.periods import resolution_name, resolutions
@@ -151,8 +159,10 @@ def _present(batch: Columns, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
 def _keyed(entry: Entry) -> _Keyed | None:
     if entry.kind == READINGS:
         readings = JudgedBatch.from_arrow(arrow_batch(entry.body))
-        # An amended verdict is about the same number; it leaves the evidence as it was.
+        # An amended verdict is about the same number and leaves the evidence as it was, unless it
+        # says that the number is none.
         revised = np.isin(readings.revision, (CORRECTED, REDERIVED))
+        revised |= (readings.revision == AMENDED) & np.isnan(readings.value)
         kind = np.zeros(len(readings), np.int64)
         return _Keyed(readings, readings.series, kind, readings.time, revised, _EVIDENCE)
     if entry.kind == AGGREGATES:

@@ -16,6 +16,7 @@ from lamppost.component import Example, register
 from lamppost.decoded import Columns, Decoded, Measurement
 from lamppost.frames import Deliveries
 from lamppost.imports import IMPORT_ROUTE
+from lamppost.refusal_codes import Code
 from lamppost.state import Snapshot
 from lamppost.times import BAD_TIME, NO_TIME, SECOND_NS
 
@@ -127,7 +128,7 @@ class ArchiveColumns:
             head = _HEAD.validate_json(text)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            code = "malformed" if first["type"] == "json_invalid" else "schema"
+            code: Code = "malformed" if first["type"] == "json_invalid" else "schema"
             path = ".".join(str(part) for part in first["loc"])
             out.refuse(row, code, f"{path}: {first['msg']}" if path else first["msg"])
             return

@@ -413,10 +413,16 @@ def _read(row: int, message: Message, out: Decoded) -> None:
 
 
 def _read_many(row: int, message: Message, times: list[int], qualifiers: str, out: Decoded) -> None:
+    """Read instant by instant, as if each had come by itself: checks compare what came together."""
     sensor, units = message["sensor"], message.get("units") or _NONE
+    meanings: list[int] = []
+    columns: list[list[float]] = []
     for quantity, values in message["values"].items():
         if not isinstance(values, list) or len(values) != len(times):
             out.refuse(row, "schema", f"values.{quantity}: not as many numbers as times", sensor)
             continue
-        meaning = out.number(sensor, quantity, qualifiers, units.get(quantity))
-        out.extend(row, meaning, [_NAN if value is None else value for value in values], times)
+        meanings.append(out.number(sensor, quantity, qualifiers, units.get(quantity)))
+        columns.append([_NAN if value is None else value for value in values])
+    out.extend(
+        row, meanings, times, [value for instant in zip(*columns, strict=True) for value in instant]
+    )

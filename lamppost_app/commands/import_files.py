@@ -37,7 +37,8 @@ def add_to(app: typer.Typer) -> None:
 def import_files(  # noqa: PLR0913 - each is an option of the command
     *,
     files: Annotated[
-        list[str], typer.Argument(help="Files, folders or patterns: CSV (.gz, .zip), Parquet.")
+        list[str],
+        typer.Argument(help="Files, folders or patterns: CSV (.gz, .zip), Parquet, days of IRIS."),
     ],
     layout: Annotated[
         str, typer.Option(help=f"Layout, if the header does not tell: {', '.join(LAYOUTS)}.")

@@ -19,7 +19,7 @@ from rich.text import Text
 from lamppost import log
 from lamppost.errors import ConfigError
 from lamppost.policy import Policy, load_policy
-from lamppost.quarantine import CODES
+from lamppost.refusal_codes import CODES
 from lamppost.times import format_instant
 from lamppost_app import quarantine_room
 from lamppost_app.cursors import Cursors

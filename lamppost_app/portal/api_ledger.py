@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from lamppost.quarantine import CODES
+from lamppost.refusal_codes import CODES
 from lamppost_app.cursors import Balance
 from lamppost_app.ledger_reading import is_balanced
 from sinks.store_reader import Row

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from lamppost.periods import resolution_name
-from lamppost.quarantine import CODES
+from lamppost.refusal_codes import CODES
 from sinks.store_reader import StoreReader
 
 from .api_limits import window_of

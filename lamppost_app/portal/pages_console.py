@@ -13,6 +13,7 @@ from lamppost.times import HOUR_NS, MINUTE_NS
 from sinks.store_reader import Row
 
 from . import charts, queries_alerts, queries_data, queries_stations
+from .alert_evidence import evidence
 from .context import PortalContext, context_of
 from .formatting import printed_flag
 from .health import configuration_problem, pipeline_health
@@ -64,14 +65,15 @@ def alert_page(
     found = queries_alerts.alert_by_id(context.reader, alert_id)
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, text("alert.unknown"))
-    rules = context.rulebook(found["policy"])
+    rule = context.rulebook(found["policy"]).rule(found["rule"])
     return render(
         request,
         "alert.html",
         status=status,
         alert=found,
         history=queries_alerts.alert_history(context.reader, alert_id),
-        rule=rules.rule(found["rule"]),
+        rule=rule,
+        evidence=evidence(context, found, rule),
         chart=_chart(context, found),
         waiting=sent and found["state"] == "open",
         form=form or {},

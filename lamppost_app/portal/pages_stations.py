@@ -10,8 +10,9 @@ from typing import Any, Final
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from lamppost.quarantine import CODES, excerpt
+from lamppost.quarantine import excerpt
 from lamppost.rating import Rating
+from lamppost.refusal_codes import CODES
 from lamppost.series import SeriesKey
 from lamppost.times import DAY_NS, HOUR_NS, NO_TIME, format_instant, is_instant, parse_instant
 from sinks.store_reader import Row

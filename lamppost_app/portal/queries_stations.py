@@ -124,6 +124,34 @@ def readings_between(reader: StoreReader, series: int, start: int, end: int) -> 
     )
 
 
+def alike_series(reader: StoreReader, sensor: str, quantity: str, qualifiers: str) -> list[int]:
+    """Return the code of a series; those of all lanes and channels where there is no such one."""
+    exact = series_of(reader, sensor, quantity, qualifiers)
+    if exact is not None or qualifiers:
+        return [] if exact is None else [exact]
+    rows = reader.rows(
+        "SELECT series FROM series WHERE sensor = ? AND quantity = ? ORDER BY qualifiers",
+        [sensor, quantity],
+    )
+    return [row["series"] for row in rows]
+
+
+def newest_readings(
+    reader: StoreReader, series: list[int], start: int, end: int, *, limit: int
+) -> tuple[list[Row], int]:
+    """Return the newest readings of some series in a half-open range, and how many there are."""
+    if not series:
+        return [], 0
+    rows = reader.rows(
+        "SELECT readings.*, series.quantity, series.qualifiers, count(*) OVER () AS total"
+        " FROM readings JOIN series USING (series)"
+        " WHERE list_contains(?, series) AND time >= ? AND time < ?"
+        " ORDER BY time DESC, qualifiers LIMIT ?",
+        [series, start, end, limit],
+    )
+    return rows, rows[0]["total"] if rows else 0
+
+
 def windows_between(
     reader: StoreReader, series: int, length: int, start: int, end: int
 ) -> list[Row]:

@@ -25,12 +25,14 @@ RoleOf = Callable[[SeriesKey], tuple[object, int] | None]
 """Gives a series the name of its family and the number of its role in it."""
 
 Levels = npt.NDArray[np.int8]
-"""0 says nothing, 1 evaluated, 2 suspect, 3 fail."""
+"""0 says nothing, 1 evaluated, 2 suspect, 3 fail, 4 that the number is no measurement."""
 
-_FLAGS: Final = np.array([NOT_EVALUATED, GOOD, SUSPECT, FAIL], np.uint8)
-GOOD_LEVEL: Final = 1
-_SUSPECT: Final = 2
-_FAIL: Final = 3
+_FLAGS: Final = np.array([NOT_EVALUATED, GOOD, SUSPECT, FAIL, MISSING], np.uint8)
+_GOOD: Final = 1
+LEVELS: Final = {"suspect": 2, "fail": 3, "missing": 4}
+"""Levels of verdicts by their names in settings."""
+_SUSPECT: Final = LEVELS["suspect"]
+_FAIL: Final = LEVELS["fail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ class Findings:
 def levels(evaluated: BoolArray, bad: BoolArray, *, fails: BoolArray | bool = False) -> Levels:
     """Return for :meth:`Findings.add`: nothing, evaluated, suspect or fail."""
     worst = np.where(fails, np.int8(_FAIL), np.int8(_SUSPECT))
-    level: Levels = np.where(bad, worst, np.int8(GOOD_LEVEL))
+    level: Levels = np.where(bad, worst, np.int8(_GOOD))
     return np.where(evaluated, level, np.int8(0))
 
 

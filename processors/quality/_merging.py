@@ -23,6 +23,9 @@ from lamppost.times import NO_TIME
 from ._concern import Where
 
 _MISSING, _NOT_EVALUATED, _GOOD = ranks(np.array([MISSING, NOT_EVALUATED, GOOD], np.uint8)).tolist()
+# A number that a check takes for no measurement is missing, whatever else is said of it.
+_NO_MEASUREMENT = 5
+_BY_RANK = np.append(from_ranks(np.arange(_NO_MEASUREMENT, dtype=np.uint8)), np.uint8(MISSING))
 
 _NOBODY = ReadingBatch.empty()
 
@@ -36,9 +39,10 @@ class Merged:
         reasons: the reason bits.
     """
 
-    def __init__(self, flag: FlagArray, reasons: ReasonArray) -> None:
-        """Start with what is known already."""
-        self.rank = ranks(flag)
+    def __init__(self, flag: FlagArray, reasons: ReasonArray, missing: BoolArray) -> None:
+        """Start with what is known already, and where there is no number."""
+        self._missing = missing
+        self.rank = np.maximum(ranks(flag), (~missing).view(np.uint8))  # 1 is not evaluated
         self.first_rank = self.rank.copy()
         self.reasons = reasons
         self._first_flag: FlagArray | None = None
@@ -46,12 +50,12 @@ class Merged:
     def first_flag(self, where: Where) -> FlagArray:
         """Return what rows are flagged so far, amendments aside."""
         if self._first_flag is None:
-            self._first_flag = from_ranks(self.first_rank)
+            self._first_flag = flags_of(self.first_rank)
         return self._first_flag[where]
 
     def take_in(self, verdict: Verdict, where: Where) -> None:
         """Merge one check's verdict on some of the rows."""
-        said = ranks(verdict.flag)
+        said = _ranked(verdict.flag, self._missing[where])
         _raise(self.rank, said, where)
         # A check that hands over amendments looks ahead, so it said nothing at first sight.
         if verdict.amended_series is None and _raise(self.first_rank, said, where):
@@ -89,15 +93,19 @@ class Amended:
         if codes is None or flag is None or told is None or not len(codes):
             return
         places = codes.astype(np.intp)
-        former, former_reasons = ranks(self._last["flag"][places]), self._last["reasons"][places]
-        said, reasons = ranks(flag), former_reasons | told
+        missing = np.isnan(self._last["value"][places])
+        former, former_reasons = self._former(places, missing), self._last["reasons"][places]
+        said, reasons = _ranked(flag, missing), former_reasons | told
         new = np.flatnonzero((said > former) | (reasons != former_reasons))
         if not len(new):
             return
         places, former, said = places[new], former[new], said[new]
         self._before.append((places, former, former_reasons[new]))
-        self._last["flag"][places] = from_ranks(np.maximum(former, said))
+        self._last["flag"][places] = flags_of(np.maximum(former, said))
         self._last["reasons"][places] = reasons[new]
+
+    def _former(self, places: Int64Array, missing: BoolArray) -> FlagArray:
+        return _ranked(self._last["flag"][places], missing)
 
     def readings(self) -> ReadingBatch:
         """Return the readings from before this batch that now have another verdict."""
@@ -109,7 +117,7 @@ class Amended:
         last = {name: self._last[name][places] for name in ("time", "received", "value")}
         missing = np.isnan(last["value"])
         before = explained(rank[first], reasons[first], missing)
-        now = ranks(self._last["flag"][places])
+        now = self._former(places, missing)
         flag, told = explained(now, self._last["reasons"][places], missing)
         differs = (before[0] != flag) | (before[1] != told)
         rows = np.flatnonzero(differs & (last["time"] != NO_TIME))
@@ -119,6 +127,19 @@ class Amended:
             flag=flag[rows],
             reasons=told[rows],
         )
+
+
+def _ranked(flag: FlagArray, missing: BoolArray) -> FlagArray:
+    """Return verdicts as ranks; one that calls a number missing stands above all others."""
+    found = ranks(flag)
+    found[np.flatnonzero((flag == MISSING) & ~missing)] = _NO_MEASUREMENT
+    return found
+
+
+def flags_of(rank: FlagArray) -> FlagArray:
+    """Return the flags of ranks."""
+    found: FlagArray = _BY_RANK.take(rank)
+    return found
 
 
 def explained(
@@ -132,6 +153,7 @@ def explained(
         missing: where there is no number, shape (n,).
     """
     rank, reasons = rank.copy(), reasons.copy()
+    missing = missing | (rank == _NO_MEASUREMENT)
     absent = np.flatnonzero(missing)
     # An absent number is missing whatever else is wrong, so that no statistic takes it in.
     rank[absent] = _MISSING

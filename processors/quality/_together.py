@@ -16,7 +16,7 @@ from ._latest import NOBODY, Latest, Siblings
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Instants of families of series, one column each; all of shape (roles, instants).
+    """Instants of families of series, one column each; of shape (roles, instants) but for the time.
 
     An instant is a run of rows of one family with the same time, whichever of its series they are
     of. What arrived earlier stands beside them where it is of the same instant.
@@ -25,11 +25,13 @@ class Together:
         series: whose reading it is, NOBODY where the family lacks the role.
         row: the sorted row of this batch that holds it, NOBODY where an earlier batch does.
         value: NaN where there is none that was usable.
+        time: ns UTC, shape (instants,).
     """
 
     series: Int32Array
     row: Int64Array
     value: FloatArray
+    time: Int64Array
 
     @classmethod
     def of(cls, rows: Rows, siblings: Siblings, latest: Latest) -> Self:
@@ -45,7 +47,7 @@ class Together:
         members = siblings.members(family[first])
         row = np.full(members.shape, NOBODY)
         row[role, instant] = np.arange(len(rows))
-        if len(first) > 1 and (family[first[1:]] == family[first[:-1]]).any():
+        if _goes_back(family[first], rows.time[first]):
             row = _carried(row, family[first])
         before_time, before_value = latest.newest(members)
         # NOBODY takes the spare last place, which is never used.
@@ -54,7 +56,7 @@ class Together:
         time = np.where(here, np.append(rows.time, 0)[row], before_time)
         value = np.where(here, shown[row], before_value)
         value[time != rows.time[first]] = np.nan
-        return cls(members, row, value)
+        return cls(members, row, value, rows.time[first])
 
 
 def _instants(rows: Rows, family: Int64Array) -> tuple[Int64Array, Int64Array]:
@@ -70,11 +72,21 @@ def _instants(rows: Rows, family: Int64Array) -> tuple[Int64Array, Int64Array]:
     row_of[instant] = np.arange(len(rows))
     if rows.groups.once and (rows.time[row_of][instant] == rows.time).all():
         return instant, row_of
-    order = np.lexsort((rows.groups.order, family))
+    arrived = rows.groups.order
+    order = np.argsort(family * (int(arrived.max()) + 1) + arrived, kind="stable")
     opens = np.ones(len(order), np.bool_)
     opens[1:] = (np.diff(family[order]) != 0) | (np.diff(rows.time[order]) != 0)
     instant[order] = np.cumsum(opens) - 1
     return instant, order[opens]
+
+
+def _goes_back(family: Int64Array, time: Int64Array) -> bool:
+    """Return whether an instant of a family is not later than the one before.
+
+    Where none is, nothing that came with an earlier instant is of the same time as a later one.
+    """
+    back = (time[1:] <= time[:-1]) & (family[1:] == family[:-1])
+    return bool(back.any())
 
 
 def _carried(row: Int64Array, family: Int64Array) -> Int64Array:

@@ -205,10 +205,7 @@ class DetectorHealthSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class _Detector:
-    """Readings of detectors: what they show, showed before, and how long each stands for.
-
-    Lanes and their type are those of each group, shape (groups,).
-    """
+    """Readings of detectors: what they show, showed before, and how long each stands for."""
 
     groups: Groups
     time: Int64Array
@@ -216,8 +213,6 @@ class _Detector:
     before: FloatArray
     step: Int64Array
     is_count: BoolArray
-    lanes: FloatArray
-    lane_type: Int64Array
 
 
 _Condition = Callable[[_Detector], BoolArray]
@@ -230,8 +225,14 @@ class _Counter:
     starts both anew.
     """
 
-    def __init__(self, reason: Reason, rule: Any, condition: _Condition) -> None:  # noqa: ANN401
-        """Take a rule of the settings and what it looks at."""
+    def __init__(
+        self,
+        reason: Reason,
+        rule: Any,  # noqa: ANN401 - one of the rules of the settings
+        condition: _Condition,
+        roads: Roads,
+    ) -> None:
+        """Take a rule of the settings, what it looks at, and the roads under the detectors."""
         self.reason = reason
         self.level = FAIL if rule.verdict == "fail" else SUSPECT
         usual_s = getattr(rule, "trigger_s", -1)
@@ -239,26 +240,39 @@ class _Counter:
         self._trigger_ns = times.times_ns(usual_s)
         self._clear_ns = round(rule.clear_s * SECOND_NS)
         self._condition = condition
+        self._roads = roads
         self.state = SeriesState(
             held=np.bool_(False), elapsed=np.int64(0), triggered=np.bool_(False)
         )
 
-    def follow(self, seen: _Detector, size: int) -> BoolArray:
-        """Return where the fault stands at each reading, and keep it."""
+    def follow(self, seen: _Detector, size: int) -> Int64Array:
+        """Return the readings at which the fault stands, and keep it.
+
+        Where the condition neither holds nor held, and the fault does not stand, there is nothing
+        to be kept: how long all has been well is of no consequence.
+        """
         self.state.grow(size)
-        groups, places = seen.groups, seen.groups.places
-        was = {name: self.state[name][places] for name in ("held", "elapsed", "triggered")}
+        groups = seen.groups
         holds = self._condition(seen)
-        elapsed = elapsed_in_state(groups, holds, seen.step, (was["held"], was["elapsed"]))
-        trigger_ns = self._trigger_ns.take(seen.lane_type)
+        busy = self.state["held"][groups.places] | self.state["triggered"][groups.places]
+        busy[groups.group[np.flatnonzero(holds)]] = True
+        rows = np.flatnonzero(busy[groups.group])
+        if not len(rows):
+            return rows
+        triggered = self._stands(groups.take(rows), holds[rows], seen.step[rows])
+        return rows[np.flatnonzero(triggered)]
+
+    def _stands(self, groups: Groups, holds: BoolArray, step: Int64Array) -> BoolArray:
+        places = groups.places
+        was = {name: self.state[name][places] for name in ("held", "elapsed", "triggered")}
+        elapsed = elapsed_in_state(groups, holds, step, (was["held"], was["elapsed"]))
+        trigger_ns = self._trigger_ns.take(self._roads.lane_type(places))
         on = holds & (elapsed > (trigger_ns if groups.once else trigger_ns[groups.group]))
         off = ~holds & (elapsed >= self._clear_ns)
         triggered = latched(groups, on, off, was["triggered"])
-        newest = slice(None) if groups.once else groups.lasts
-        self.state["elapsed"][places] = elapsed[newest]
-        for name, column in (("held", holds[newest]), ("triggered", triggered[newest])):
-            changed = np.flatnonzero(column != was[name])
-            self.state[name][places[changed]] = column[changed]
+        newest = groups.lasts
+        for name, column in (("held", holds), ("elapsed", elapsed), ("triggered", triggered)):
+            self.state[name][places] = column[newest]
         return triggered
 
 
@@ -321,7 +335,7 @@ class DetectorHealth:
         spike = settings.occupancy_spike or OccupancySpike()
         self._credit_ns = spike.times_ns(spike.limit_s)
         self._counters: list[tuple[bool, _Counter]] = [
-            (on_occupancy, _Counter(reason, rule, condition))
+            (on_occupancy, _Counter(reason, rule, condition, self._roads))
             for reason, rule, on_occupancy, condition in (
                 (NO_HITS, settings.no_hits, False, _nobody),
                 (CHATTER, settings.chatter, False, self._too_many),
@@ -351,7 +365,7 @@ class DetectorHealth:
             verdict = np.full(len(mine), GOOD, np.uint8)
             told = np.zeros(len(mine), np.uint32)
             for counter in counters:
-                bad = np.flatnonzero(counter.follow(seen, len(self._series)))
+                bad = counter.follow(seen, len(self._series))
                 verdict[bad] = np.maximum(verdict[bad], counter.level)
                 told[bad] |= counter.reason.mask
             flag[where], reasons[where] = verdict, told
@@ -369,9 +383,7 @@ class DetectorHealth:
         near = (before_time != NO_TIME) & (gap > 0) & (gap <= longest)
         step = np.where(near, gap, period.astype(np.int64))
         before = groups.previous(rows.value, self._last["value"][places])
-        lanes, lane_type = self._roads.lanes(places), self._roads.lane_type(places)
-        lanes = np.where(np.isnan(lanes), self._settings.lanes, lanes)
-        return _Detector(groups, time, rows.value, before, step, is_count == 1, lanes, lane_type)
+        return _Detector(groups, time, rows.value, before, step, is_count == 1)
 
     def _remember(self, seen: _Detector) -> None:
         newest = slice(None) if seen.groups.once else seen.groups.lasts
@@ -381,7 +393,8 @@ class DetectorHealth:
     def _too_many(self, seen: _Detector) -> BoolArray:
         rule = self._settings.chatter or Chatter()
         per_hour = np.where(seen.is_count, HOUR_NS / np.maximum(seen.step, 1), 1.0)
-        most = rule.flow * seen.lanes
+        lanes = self._roads.lanes(seen.groups.places)
+        most = rule.flow * np.where(np.isnan(lanes), self._settings.lanes, lanes)
         if not seen.groups.once:
             most = most[seen.groups.group]
         with np.errstate(over="ignore", invalid="ignore"):
@@ -391,7 +404,7 @@ class DetectorHealth:
     def _jumps(self, seen: _Detector) -> BoolArray:
         """Return where jumps have earned too much credit (Lindley's recursion, in whole ns)."""
         groups = seen.groups
-        most = self._credit_ns.take(seen.lane_type)
+        most = self._credit_ns.take(self._roads.lane_type(groups.places))
         unjudged = most == _NEVER
         if unjudged.all():
             self._last["credit"][groups.places] = 0

@@ -14,7 +14,7 @@ from lamppost.batch import FlagArray, Int64Array, ReadingBatch
 from lamppost.component import Check, Rows, Stateful, restore_each, snapshot_of
 from lamppost.details import Detail
 from lamppost.device_codes import FindsCodes
-from lamppost.flags import MISSING, MISSING_VALUE, Reason, from_ranks
+from lamppost.flags import MISSING, MISSING_VALUE, Reason
 from lamppost.grouping import Groups
 from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
@@ -22,7 +22,7 @@ from lamppost.times import NO_TIME
 from lamppost.wording import unit_of
 
 from ._concern import Concern, Where
-from ._merging import Amended, Merged, explained
+from ._merging import Amended, Merged, explained, flags_of
 
 _OWN: Final = "stage"
 _ALL: Final = slice(None)
@@ -33,7 +33,8 @@ class Judgement:
     """What the checks say about one batch.
 
     Attributes:
-        readings: the batch with merged flags and reasons, rows in their original order.
+        readings: the batch with merged flags and reasons, rows in their original order. A number
+            that is no measurement stands there still, and is missing by its flag.
         amended: readings of earlier batches whose flag or reasons changed now.
         first_flag: flag of each row by what was known when it arrived, without its successors.
             What must not depend on where batches are cut builds on this one.
@@ -119,9 +120,10 @@ class QualityStage:
         self._last.grow(len(self._series))
         groups = Groups.by_series(batch.series)
         order = groups.order
-        merged, amended = Merged(batch.flag[order], batch.reasons[order]), Amended(self._last)
+        value, amended = batch.value[order], Amended(self._last)
+        merged = Merged(batch.flag[order], batch.reasons[order], np.isnan(value))
         details: list[Detail] = []
-        rows = Rows(groups, batch.time[order], batch.value[order], merged.first_flag(_ALL))
+        rows = Rows(groups, batch.time[order], value, merged.first_flag(_ALL))
         sequence, places = _sequence(rows, in_order[order])
         all_parts = self._concern.parts(rows, _ALL)
         in_sequence = all_parts if sequence is rows else self._concern.parts(sequence, places)
@@ -157,7 +159,7 @@ class QualityStage:
             "time": sequence.time[lasts],
             "received": received[where][lasts],
             "value": sequence.value[lasts],
-            "flag": from_ranks(merged.rank[where][lasts]),
+            "flag": flags_of(merged.rank[where][lasts]),
             "reasons": merged.reasons[where][lasts],
         }
         for name, column in columns.items():

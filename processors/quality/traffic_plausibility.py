@@ -3,23 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Final, Self
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from lamppost.batch import FloatArray, Int32Array, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register
+from lamppost.details import Detail
 from lamppost.flags import Reason
+from lamppost.grouping import BoolArray
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import Snapshot
 from lamppost.stations import Station
-from lamppost.wording import digits, span
+from lamppost.wording import counted, digits, listed, span, unit_of, with_unit
 from processors._per_series import optional
 from processors._roads import Roads
 
-from ._latest import GOOD_LEVEL, NOBODY, Findings, Latest, Levels, Siblings, levels
+from ._latest import LEVELS, NOBODY, Findings, Latest, Levels, Siblings
 from ._runs import chosen_rows
 from ._together import Together
 
@@ -67,9 +71,9 @@ class TrafficPlausibilitySettings(Settings):
     min_occupancy: float = Field(
         default=2.0, ge=0, description="Below this occupancy, %, no length is computed."
     )
-    empty_speed_fails: bool = Field(
-        default=True,
-        description="Whether speed 0 without vehicles fails, and so stays out of mean speeds.",
+    empty_speed: Literal["missing", "fail", "suspect"] = Field(
+        default="missing",
+        description="What speed 0 without vehicles is; a suspect one enters mean speeds.",
     )
 
     @model_validator(mode="after")
@@ -90,15 +94,18 @@ class TrafficPlausibilitySettings(Settings):
 class TrafficPlausibility:
     """Flags readings of one detector and instant that contradict each other.
 
-    Speed 0 while flow or count is 0 is no measurement (``no_vehicle``), and only the speed is
-    flagged: an empty road at night is real. Suspect are speed above 0 without vehicles, speed 0
+    Speed 0 while flow, count or occupancy is 0 is no measurement (``no_vehicle``): there was nobody
+    to be measured. It is missing (QARTOD 9), stays out of every statistic, and what is published
+    has no number; flow, count and occupancy stay as they are, for an empty road at night is real.
+    Suspect are speed above 0 without vehicles, speed 0
     with vehicles and a known occupancy below 100 %, a flow above ``max_flow lanes``, a density
     ``q / (v lanes)`` above ``max_density``, and a triple whose effective vehicle length
     ``L = 10 v occ lanes / q`` (m; km/h, %, veh/h) lies outside ``vehicle_length_m``. A series with
     the qualifier ``lane`` is about one lane, else its station says about how many; where neither
     does, whatever fits any number within ``lanes`` is believed. Whichever reading arrives last is
-    judged with the newest of the others at the same instant, which are amended. Series belong
-    together when sensor and qualifiers are the same.
+    judged with the newest of the others at the same instant, which are amended; the detail of the
+    reason tells all of them, and the length they make. Series belong together when sensor and
+    qualifiers are the same.
 
     Known failures: a station that tells a wrong number of lanes is flagged for it; whole percents
     of occupancy make the length of light traffic coarse, hence ``min_flow`` and ``min_occupancy``.
@@ -114,7 +121,9 @@ class TrafficPlausibility:
     def describe(cls, settings: TrafficPlausibilitySettings) -> str:
         """Say what of a detector contradicts itself."""
         low, high = map(digits, settings.vehicle_length_m)
-        verdict = "fails" if settings.empty_speed_fails else "is suspect"
+        verdict = {"missing": "counts as missing", "fail": "fails", "suspect": "is suspect"}[
+            settings.empty_speed
+        ]
         most = [
             f", above {digits(limit)} {unit}"
             for limit, unit in (
@@ -151,20 +160,21 @@ class TrafficPlausibility:
 
     def judge(self, rows: Rows) -> Verdict:
         """Put every reading together with what the detector showed at the same instant."""
-        findings = Findings(rows, self._series)
+        findings, details = Findings(rows, self._series), list[Detail]()
         _, role = self._detectors.places(rows.groups.series)
         where, seen = chosen_rows(rows, role != NOBODY)
         if len(seen):
             found = Together.of(seen, self._detectors, self._latest)
             # Those of a detector have the same qualifiers and station, so any of them will do.
             anyone = found.series.max(axis=0)
-            level, reasons = self._contradictions(
-                found.value, self._lanes(anyone), self._roads.per_hour(anyone)
-            )
+            lanes = self._lanes(anyone)
+            level, reasons = self._contradictions(found.value, lanes, self._roads.per_hour(anyone))
+            contradicts = (level > 1) & (reasons & TRAFFIC_PLAUSIBILITY.mask != 0)
+            details = _details(found, lanes, contradicts)
             row = found.row if isinstance(where, slice) else np.append(where, NOBODY)[found.row]
             findings.add(found.series.ravel(), row.ravel(), level.ravel(), reasons.ravel())
             self._latest.keep(seen, seen.usable)
-        return findings.verdict()
+        return replace(findings.verdict(), details=details)
 
     def _lanes(self, series: Int32Array) -> FloatArray:
         """Return the fewest and the most lanes each series is about, shape (2, n)."""
@@ -184,6 +194,7 @@ class TrafficPlausibility:
         flow, count, occupancy, speed = value
         with np.errstate(all="ignore"):
             empty = (flow == 0) | (count == 0)
+            nobody = (speed == 0) & (empty | (occupancy == 0))
             busy = (flow > 0) | (count > 0)
             length_m = 10 * speed * occupancy * lanes / flow
             most = optional(settings.max_flow) * lanes[1]
@@ -195,21 +206,23 @@ class TrafficPlausibility:
         both = ~np.isnan(speed) & (empty | busy)
         triple = (flow >= settings.min_flow) & (occupancy >= settings.min_occupancy) & (speed > 0)
         low, high = settings.vehicle_length_m
-        unlike = ~((length_m[1] >= low) & (length_m[0] <= high))
-        level = np.zeros(value.shape, np.int8)
-        reasons = np.zeros(value.shape, np.uint32)
-        fails = settings.empty_speed_fails
-        for said, reason, roles in (
-            (levels(both, phantom | standing), TRAFFIC_PLAUSIBILITY, (_FLOW, _COUNT, _SPEED)),
-            (levels(crowded, crowded), TRAFFIC_PLAUSIBILITY, (_FLOW,)),
-            (levels(rushed, rushed), TRAFFIC_PLAUSIBILITY, (_COUNT,)),
-            (levels(triple, unlike), TRAFFIC_PLAUSIBILITY, (_FLOW, _OCCUPANCY, _SPEED)),
-            (levels(both, (speed == 0) & empty, fails=fails), NO_VEHICLE, (_SPEED,)),
-        ):
-            bad = np.where(said > GOOD_LEVEL, reason.mask, np.uint32(0))
+        unlike = triple & ~((length_m[1] >= low) & (length_m[0] <= high))
+        wrong, unmeasured = LEVELS["suspect"], LEVELS[settings.empty_speed]
+        said = (
+            (both, phantom | standing, wrong, TRAFFIC_PLAUSIBILITY, (_FLOW, _COUNT, _SPEED)),
+            (crowded, crowded, wrong, TRAFFIC_PLAUSIBILITY, (_FLOW,)),
+            (rushed, rushed, wrong, TRAFFIC_PLAUSIBILITY, (_COUNT,)),
+            (triple, unlike, wrong, TRAFFIC_PLAUSIBILITY, (_FLOW, _OCCUPANCY, _SPEED)),
+            (nobody, nobody, unmeasured, NO_VEHICLE, (_SPEED,)),
+        )
+        level, reasons = np.zeros(value.shape, np.int8), np.zeros(value.shape, np.uint32)
+        for evaluated, bad, worst, reason, roles in said:
+            found = np.flatnonzero(bad)
             for one in roles:
-                np.maximum(level[one], said, out=level[one])
-                reasons[one] |= bad
+                # Of what is not evaluated nothing is said, which is 0; evaluated and good is 1.
+                np.maximum(level[one], evaluated.view(np.int8), out=level[one])
+                level[one, found] = np.maximum(level[one, found], worst)
+                reasons[one, found] |= reason.mask
         level[np.isnan(value)] = 0
         return level, reasons
 
@@ -220,6 +233,41 @@ class TrafficPlausibility:
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over the newest reading of each series."""
         self._latest.restore(snapshot)
+
+
+def _details(found: Together, lanes: FloatArray, bad: BoolArray) -> list[Detail]:
+    """Return the numbers that contradict each other, for each of the readings they are of."""
+    details = []
+    for place in np.flatnonzero(bad.any(axis=0)).tolist():
+        told = _sentence(found.value[:, place].tolist(), lanes[:, place].tolist())
+        for role in np.flatnonzero(bad[:, place]).tolist():
+            code, at = int(found.series[role, place]), int(found.time[place])
+            details.append(Detail(code, at, TRAFFIC_PLAUSIBILITY.bit, told))
+    return details
+
+
+def _sentence(shown: Sequence[float], lanes: Sequence[float]) -> str:
+    """Say what a detector shows at an instant.
+
+    >>> _sentence([0.0, np.nan, np.nan, 90.0], [1.0, 4.0])
+    'The detector shows flow 0 veh/h and speed 90 km/h on 1 to 4 lanes.'
+    """
+    told = [
+        f"{name.replace('_', ' ')} {with_unit(float(f'{number:.6g}'), unit_of(name))}"
+        for name, number in zip(_ROLES, shown, strict=True)
+        if not math.isnan(number)
+    ]
+    flow, _, occupancy, speed = shown
+    length = ""
+    if flow > 0 and speed > 0 and occupancy > 0:
+        low, high = (f"{10 * speed * occupancy * many / flow:.3g}" for many in lanes)
+        length = f": vehicles {low if low == high else f'{low} to {high}'} m long"
+    return f"The detector shows {listed(told)} on {_road(lanes)}{length}."
+
+
+def _road(lanes: Sequence[float]) -> str:
+    fewest, most = lanes
+    return counted(most, "lane") if fewest == most else span((fewest, most), "lanes")
 
 
 def _role_of(key: SeriesKey) -> tuple[object, int] | None:

@@ -19,7 +19,7 @@ from lamppost.batch import (
     JudgedBatch,
 )
 from lamppost.derived import METHOD_QUALIFIERS, derived, named
-from lamppost.flags import GOOD, merge
+from lamppost.flags import GOOD, MISSING, merge
 from lamppost.grouping import BoolArray
 from lamppost.series import SeriesKey, SeriesTable, qualifiers_mapping
 from lamppost.state import Snapshot
@@ -130,20 +130,21 @@ class Together:
     def of(self, judged: JudgedBatch) -> Road | None:
         """Return what has come together with a batch, in the order in which it did, if anything."""
         self._grow()
-        at = np.flatnonzero(self._target[judged.series] != _NONE)
+        at = np.flatnonzero(self._target.take(judged.series) != _NONE)
         if not len(at):
             return None
         new = self._inputs_of(judged, at)
         if self._places == 1:
             every = np.arange(len(new))
             return self._road(new, every[None, :], every, new.revision != 0)
-        target = self._target[new.series]
-        late = new.time <= self._latest[target]
-        if late.any() or not _stand_together(target, new.time):
+        target = self._target.take(new.series)
+        late = new.time <= self._latest.take(target)
+        if late.any():
             known = self._held_of(np.unique(target[late]))
             road = self._join(Inputs.joined([known, new]), len(known))
         else:
-            road = self._meet(new, _starts(target, new.time))
+            whole = self._all_at_once(new, target)
+            road = self._in_any_order(new, target) if whole is None else whole
         np.maximum.at(self._latest, target, new.time)
         return road
 
@@ -159,6 +160,37 @@ class Together:
         self._held = [Inputs.of(snapshot)]
         self._newest = int(np.asarray(snapshot["newest_receipt"])[0])
         self._forget()
+
+    def _all_at_once(self, rows: Inputs, target: Int64Array) -> Road | None:
+        """Find the inputs where each came with all the others, as messages mostly have them.
+
+        None where one did not, or where an instant of a road comes twice.
+        """
+        size, rest = divmod(len(rows), self._places)
+        if rest:
+            return None
+        sets, times = (column.reshape(size, self._places) for column in (target, rows.time))
+        if (sets != sets[:, :1]).any() or (times != times[:, :1]).any():
+            return None
+        used = np.full((self._places, size), _NONE)
+        number = np.arange(len(rows))
+        used[self._place.take(rows.series), number // self._places] = number
+        last = number[self._places - 1 :: self._places]
+        age = rows.newest.take(last) - rows.received.take(used)
+        if (used == _NONE).any() or (age > self._wait_ns).any():
+            return None
+        if not _differ(sets[:, 0], times[:, 0]):
+            return None
+        made = np.full(len(rows), NO_TIME)
+        made[last] = rows.received[last]
+        self._keep(replace(rows, made=made))
+        return self._road(rows, used, last, (rows.revision.take(used) != 0).all(axis=0))
+
+    def _in_any_order(self, rows: Inputs, target: Int64Array) -> Road:
+        """Find the inputs of rows that meet nothing that is held."""
+        if _stand_together(target, rows.time):
+            return self._meet(rows, _starts(target, rows.time))
+        return self._join(rows, 0)
 
     def _join(self, rows: Inputs, known: int) -> Road:
         """Join rows in order of arrival, of which the first were known before."""
@@ -233,34 +265,35 @@ class Together:
         return np.sort(order[last | (target[order] == _NONE)])
 
     def _inputs_of(self, judged: JudgedBatch, at: Int64Array) -> Inputs:
-        series, received = judged.series[at], judged.received[at]
-        value = judged.value[at] * self._scale[series]
+        series, received, flag = judged.series[at], judged.received[at], judged.flag[at]
+        value = judged.value.take(at) * self._scale.take(series)
+        value[np.flatnonzero(~np.isfinite(value) | (flag == MISSING))] = np.nan
         newest = np.maximum(np.maximum.accumulate(received), self._newest)
         self._newest = int(newest[-1])
         return Inputs(
             series=series,
-            time=judged.time[at],
+            time=judged.time.take(at),
             received=received,
-            value=np.where(np.isfinite(value), value, np.nan),
-            flag=judged.flag[at],
-            reasons=judged.reasons[at],
-            revision=judged.revision[at],
+            value=value,
+            flag=flag,
+            reasons=judged.reasons.take(at),
+            revision=judged.revision.take(at),
             newest=newest,
             made=np.full(len(at), NO_TIME),
         )
 
     def _road(self, rows: Inputs, used: Int64Array, chosen: Int64Array, again: BoolArray) -> Road:
         """Return what is derived when the chosen rows came, with the inputs used."""
-        flag, reasons = rows.flag[used[0]], rows.reasons[used[0]]
+        flag, reasons = rows.flag.take(used[0]), rows.reasons.take(used[0])
         for place in used[1:]:
-            flag, reasons = merge(flag, rows.flag[place]), reasons | rows.reasons[place]
-        series = rows.series[chosen]
-        target = self._target[series]
+            flag, reasons = merge(flag, rows.flag.take(place)), reasons | rows.reasons.take(place)
+        series = rows.series.take(chosen)
+        target = self._target.take(series)
         nothing = np.full(len(chosen), np.nan)
         source = JudgedBatch(
             series=series,
-            time=rows.time[chosen],
-            received=rows.received[chosen],
+            time=rows.time.take(chosen),
+            received=rows.received.take(chosen),
             value=nothing,
             flag=flag,
             reasons=reasons,
@@ -271,15 +304,15 @@ class Together:
             revision=again.astype(np.int32),
         )
         return Road(
-            values=rows.value[used],
-            facts=self._facts[:, target] if len(target) else self._facts[:, :0],
+            values=rows.value.take(used),
+            facts=self._facts.take(target, axis=1) if len(target) else self._facts[:, :0],
             _source=source,
             _series=self._codes_of(target),
             _again=again,
         )
 
     def _codes_of(self, target: Int64Array) -> Int32Array:
-        codes = self._codes[target]
+        codes = self._codes.take(target)
         if len(codes) and codes.min() < 0:
             unknown, first = np.unique(target[codes < 0], return_index=True)
             for number in unknown[np.argsort(first)].tolist():
@@ -360,7 +393,11 @@ def _starts(target: Int64Array, time: Int64Array) -> Int64Array:
 def _stand_together(target: Int64Array, time: Int64Array) -> bool:
     """Return whether rows of one road and instant stand next to each other; no may be wrong."""
     opens = np.flatnonzero(_opens(target, time))
-    target, time = target[opens], time[opens]
+    return _differ(target[opens], time[opens])
+
+
+def _differ(target: Int64Array, time: Int64Array) -> bool:
+    """Return whether no two rows are of one road and instant; no may be wrong."""
     later, same = time[1:] > time[:-1], time[1:] == time[:-1]
     if (later | (same & (target[1:] > target[:-1]))).all():
         return True

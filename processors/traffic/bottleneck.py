@@ -14,9 +14,12 @@ from lamppost.grouping import BoolArray
 from lamppost.times import NO_TIME, SECOND_NS
 from lamppost.wording import counted, digits, percent
 
+from ._derivations import KM_PER_MILE
 from ._pair_rule import SPEED, Frame, PairRule, PairSettings
 
 _MOST_INTERVALS: Final = 63
+# Rounding of a conversion must not lift a speed over a limit it equals.
+_ROUNDING: Final = 1e-9
 
 
 class BottleneckSettings(PairSettings):
@@ -32,9 +35,13 @@ class BottleneckSettings(PairSettings):
         description="How long after its end an interval is judged; what comes later is not seen.",
     )
     drop_km_h: float = Field(
-        default=32.2, gt=0, description="Least difference of speed, downstream minus upstream."
+        default=20 * KM_PER_MILE,
+        gt=0,
+        description="Least difference of speed, downstream minus upstream.",
     )
-    slow_km_h: float = Field(default=64.4, gt=0, description="Speed upstream must be below this.")
+    slow_km_h: float = Field(
+        default=40 * KM_PER_MILE, gt=0, description="Speed upstream must be below this."
+    )
     drop_share: float = Field(
         default=0.33,
         gt=0,
@@ -48,7 +55,7 @@ class BottleneckSettings(PairSettings):
         description="Where the free-flow speed is known: this share of it, if that is less.",
     )
     longest_km: float = Field(
-        default=4.83, gt=0, description="Stations must be closer together than this."
+        default=3 * KM_PER_MILE, gt=0, description="Stations must be closer together than this."
     )
     at_least: int = Field(default=5, ge=1, description="Intervals in which that must be so ...")
     of_last: int = Field(
@@ -108,7 +115,7 @@ class Bottleneck(PairRule[BottleneckSettings]):
         """Add an interval, and count."""
         window = np.uint64((1 << self.settings.of_last) - 1)
         found = (frame.speed_up < self._slow(self.network.up)) & self._drops(frame)
-        found &= self.network.length_km < self.settings.longest_km
+        found &= self.network.length_km < self.settings.longest_km - _ROUNDING
         bits = (self.state["found"] << np.uint64(1) | found.astype(np.uint64)) & window
         self.state["found"][:] = bits
         holds: BoolArray = np.bitwise_count(bits) >= self.settings.at_least
@@ -157,11 +164,11 @@ class Bottleneck(PairRule[BottleneckSettings]):
     def _slow(self, stations: Int64Array) -> FloatArray:
         """Return below which speed each station is slow."""
         share = self.network.free_flow_km_h[stations] * self.settings.slow_share
-        limit: FloatArray = np.fmin(share, self.settings.slow_km_h)
+        limit: FloatArray = np.fmin(share, self.settings.slow_km_h) - _ROUNDING
         return limit
 
     def _drops(self, frame: Frame) -> BoolArray:
         share = self.network.free_flow_km_h[self.network.up] * self.settings.drop_share
-        limit = np.fmin(share, self.settings.drop_km_h)
+        limit = np.fmin(share, self.settings.drop_km_h) - _ROUNDING
         drops: BoolArray = frame.speed_down - frame.speed_up >= limit
         return drops

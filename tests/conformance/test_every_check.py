@@ -16,6 +16,7 @@ from lamppost.grouping import Groups
 from lamppost.series import SeriesTable
 from processors.quality.sentinel import SENTINEL
 from processors.quality.stage import QualityStage
+from processors.quality.traffic_plausibility import NO_VEHICLE
 from tests.processor_conformance import assert_described, assert_same, components, law, make
 from tests.strategies import KEYS, Stream, streams
 
@@ -43,14 +44,21 @@ def judged(check: Check, batches: Sequence[ReadingBatch]) -> dict[str, Any]:
         for place, code in enumerate(amended):
             key = (code, newest[code])
             flag, reasons = verdicts[key]
-            merged = merge(np.uint8([flag]), verdict.amended_flag[place : place + 1])
-            verdicts[key] = (int(merged[0]), reasons | int(verdict.amended_reasons[place]))
+            worse = stronger(flag, int(verdict.amended_flag[place]))
+            verdicts[key] = (worse, reasons | int(verdict.amended_reasons[place]))
         for row in range(len(rows)):
             key = (int(rows.groups.series[row]), int(rows.time[row]))
             verdicts[key] = (int(verdict.flag[row]), int(verdict.reasons[row]))
             newest[key[0]] = key[1]
     ordered = sorted(verdicts.items())
     return {"verdicts": np.array([verdict for _, verdict in ordered]).reshape(-1, 2)}
+
+
+def stronger(flag: int, later: int) -> int:
+    """Return what two verdicts on one number make: one that it is no measurement stands."""
+    return (
+        MISSING if MISSING in {flag, later} else int(merge(np.uint8([flag]), np.uint8([later]))[0])
+    )
 
 
 @every_check
@@ -84,6 +92,7 @@ def test_a_verdict_has_one_explained_flag_per_row(component: Component, stream: 
         np.testing.assert_array_equal(column, copy)
     assert (verdict.flag[np.isnan(rows.value)] == MISSING).all()
     flagged = np.isin(verdict.flag, [SUSPECT, FAIL])
+    flagged |= (verdict.flag == MISSING) & ~np.isnan(rows.value)
     own = sum(int(reason.mask) for reason in component.cls.reasons)
     assert (verdict.reasons[flagged] & np.uint32(own) != 0).all()
 
@@ -201,7 +210,7 @@ def test_the_stage_never_lowers_a_flag_and_explains_every_one(stream: Stream) ->
 
     found = quality.judge(batch, in_order).readings
 
-    present = ~np.isnan(batch.value)
+    present = ~np.isnan(batch.value) & (found.reasons & NO_VEHICLE.mask == 0)
     np.testing.assert_array_equal(merge(found.flag, batch.flag)[present], found.flag[present])
     assert ((found.flag == MISSING) == ~present).all()
     assert (found.reasons[found.flag != 1] != 0).all()
@@ -248,3 +257,18 @@ def test_the_numbers_behind_a_reason_belong_to_a_reading_that_has_it(
     for one in verdict.details:
         assert given[one.series, one.time] >> one.reason & 1
         assert one.detail.endswith(".")
+
+
+@every_check
+@law(stream=streams())
+def test_the_numbers_behind_a_reason_do_not_depend_on_the_cut(
+    component: Component, stream: Stream
+) -> None:
+    """What is told last of a reading and a reason stands."""
+
+    def told(batches: Sequence[ReadingBatch]) -> dict[tuple[int, int, int], str]:
+        check = make(component, stream.series)
+        details = [one for batch in batches for one in check.judge(rows_of(batch)).details]
+        return {(one.series, one.time, one.reason): one.detail for one in details}
+
+    assert told(stream.singles()) == told(stream.pieces()) == told(stream.whole())

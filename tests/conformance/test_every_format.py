@@ -17,7 +17,7 @@ from lamppost.component import Component, Example, Format, discover, registered
 from lamppost.decoded import Decoded, Measurement
 from lamppost.frames import Deliveries
 from lamppost.quantities import QUANTITIES
-from lamppost.quarantine import CODES
+from lamppost.refusal_codes import CODES
 from lamppost.times import is_instant, parse_instant
 from lamppost.units import conversion
 

@@ -39,7 +39,7 @@ ELSEWHERE = {
 PICTURE = "docs/images/console.png"
 
 # Variables that speak to the tests, not to Lamppost.
-OF_THE_TESTS = {"CHAOS", "SEED"}
+OF_THE_TESTS = {"CHAOS", "NAB", "SEED"}
 
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")

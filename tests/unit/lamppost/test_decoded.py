@@ -56,13 +56,16 @@ def test_readings_one_by_one_and_all_at_once_are_the_same() -> None:
     """``extend`` is ``add`` in a loop."""
     single, several = Decoded(), Decoded()
 
-    for time, value in ((5, 1.0), (6, 2.0)):
-        single.add(3, single.number("a", "pm10"), value, time)
-    several.extend(3, several.number("a", "pm10"), [1.0, 2.0], [5, 6])
+    for time, pm10, no2 in ((5, 1.0, 7.0), (6, 2.0, 8.0)):
+        single.add(3, single.number("a", "pm10"), pm10, time)
+        single.add(3, single.number("a", "no2"), no2, time)
+    both = [several.number("a", "pm10"), several.number("a", "no2")]
+    several.extend(3, both, [5, 6], [1.0, 7.0, 2.0, 8.0])
 
+    columns = [[3] * 4, [0, 1, 0, 1], [5, 5, 6, 6], [1.0, 7.0, 2.0, 8.0]]
     for out in (single, several):
-        assert [column.tolist() for column in out.columns()] == [[3, 3], [0, 0], [5, 6], [1.0, 2.0]]
-        assert len(out) == 2
+        assert [column.tolist() for column in out.columns()] == columns
+        assert len(out) == 4
 
 
 def test_a_reading_without_time_says_so() -> None:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from lamppost.frames import arrow_batch, arrow_bytes
-from lamppost.quarantine import CODES, QUARANTINE_SCHEMA, Refusal
+from lamppost.quarantine import QUARANTINE_SCHEMA, Refusal
+from lamppost.refusal_codes import CODES
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -104,6 +104,58 @@ def test_the_alert_page_tells_evidence_rule_and_history(portal: Portal) -> None:
     assert [part for part in parts if part not in page] == []
 
 
+def test_the_alert_page_shows_the_readings_behind_it_and_the_numbers_behind_their_reasons(
+    portal: Portal,
+) -> None:
+    """Value, what was expected, the sentence of each reason, its numbers, the rule in force."""
+    late = alert("late", NOW, since=NOW - 10 * MINUTE_NS)
+    portal.context.store.write([Entry(99, log.ALERTS, NOW, alerts_body(late))], 99)
+
+    page = portal.get("/alerts/late").text
+    behind = page[page.index('id="h-readings"') : page.index('id="h-history"')]
+    rows = behind.split("<tr>")[2:]
+
+    assert "The newest 12 of 108 readings until it fired" in behind
+    assert ["It was -1 before." in row for row in rows] == [True] + [False] * 11
+    assert all("suspect" in row and "It replaces an earlier value" in row for row in rows)
+    assert behind.count("PM2.5 may be corrected by 5 µg/m³.") == 1
+    assert "/stations/aq-001?quantity=pm2_5&amp;until=20" in behind
+
+
+def test_an_alert_of_a_rule_about_windows_shows_the_window(portal: Portal) -> None:
+    """A quarter of an hour of minutes."""
+    rules = json.loads(rules_body())
+    rules["policy"] = "windows"
+    rules["content"]["alerts"]["pm_high"]["settings"]["window"] = "15min"
+    since = NOW - 20 * MINUTE_NS
+    own = alert("quarter", since, "aq-002", since=since, policy="windows")
+    portal.context.store.write(
+        [
+            Entry(98, log.RULES, NOW, json.dumps(rules).encode()),
+            Entry(99, log.ALERTS, NOW, alerts_body(own)),
+        ],
+        99,
+    )
+
+    assert "The newest 12 of 16 readings" in portal.get("/alerts/quarter").text
+
+
+def test_an_alert_about_a_road_shows_its_lanes(portal: Portal) -> None:
+    """A rule about a station is not about one of its series."""
+    own = alert("road", NOW, "tr-001", quantity="vehicle_count")
+    portal.context.store.write([Entry(99, log.ALERTS, NOW, alerts_body(own))], 99)
+
+    page = portal.get("/alerts/road").text
+
+    assert "Readings behind it" in page
+    assert "No single series of the station is drawn here" in page
+
+
+def test_an_alert_without_readings_has_no_such_part(portal: Portal) -> None:
+    """Silence is about none."""
+    assert "Readings behind it" not in portal.get("/alerts/alert-2").text
+
+
 def test_unknown_things_are_not_found(portal: Portal) -> None:
     """A page says so, with the way back."""
     for path in ("/alerts/nothing", "/stations/nothing", "/nothing"):

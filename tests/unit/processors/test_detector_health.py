@@ -163,7 +163,8 @@ def beside(quantity: str, rule: dict[str, Any], qualifiers: str = "", **facts: A
     [
         ("mainline", 4), ("velocity", 4), ("exit", 8), ("hov", 8), ("wrong_way", 8), ("merge", 12),
         ("queue", 12), ("passage", 12), ("auxiliary", 24), ("other", 72), ("parking", 14 * 24),
-        ("", 8),
+        ("cd_lane", 4), ("reversible", 72), ("bypass", 72), ("omnibus", 72), ("green", 72),
+        ("hot", 72), ("shoulder", 72), ("", 8),
     ],
 )  # fmt: skip
 def test_how_long_nobody_may_pass_depends_on_what_the_lane_is_for(
@@ -181,9 +182,17 @@ def test_how_long_nobody_may_pass_depends_on_what_the_lane_is_for(
     assert flags(own, asleep, 600) == found
 
 
-@pytest.mark.parametrize(("lane_type", "minutes"), [("mainline", 2), ("exit", 30), ("", 30)])
+@pytest.mark.parametrize(
+    ("lane_type", "minutes"),
+    [
+        *((name, 2) for name in ("mainline", "auxiliary", "cd_lane", "reversible", "velocity")),
+        *((name, 2) for name in ("hov", "hot", "shoulder")),
+        *((name, 30) for name in ("merge", "queue", "exit", "bypass", "passage", "omnibus")),
+        *((name, 30) for name in ("green", "wrong_way", "")),
+    ],
+)
 def test_a_ramp_may_be_occupied_for_longer_than_a_main_line(lane_type: str, minutes: int) -> None:
-    """IRIS: 2 and 30 minutes."""
+    """IRIS docs/vehicle_detection.md, table of lane types: 2 and 30 minutes."""
     rule = {"locked_on": POLICY.quality["detector_health"]["locked_on"]}
 
     found = flags(beside("occupancy", rule, lane_type=lane_type), [100.0] * 70, 30)

@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
-from lamppost.flags import MISSING_VALUE, NO_CHECK, OUT_OF_ORDER
+from lamppost.batch import ReadingBatch
+from lamppost.flags import MISSING, MISSING_VALUE, NO_CHECK, OUT_OF_ORDER
 from processors.quality.gross_range import GROSS_RANGE
 from processors.quality.spike import SPIKE
 from processors.quality.stage import QualityStage
+from processors.quality.traffic_plausibility import NO_VEHICLE
 from tests.processor_cases import NAN, build, readings, table
 
 CHECKS: dict[str, Any] = {
@@ -100,6 +103,37 @@ def test_the_first_flag_leaves_out_what_only_successors_show() -> None:
 
     assert judgement.readings.flag.tolist() == [1, 4, 1]
     assert judgement.first_flag.tolist() == [1, 1, 1]
+
+
+def roads() -> QualityStage:
+    """Build a stage that fails speeds below 10, for one detector."""
+    series = table("speed", "vehicle_count")
+    limits = {"quantities": {"speed": {"fail_span": [10, 200]}}}
+    checks = {"traffic_plausibility": {}, "gross_range": limits}
+    return QualityStage([build("check", name, own, series) for name, own in checks.items()], series)
+
+
+def counted(number: float) -> ReadingBatch:
+    """Return the count of the first minute."""
+    return replace(readings([number]), series=np.ones(1, np.int32))
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "one at a time"])
+def test_a_number_that_is_no_measurement_is_missing_whatever_else_is_wrong_with_it(
+    *, together: bool
+) -> None:
+    """It is taken for no number at all, and no later verdict changes that."""
+    made, batches = roads(), [readings([0]), counted(0)]
+    if together:
+        batches = [ReadingBatch.concat(batches)]
+
+    last = [made.judge(batch, np.ones(len(batch), bool)) for batch in batches][-1]
+
+    found = last.readings if together else last.amended
+    reasons = NO_VEHICLE.mask | GROSS_RANGE.mask | MISSING_VALUE.mask
+    assert (found.flag[0], found.reasons[0], found.value[0]) == (MISSING, reasons, 0)
+    again = made.judge(counted(0), np.ones(1, bool))
+    assert len(again.amended) == 0
 
 
 def test_a_restored_stage_amends_what_the_former_one_judged() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lamppost.component import Check
+from lamppost.flags import MISSING
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Station
 from processors.quality.traffic_plausibility import NO_VEHICLE, TRAFFIC_PLAUSIBILITY
@@ -55,14 +56,65 @@ def test_the_effective_vehicle_length_is_that_of_a_vehicle(
 
 @ZERO
 def test_a_speed_of_zero_without_vehicles_is_no_measurement_and_an_empty_road_is_real() -> None:
-    """Zero taken for a measurement: the speed fails, flow and occupancy stay good."""
+    """Trap 11, zero taken for a measurement: the speed is missing with its own reason."""
     empty = ((FLOW, 0, 0), (OCCUPANCY, 0, 0), (SPEED, 0, 0))
 
     verdict = check().judge(at_once(*empty))
 
-    assert verdict.flag.tolist() == [1, 2, 4]
+    assert verdict.flag.tolist() == [1, 2, MISSING]
     assert verdict.reasons.tolist() == [0, 0, NO_VEHICLE.mask]
-    assert check(empty_speed_fails=False).judge(at_once(*empty)).flag.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("empty_speed", "flag"), [("fail", 4), ("suspect", 3)])
+def test_a_policy_may_say_what_a_speed_of_zero_without_vehicles_is(
+    empty_speed: str, flag: int
+) -> None:
+    """Where a city wants to see the zeros."""
+    made = check(empty_speed=empty_speed)
+
+    assert made.judge(at_once((FLOW, 0, 0), (SPEED, 0, 0))).flag.tolist() == [1, flag]
+
+
+@ZERO
+@pytest.mark.parametrize(
+    ("beside", "flag"),
+    [
+        pytest.param([(FLOW, 0)], MISSING, id="no flow"),
+        pytest.param([(COUNT, 0)], MISSING, id="nobody counted"),
+        pytest.param([(OCCUPANCY, 0)], MISSING, id="a free loop"),
+        pytest.param([(OCCUPANCY, 0), (COUNT, 2)], MISSING, id="nobody stands on the loop"),
+        pytest.param([(OCCUPANCY, 100), (COUNT, 2)], 1, id="a standing queue"),
+        pytest.param([(OCCUPANCY, 7)], 2, id="somebody is there, and nobody counts"),
+        pytest.param([], 2, id="nothing else is known"),
+    ],
+)
+@pytest.mark.parametrize("first", [False, True], ids=["speed last", "speed first"])
+@pytest.mark.parametrize("at_a_time", [1, 9], ids=["one at a time", "one batch"])
+def test_a_speed_of_zero_is_a_measurement_only_where_somebody_may_stand(
+    beside: list[tuple[int, float]], flag: int, *, first: bool, at_a_time: int
+) -> None:
+    """Whichever of count, occupancy and speed of an interval comes first, and in what batches."""
+    others = [(number, value, 0.0) for number, value in beside]
+    sent = [(SPEED, 0.0, 0.0), *others] if first else [*others, (SPEED, 0.0, 0.0)]
+    made, found = check(), {}
+
+    for start in range(0, len(sent), at_a_time):
+        rows = at_once(*sent[start : start + at_a_time])
+        verdict = made.judge(rows)
+        found |= dict(zip(rows.groups.series.tolist(), verdict.flag.tolist(), strict=True))
+        found |= dict(
+            zip(verdict.amended_series.tolist(), verdict.amended_flag.tolist(), strict=True)
+        )
+
+    assert found[SPEED] == flag
+
+
+def test_the_number_of_another_instant_says_nothing() -> None:
+    """Nobody was counted a minute ago, and a queue may stand there now."""
+    made = check()
+    made.judge(at_once((COUNT, 0, 0), (SPEED, 30, 0)))
+
+    assert made.judge(at_once((SPEED, 0, 60))).flag.tolist() == [2]
 
 
 @pytest.mark.parametrize(
@@ -98,6 +150,26 @@ def test_readings_that_came_before_the_last_of_the_triple_are_amended() -> None:
     assert verdict.flag.tolist() == [3]
     assert verdict.amended_series.tolist() == [FLOW, OCCUPANCY]
     assert verdict.amended_flag.tolist() == [3, 3]
+
+
+def test_the_detail_of_the_reason_tells_all_that_the_detector_shows() -> None:
+    """For each of the readings, those that came before among them."""
+    made = check()
+    made.judge(at_once((FLOW, 1800, 0), (OCCUPANCY, 40, 0)))
+
+    verdict = made.judge(at_once((SPEED, 90, 0)))
+
+    told = "flow 1800 veh/h, occupancy 40 % and speed 90 km/h on 1 lane: vehicles 20 m long."
+    assert [(one.series, one.reason) for one in verdict.details] == [
+        (series, TRAFFIC_PLAUSIBILITY.bit) for series in (FLOW, OCCUPANCY, SPEED)
+    ]
+    assert {one.detail for one in verdict.details} == {f"The detector shows {told}"}
+    assert len({one.time for one in verdict.details}) == 1
+
+
+def test_what_fits_together_needs_no_detail() -> None:
+    """Nor does the speed of an empty road, whose reason says it all."""
+    assert not check().judge(at_once((FLOW, 0, 0), (SPEED, 0, 0), (OCCUPANCY, 0, 0))).details
 
 
 THREE = ((FLOW, 5400, 0), (OCCUPANCY, 12, 0), (SPEED, 90, 0))

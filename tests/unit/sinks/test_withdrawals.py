@@ -92,11 +92,11 @@ def test_an_index_is_named_by_the_rules() -> None:
     assert (point.measurement, point.at) == ("indices", START_NS + HOUR_NS)
 
 
-def test_only_corrected_readings_are_withdrawn() -> None:
-    """A corrected number may be none; an amended verdict is about the same number."""
-    entry = readings_entry(3, value=[NAN, NAN, NAN, 4.0], revision=[0, 1, 2, 2])
+def test_only_readings_whose_number_is_none_now_are_withdrawn() -> None:
+    """A corrected number may be none, and a later verdict may say that the number was none."""
+    entry = readings_entry(3, value=[NAN, NAN, NAN, 4.0, 4.0], revision=[0, 1, 2, 2, 1])
 
-    assert rows(finder(), entry) == [[2]]
+    assert rows(finder(), entry) == [[1, 2]]
 
 
 def test_a_second_row_about_one_point_is_marked() -> None:

@@ -11,6 +11,7 @@ import pytest
 from lamppost.alerts import Signal
 from lamppost.stations import Station
 from tests.processor_cases import NAN, build, step
+from tests.road_cases import KM_PER_MILE
 from tests.traffic_cases import chain, end_of, interval, traffic_table
 
 PEMS = pytest.mark.vector("incidents", "PeMS, cagov/caldata-mdsa-caltrans-pems: bottlenecks")
@@ -59,10 +60,14 @@ def test_four_in_seven_and_a_fifth_later_do_not() -> None:
     ("up", "down", "expected"),
     [
         (64.3, 96.6, True),
-        # 40 mph are 64.4 km/h, and a drop of 20 mph is 32.2 km/h.
         (64.4, 120.0, False),
         (60.0, 92.1, False),
         (60.0, 92.2, True),
+        # A radar that sends whole miles an hour: at least 20 mph less, and below 40 mph.
+        (39 * KM_PER_MILE, 59 * KM_PER_MILE, True),
+        (33 * KM_PER_MILE, 53 * KM_PER_MILE, True),
+        (39 * KM_PER_MILE, 58 * KM_PER_MILE, False),
+        (40 * KM_PER_MILE, 65 * KM_PER_MILE, False),
     ],
 )
 def test_speed_and_drop_have_the_limits_of_pems(
@@ -75,12 +80,12 @@ def test_speed_and_drop_have_the_limits_of_pems(
 
 
 @PEMS
-@pytest.mark.parametrize(("apart_km", "expected"), [(4.8, True), (4.83, False)])
+@pytest.mark.parametrize(("apart_km", "expected"), [(4.8, True), (3 * KM_PER_MILE, False)])
 def test_stations_must_be_less_than_three_miles_apart(
     apart_km: float,
     expected: bool,  # noqa: FBT001
 ) -> None:
-    """3 miles are 4.83 km."""
+    """At 3 miles they are not."""
     stations = chain(2)
     stations["tr-2"] = stations["tr-2"].model_copy(update={"position_km": 1 + apart_km})
 
