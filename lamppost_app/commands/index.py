@@ -16,7 +16,7 @@ from lamppost.errors import ConfigError
 from lamppost.indices import Scale
 from lamppost.policy import Policy, load_policy
 from lamppost.quantities import QUANTITIES
-from lamppost.units import CONDITIONS, Conditions, canonical_unit, conversion
+from lamppost.units import CONDITIONS, Conditions, canonical_unit, conversion, is_gas
 from lamppost.wording import printed_unit
 from lamppost_app.components import discover_processing
 from processors.indices.working import Given, NoTableError, Worked, together, work
@@ -124,7 +124,8 @@ def read(quantity: str, text: str, conditions: Conditions) -> Given:
     unit = units.pop() if units else None
     way = conversion(quantity, unit, conditions)
     if way is None:
-        raise ConfigError(_about_unit(quantity, unit), where=where, hint="ug/m3, mg/m3, ppb or ppm")
+        known_units = "ug/m3, mg/m3, ppb or ppm" if is_gas(quantity) else "ug/m3 or mg/m3"
+        raise ConfigError(_about_unit(quantity, unit), where=where, hint=known_units)
     canonical = QUANTITIES[quantity].unit
     known = (canonical_unit(unit) if unit else None) or canonical
     sentences = []

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from lamppost.errors import ConfigError
 from lamppost_app.cli import command_line
+from tests.processor_conformance import EVERYTHING
 
 POLICY = str(Path(__file__).resolve().parents[3] / "policy")
 
@@ -88,6 +89,15 @@ def test_json_has_everything() -> None:
     assert answer["advice"]
 
 
+@pytest.mark.parametrize("name", EVERYTHING.indices)
+def test_every_index_advises_people(name: str) -> None:
+    """Whichever index a city has switched on, its policy has a text for it."""
+    answer = json.loads(ask(name, "--pm2_5", ",".join(["40"] * 24), "--json"))
+
+    assert answer["category"]
+    assert answer["advice"]
+
+
 def test_beyond_the_table_is_said() -> None:
     """Above 500 the last band goes on."""
     told = ask("us-aqi", "--pm2_5", "400")
@@ -111,7 +121,10 @@ def test_the_end_of_a_table_points_to_the_other_average() -> None:
         (("eaqi",), "no concentration is given (one of --pm2_5 --pm10 --no2 --o3 --so2)"),
         (("eaqi", "--co", "5"), "eaqi says nothing about co; it knows pm2_5, pm10"),
         (("eaqi", "--pm2_5", "5furlongs"), "--pm2_5: 'furlongs' is not a unit Lamppost knows"),
-        (("eaqi", "--pm2_5", "5ppb"), "--pm2_5: 'ppb' does not measure pm2_5"),
+        (
+            ("eaqi", "--pm2_5", "5ppb"),
+            "--pm2_5: 'ppb' does not measure pm2_5 (ug/m3 or mg/m3)",
+        ),
         (("eaqi", "--no2", "5ppb,5ppm"), "--no2: the numbers have different units"),
         (("eaqi", "--no2", "much"), "--no2: 'much' is not a number (as in 35.4 or 53ppb)"),
         (("eaqi", "--no2", "5@24h"), "eaqi has no no2 over 24h; it has 1h"),

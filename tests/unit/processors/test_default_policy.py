@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lamppost.batch import ReadingBatch
 from lamppost.component import Kind, find
-from lamppost.flags import FAIL
+from lamppost.flags import FAIL, SUSPECT
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Station
 from lamppost.times import MINUTE_NS
@@ -61,6 +63,23 @@ def test_wildfire_smoke_is_never_failed() -> None:
     assert smoke.max() > 1100
     assert (found.readings.flag != FAIL).all()
     assert (found.readings.flag == 1).mean() > 0.5
+
+
+def test_clean_air_told_in_whole_numbers_is_at_most_suspect() -> None:
+    """Means of ten minutes of 3 µg/m³ are the same for most of a night; no instrument is stuck."""
+    series, random = table("pm2_5"), np.random.default_rng(2)
+    checks = [build("check", name, raw, series) for name, raw in POLICY.quality.items()]
+    level, days = [0.0], 60
+    for step in random.normal(0, 0.18, days * 144 - 1):
+        level.append(0.993 * level[-1] + step)
+    clean = np.round(np.maximum(4 + np.array(level) + random.normal(0, 0.1, len(level)), 0))
+
+    time = START_NS + np.arange(len(clean)) * 10 * MINUTE_NS
+    arrived = replace(readings(clean.tolist()), time=time, received=time)
+    found = QualityStage(checks, series).judge(arrived, np.ones(len(clean), bool))
+
+    assert (found.readings.flag == SUSPECT).any()
+    assert (found.readings.flag != FAIL).all()
 
 
 def judge_city(series: SeriesTable, columns: dict[int, np.ndarray], **around: Station) -> list[set]:
