@@ -42,8 +42,9 @@ _OZONE_OUTLASTS: Final = _NEWEST
 
 
 _OZONE: Final = {
-    "pls": "of o3 by partial least squares for {series} series and the surrogate for others",
-    "surrogate": "of o3 by the surrogate",
+    "pls": "of o3 by partial least squares for {series} series, for others and with less than 252"
+    " of 336 h by 0.85 times the newest hour and 4.5 ppb",
+    "surrogate": "of o3 by 0.85 times the newest hour and 4.5 ppb",
     "none": "not of o3",
 }
 
@@ -114,8 +115,9 @@ class Nowcast:
         return (
             f"{cls.scale.title}, table of {cls.scale.version}, of {listed(list(_PARTICLES))} from"
             f" the last {settings.hours} h, each weighing no less than"
-            f" {digits(settings.least_weight)} times the hour after it, and {ozone}: an hour"
-            f" counts with {percent(settings.hour_coverage)} covered, a mean below 0 is taken for"
+            f" {digits(settings.least_weight)} times the hour after it, with {_LEAST_OF_NEWEST} of"
+            f" the {_NEWEST} newest, and {ozone}: an hour counts with"
+            f" {percent(settings.hour_coverage)} covered, a mean below 0 is taken for"
             f" {negative}{settings.told()}, and corrections of the last"
             f" {counted(settings.corrected_days, 'day')} are followed ({cls.scale.source})."
         )

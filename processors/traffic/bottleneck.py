@@ -101,10 +101,10 @@ class Bottleneck(PairRule[BottleneckSettings]):
         return (
             f"It holds while in {settings.at_least} of the last"
             f" {counted(settings.of_last, 'interval')} traffic is slower than"
-            f" {digits(settings.slow_km_h)} km/h (or {percent(settings.slow_share)} of the"
-            f" free-flow speed) upstream and faster by {digits(settings.drop_km_h)} km/h (or"
-            f" {percent(settings.drop_share)}) downstream, less than {digits(settings.longest_km)}"
-            f" km away; {cls.intervals(settings)} (PeMS)."
+            f" {digits(settings.slow_km_h)} km/h upstream and faster by"
+            f" {digits(settings.drop_km_h)} km/h downstream (or {percent(settings.slow_share)} and"
+            f" {percent(settings.drop_share)} of the free-flow speed, where that is less), less"
+            f" than {digits(settings.longest_km)} km away; {cls.intervals(settings)} (PeMS)."
         )
 
     def fills(self) -> dict[str, np.generic]:

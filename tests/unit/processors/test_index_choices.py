@@ -138,3 +138,11 @@ def test_a_table_changes_only_together_with_its_version() -> None:
         found[version] = hashlib.sha256(tables).hexdigest()[:12]
 
     assert found == CONTENTS
+
+
+def test_the_nowcast_says_how_many_hours_it_needs_and_what_stands_in_for_ozone() -> None:
+    """Two of the three newest; 252 of 336, else 0.85 times the newest and 4.5 ppb (O3-Nowcast)."""
+    told = nowcast.Nowcast.describe(nowcast.NowcastSettings())
+
+    assert "with 2 of the 3 newest" in told
+    assert "with less than 252 of 336 h by 0.85 times the newest hour and 4.5 ppb" in told

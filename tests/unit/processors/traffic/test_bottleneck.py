@@ -10,6 +10,7 @@ import pytest
 
 from lamppost.alerts import Signal
 from lamppost.stations import Station
+from processors.traffic import bottleneck
 from tests.processor_cases import NAN, build, step
 from tests.road_cases import KM_PER_MILE
 from tests.traffic_cases import chain, end_of, interval, traffic_table
@@ -142,3 +143,10 @@ def test_it_is_over_when_too_few_intervals_are_slow() -> None:
 
     assert [signal.active for signal in signals] == [True, True, True, False]
     assert signals[-1].sentence == "it is over between tr-1 and tr-2 (speed 90 km/h and 95 km/h)"
+
+
+def test_the_sentence_says_that_the_lower_of_two_limits_counts() -> None:
+    """On a street of 50 km/h it is the share, on a freeway the speed."""
+    told = bottleneck.Bottleneck.describe(bottleneck.BottleneckSettings())
+
+    assert "(or 67 % and 33 % of the free-flow speed, where that is less)" in told
