@@ -65,6 +65,26 @@ def test_wildfire_smoke_is_never_failed() -> None:
     assert (found.readings.flag == 1).mean() > 0.5
 
 
+@pytest.mark.parametrize(
+    ("quantity", "extreme"),
+    [
+        ("pm10", 15_400.0),  # an hour of desert dust in a city (Sydney, September 2009)
+        ("so2", 21_000.0),  # ten minutes below a volcano (Iceland, October 2014)
+        ("flow", 4 * 4_440.0),  # four lanes at the limit of chatter (IRIS)
+    ],
+)
+def test_the_highest_that_was_ever_measured_is_no_impossible_value(
+    quantity: str, extreme: float
+) -> None:
+    """Suspect it may be; failed, it would be kept out of the means of the very day it is about."""
+    series = table(quantity)
+    checks = [build("check", "gross_range", POLICY.quality["gross_range"], series)]
+
+    found = QualityStage(checks, series).judge(readings([extreme]), np.ones(1, bool))
+
+    assert found.readings.flag.tolist() == [SUSPECT]
+
+
 def test_clean_air_told_in_whole_numbers_is_at_most_suspect() -> None:
     """Means of ten minutes of 3 µg/m³ are the same for most of a night; no instrument is stuck."""
     series, random = table("pm2_5"), np.random.default_rng(2)
