@@ -24,6 +24,7 @@ from . import (
     inbox,
     intake,
     line_protocol,
+    nab,
     store,
 )
 from .machine import describe
@@ -46,6 +47,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Plan], list[Row]]]] = {
     "corrections": corrections.measure,
     "backfill": backfill.measure,
     "compliance": compliance.measure,
+    "nab": nab.measure,
 }
 
 

@@ -22,7 +22,8 @@ from .timing import Plan, Spread, Work, in_turns
 GROUP: Final = "checks"
 _ORACLE: Final = "ioos_qc"
 _START_NS: Final = 1_790_000_000_000_000_000
-_AT_LEAST: Final = {"flat_line": 50.0}  # how many times the oracle's rate; 1 for all others
+# How many times the oracle's rate; 1 for all others.
+_AT_LEAST: Final = {"flat_line": 50.0, "flat_line within 5": 50.0}
 _LIMITS: Final[dict[str, Any]] = {
     "gross_range": {"fail_span": [-5, 5], "suspect_span": [-3, 3]},
     "climatology": [

@@ -21,7 +21,7 @@ from .periods import parse_length
 from .quantities import QUANTITIES, QuantityName
 from .times import DAY_NS, HOUR_NS
 from .units import CONDITIONS, Conditions, conversion, is_gas, to_conditions
-from .wording import listed
+from .wording import listed, printed_unit
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Month = Annotated[int, Field(ge=1, le=12)]
@@ -219,8 +219,8 @@ class ComplianceRule(_Part):
         return " ".join(filter(None, (self.remark, compared)))
 
     @property
-    def printed_unit(self) -> str:
-        """The unit of the limit."""
+    def limit_unit(self) -> str:
+        """The unit of the limit, as machines read it."""
         unit = self.unit or QUANTITIES[self.quantity].unit
         return f"({unit}).h" if self.averaging == "aot40" else unit
 
@@ -335,7 +335,7 @@ def explained(rule: ComplianceRule) -> str:
 
     >>> explained(ComplianceRule(quantity="pm10", averaging="day", limit=50, permitted=35,
     ...                          source="2008/50/EC, Annex XI"))
-    'PM10: the mean of a day above 50 ug/m3 is permitted 35 times a year; 90 % must be measured'
+    'PM10: the mean of a day above 50 µg/m³ is permitted 35 times a year; 90 % must be measured'
     """
     label = QUANTITIES[rule.quantity].label
     what = _NAMED.get(rule.averaging) or _PER_WINDOW.get(rule.averaging, f"{rule.averaging} mean")
@@ -345,7 +345,7 @@ def explained(rule: ComplianceRule) -> str:
         return f"{label}: the {what} is reported; {_measured(rule)}"
     mean = f" as a mean over {rule.years} years" if rule.years > 1 else ""
     at = f" at {rule.conditions}" if rule.conditions else ""
-    amount = f"{rule.limit:g} {rule.printed_unit}{at}"
+    amount = f"{rule.limit:g} {printed_unit(rule.limit_unit)}{at}"
     if rule.permitted is None:
         return f"{label}: the {what} may not exceed {amount}{mean}; {_measured(rule)}"
     times = "never permitted" if not rule.permitted else f"permitted {rule.permitted} times"
@@ -355,7 +355,7 @@ def explained(rule: ComplianceRule) -> str:
 
 def _accumulated(rule: ComplianceRule, added: Accumulation) -> str:
     months = listed([calendar.month_name[month] for month in added.months])
-    unit = rule.unit or QUANTITIES[rule.quantity].unit
+    unit = printed_unit(rule.unit or QUANTITIES[rule.quantity].unit)
     return (
         f"sum of what hours from {added.from_hour}:00 to {added.to_hour}:00 in {months} lie above"
         f" {added.above:g} {unit} (AOT40)"

@@ -145,7 +145,7 @@ class Observed:
     Attributes:
         now: engine time, ns UTC.
         ticked: whether time was advanced in this step (rules about silence look only then).
-        judged: readings of the step.
+        judged: readings of the step; of raw and corrected ones those that are rated.
         aggregates: windows closed in the step.
         indices: indices published in the step.
         last_received: newest receipt per series code, ns UTC, shape (series,).

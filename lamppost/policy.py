@@ -5,20 +5,19 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import itertools
 import json
-from collections.abc import Hashable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from .alerts import Severity
 from .compliance import Compliance
 from .errors import ConfigError
+from .policy_layers import Layers, read_layers
 from .rating import Rating
 from .units import Conditions
 from .validation import first_problem
@@ -209,90 +208,30 @@ def _sorted(raw: Any) -> Any:  # noqa: ANN401 - anything JSON can hold
     return [_sorted(one) for one in raw] if isinstance(raw, list) else raw
 
 
-# The shipped policy has about 700 values, with all aliases written out.
-_MOST_VALUES: Final = 100_000
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which naming a key twice is an error, not a silent loss, and aliases stay bounded."""
-
-    def get_single_node(self) -> yaml.Node | None:
-        node = super().get_single_node()
-        if node is not None:
-            self._measure(node, {})
-        return node
-
-    def _measure(self, node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
-        """Return how many values a node holds once every alias is written out."""
-        size = sizes.get(node)
-        if size is None:
-            sizes[node] = 0  # until it is known: met again meanwhile, the node is inside itself
-            parts = node.value if isinstance(node, yaml.CollectionNode) else ()
-            pairs = itertools.chain.from_iterable(
-                part if isinstance(part, tuple) else (part,) for part in parts
-            )
-            size = sizes[node] = 1 + sum(self._measure(part, sizes) for part in pairs)
-        if not size or size > _MOST_VALUES:
-            problem = f"has more than {_MOST_VALUES} values" if size else "contains itself"
-            raise yaml.composer.ComposerError(None, None, f"it {problem}", node.start_mark)
-        return size
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the signature of PyYAML
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                continue  # PyYAML refuses it itself, with the line
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
 def load_policy(folder: Path) -> Policy:
-    """Read and merge the policy files of a folder.
-
-    Each top-level key may stand in one file only.
+    """Read the policy files of a folder, upon those of the policy it extends, if any.
 
     Raises:
         ConfigError: naming the file and the key path.
     """
-    merged, origin = _merged(folder)
-    return parse_policy(merged, origin)
+    return parse_layers(read_layers(folder))
 
 
-def locate(key_path: str, folder: Path) -> str:
-    """Return a key path with the policy file it stands in, for an error message."""
-    _, origin = _merged(folder)
-    file = origin.get(key_path.partition(".")[0])
-    return f"{folder}: {key_path}" if file is None else f"{file}: {key_path}"
+def parse_layers(layers: Layers) -> Policy:
+    """Validate a policy that was read.
+
+    Raises:
+        ConfigError: naming the file and the key path.
+    """
+    return parse_policy(layers.content, layers.where)
 
 
-def _merged(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the policy by top-level key, and the file each key came from."""
-    files = sorted(folder.glob("*.yaml"))
-    if not files:
-        raise ConfigError("no policy files (*.yaml) here", where=str(folder))
-    for misnamed in folder.glob("*.yml"):
-        raise ConfigError("policy files end in .yaml", where=str(misnamed), hint="rename it")
-    merged: dict[str, Any] = {}
-    origin: dict[str, str] = {}
-    for path in files:
-        for key, value in _load_file(path).items():
-            if key in origin:
-                raise ConfigError(f"also stands in {origin[key]}", where=f"{path}: {key}")
-            merged[key], origin[key] = value, str(path)
-    return merged, origin
-
-
-def parse_policy(raw: dict[str, Any], origin: dict[str, str] | None = None) -> Policy:
+def parse_policy(raw: dict[str, Any], where: Callable[[str], str] = "policy: {}".format) -> Policy:
     """Validate a merged policy.
 
     Args:
         raw: the policy by top-level key.
-        origin: the file each top-level key came from.
+        where: says of a key path where it stands.
 
     Raises:
         ConfigError: naming the file and the key path.
@@ -301,25 +240,4 @@ def parse_policy(raw: dict[str, Any], origin: dict[str, str] | None = None) -> P
         return Policy.model_validate(raw)
     except ValidationError as error:
         location, problem = first_problem(error)
-        file = (origin or {}).get(location[0] if location else "", "policy")
-        raise ConfigError(problem, where=f"{file}: {'.'.join(location)}") from error
-
-
-def _load_file(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except RecursionError as error:
-        raise ConfigError("nested too deeply", where=str(path)) from error
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: a date of no calendar
-        problem = " ".join(str(error).split())
-        raise ConfigError(f"not readable as YAML: {problem}", where=str(path)) from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError("must be a mapping of keys", where=str(path))
-    for key in content:
-        if not isinstance(key, str):
-            raise ConfigError(
-                "the key is not text", where=f"{path}: {key}", hint="put it in quotes"
-            )
-    return content
+        raise ConfigError(problem, where=where(".".join(location))) from error

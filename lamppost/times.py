@@ -45,6 +45,10 @@ def parse_instant(value: str | float) -> int:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
+        # RFC 3339 allows small letters, which the standard library does not read.
+        capitals = value.replace("t", "T").replace("z", "Z")
+        if capitals != value:
+            return parse_instant(capitals)
         return BAD_TIME if value else NO_TIME
     if moment.tzinfo is None:
         return NO_TIME

@@ -63,7 +63,7 @@ Conditions = Literal["eu_20c", "us_25c"]
 """At which temperature a volume of gas is taken, at 101.325 kPa; named wherever it matters."""
 
 # l/mol at 101.325 kPa. 293.15 K are the EU's reference conditions (2008/50/EC, Annex VI), 298.15 K
-# those of the US. One ppb of a gas is its molar mass over that volume, in ug/m3.
+# those of the US. One ppb of a gas is its molar mass over that volume, in µg/m³.
 _MOLAR_VOLUME: Final[dict[Conditions, float]] = {"eu_20c": 24.0551, "us_25c": 24.4654}
 CONDITIONS: Final[dict[Conditions, str]] = {
     "eu_20c": "20 °C and 101.325 kPa (EU)",

@@ -21,6 +21,7 @@ from typing import Final
 from pydantic import BaseModel, ValidationError
 
 from lamppost.errors import ConfigError, LamppostError
+from lamppost.policy_layers import read_layers
 from lamppost.times import format_instant
 from sinks.store_file import copy_parts, settle, sized
 
@@ -213,6 +214,19 @@ def _copy_configuration(settings: Settings, folder: Path, config: Path | None) -
             shutil.copyfile(path, folder / path.name)
     if settings.policy_path.is_dir():
         shutil.copytree(settings.policy_path, folder / "policy")
+        for number, base in enumerate(_extended(settings.policy_path), start=1):
+            copy = folder / f"policy-extended-{number}"
+            copy.mkdir()
+            for path in base.glob("*.yaml"):
+                shutil.copyfile(path, copy / path.name)
+
+
+def _extended(policy: Path) -> tuple[Path, ...]:
+    """Return the folders a policy extends; none where it cannot be read."""
+    try:
+        return read_layers(policy).folders[1:]
+    except ConfigError:
+        return ()
 
 
 def _digests(folder: Path, tell: Tell) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ingest.mosquitto_conf import read_configuration
 from lamppost import log
@@ -13,7 +14,8 @@ from lamppost.clock import Clock
 from lamppost.errors import ConfigError
 from lamppost.log import Record
 from lamppost.periods import resolution_name
-from lamppost.policy import Policy, load_policy, locate
+from lamppost.policy import Policy, parse_layers
+from lamppost.policy_layers import read_layers
 from lamppost.sense import doubts_about
 from lamppost.series import SeriesTable
 from lamppost.stations import Station, load_stations
@@ -28,11 +30,19 @@ from .sqlite_log import SqliteLog
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A configuration that was checked in full."""
+    """A configuration that was checked in full.
+
+    Attributes:
+        settings: of the installation.
+        policy: of the city.
+        stations: of the registry.
+        extended: folders of the policies that the city's extends, from the top down.
+    """
 
     settings: Settings
     policy: Policy
     stations: list[Station]
+    extended: tuple[Path, ...] = ()
 
 
 def check_configuration(settings: Settings) -> Configuration:
@@ -41,21 +51,22 @@ def check_configuration(settings: Settings) -> Configuration:
     Raises:
         ConfigError: naming the file and the key path.
     """
-    policy = load_policy(settings.policy_path)
+    layers = read_layers(settings.policy_path)
+    policy = parse_layers(layers)
     stations = [] if settings.stations is None else load_stations(settings.stations)
     try:
         registered = {station.sensor: station for station in stations}
         windows = Pipeline(policy, SeriesTable(), registered).windows()
     except ConfigError as error:
-        where = locate(error.where, settings.policy_path)
+        where = layers.where(error.where)
         raise ConfigError(error.problem, where=where, hint=error.hint) from error
     for doubt in doubts_about(settings):
         raise ConfigError(doubt.problem, where=".".join(doubt.keys))
     for where, problem in nonsense(policy):
-        raise ConfigError(problem, where=locate(where, settings.policy_path))
+        raise ConfigError(problem, where=layers.where(where))
     _check_sinks(settings, windows)
     _check_doors(settings)
-    return Configuration(settings, policy, stations)
+    return Configuration(settings, policy, stations, layers.folders[1:])
 
 
 def announce(

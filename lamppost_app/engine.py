@@ -46,7 +46,7 @@ from .decoding import DecodedFrame, Decoder
 from .flood_watch import FloodWatch
 from .ledger import Ledger
 from .pipeline import Judged, Pipeline
-from .policy_trial import PolicyTrial, set_aside_sentence, set_aside_signal
+from .policy_trial import PolicyTrial, kept_sentence, set_aside_sentence, set_aside_signal
 from .rules_entry import rules_document
 from .snapshots import pack, unpack
 from .tally import Tally
@@ -132,7 +132,7 @@ class Engine:
         try:
             records = self._take(former)
         except ConfigError:  # a plugin it needs is gone
-            return []
+            return self.keep_policy(entry)
         self._trial.go_back(former)
         sentence = set_aside_sentence(entry, version, self._version)
         given = Entry(entry.seq, log.POLICY, self._now, failed.canonical().encode())
@@ -141,6 +141,12 @@ class Engine:
             *self._quarantine_entry(given, "bad_policy", sentence),
             *self._policy_alert(sentence, active=True),
         ]
+
+    def keep_policy(self, entry: Entry) -> list[Record]:
+        """Stay, before an entry that fails, with a policy that cannot give way, and say so."""
+        self._now = max(self._now, entry.at)
+        self._trial.stay()
+        return self._policy_alert(kept_sentence(entry, self._version), active=True)
 
     def _policy_alert(self, sentence: str, *, active: bool) -> list[Record]:
         signal = set_aside_signal(self._now, sentence, active=active)

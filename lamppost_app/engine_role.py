@@ -16,6 +16,7 @@ from lamppost.times import HOUR_NS
 from .cursors import Cursors
 from .engine import Engine
 from .log_integrity import ranges
+from .policy_trial import KEPT_ADVICE
 from .quarantine_bounds import forget
 from .run_files import RunFiles, names_by_snapshot
 from .settings import Settings, sinks_in_use
@@ -23,6 +24,7 @@ from .sqlite_log import ENGINE, SqliteLog
 
 _POISON: Final = "engine-failed-on:"
 _WITHDRAWN: Final = "policy-withdrawn-before:"
+_KEPT: Final = "policy-kept-before:"
 _POLL_S: Final = 0.005
 _RETRY_S: Final = 1.0
 _ENTRIES: Final = 64
@@ -62,6 +64,7 @@ class EngineRole:
         self._ahead = False
         self._poison = self._noted(_POISON)
         self._withdrawn = self._noted(_WITHDRAWN)
+        self._kept = self._noted(_KEPT)
         self.engine = self._restore()
 
     def _noted(self, prefix: str) -> set[int]:
@@ -140,25 +143,35 @@ class EngineRole:
 
         A failure may leave half of the entry in the engine's state. So it is noted, and the process
         ends; the next one starts from the last good state and leaves the entry out, on every replay
-        alike. Where the policy is at fault, that one is left behind instead, and the entry is used.
+        alike. Where the policy is at fault, that one is left behind instead, and the entry is used;
+        where even that fails, the policy stays.
         """
-        withdrawn: list[Record] = []
+        giving_way = entry.seq in self._withdrawn - self._kept
+        records: list[Record] = []
         try:
-            if entry.seq in self._withdrawn:
-                withdrawn = engine.withdraw_policy(entry)
-            if entry.seq in self._poison:
-                return [*withdrawn, *engine.set_aside(entry)]
-            return [*withdrawn, *engine.apply(entry)]
+            if giving_way:
+                records += engine.withdraw_policy(entry)
+                giving_way = False
+            elif entry.seq in self._kept:
+                records += engine.keep_policy(entry)
+            applied = engine.set_aside if entry.seq in self._poison else engine.apply
+            return [*records, *applied(entry)]
         except StorageFailed:
             raise  # the disk's fault, not the entry's
         except Exception:
-            at_fault = entry.seq not in self._withdrawn and engine.policy_at_fault(entry)
-            blamed = "policy" if at_fault else "entry"
-            events.error("engine_failed", entry=entry.seq, kind=entry.kind, blamed=blamed)
-            self._outbox.set_position(
-                f"{_WITHDRAWN if at_fault else _POISON}{entry.seq}", entry.seq
-            )
+            self._note_failure(engine, entry, giving_way=giving_way)
             raise
+
+    def _note_failure(self, engine: Engine, entry: Entry, *, giving_way: bool) -> None:
+        """Note what the next process has to do otherwise, each thing once: so there is an end."""
+        if giving_way:
+            events.error("policy_cannot_give_way", entry=entry.seq, advice=KEPT_ADVICE)
+            self._outbox.set_position(f"{_KEPT}{entry.seq}", entry.seq)
+            return
+        at_fault = entry.seq not in self._withdrawn and engine.policy_at_fault(entry)
+        blamed = "policy" if at_fault else "entry"
+        events.error("engine_failed", entry=entry.seq, kind=entry.kind, blamed=blamed)
+        self._outbox.set_position(f"{_WITHDRAWN if at_fault else _POISON}{entry.seq}", entry.seq)
 
     def _commit(self, records: list[Record], position: int) -> None:
         due = time.monotonic() - self._snapshot_at >= self._snapshot_s

@@ -233,6 +233,7 @@ class Pipeline:
             verdicts = np.zeros(len(amended), np.bool_)
             known = self._past.holds(revised)
             news = both.take(~np.concatenate([old, verdicts, known]))
+        news = self._rating.readings(news)
         alerts = self._alert(now, news, AggregateBatch.empty(), IndexBatch.empty(), ticked=False)
         return Judged(arrived, both, alerts, self._derivation.fits(), details)
 

@@ -16,6 +16,9 @@ _ON_TRIAL_NS: Final = 25 * HOUR_NS
 """A day and the hour after it: long enough for days to close once."""
 _TICKS: Final = 3
 
+KEPT_ADVICE: Final = "put the policy right and run lamppost reload"
+"""What helps where a policy fails and cannot give way to the one before."""
+
 
 class PolicyTrial:
     """Remembers what the engine got through under the policy in force.
@@ -73,6 +76,10 @@ class PolicyTrial:
         self._passed = {TICK, FRAME}
         self._failed.clear()
 
+    def stay(self) -> None:
+        """Forget what there was to go back to: that cannot be done."""
+        self._worked = []
+
     def facts(self) -> dict[str, Any]:
         """Return the whole state for a snapshot."""
         return {
@@ -100,6 +107,15 @@ def set_aside_sentence(entry: Entry, failed: str, worked: str) -> str:
         f"The engine failed on inbox entry {entry.seq} ({entry.kind}) under policy {failed}, "
         f"which was set aside; policy {worked}, which worked before, is in force again. "
         "The log of the engine says what failed (engine_failed)"
+    )
+
+
+def kept_sentence(entry: Entry, failed: str) -> str:
+    """Return what happened, by the version of the policy that stays."""
+    return (
+        f"The engine failed on inbox entry {entry.seq} ({entry.kind}) under policy {failed}, "
+        "and could not go back to the one before: what the engine fails on is set aside, entry by "
+        f"entry. The log of the engine says what failed (engine_failed); {KEPT_ADVICE}"
     )
 
 

@@ -28,6 +28,7 @@ from pydantic_settings import (
 
 from lamppost.errors import ConfigError
 from lamppost.periods import checked_resolution
+from lamppost.policy_layers import shipped_policy
 from lamppost.validation import first_problem
 from sinks.influx_settings import InfluxSettings
 from sinks.store_retention import checked_days
@@ -383,11 +384,7 @@ class Settings(BaseSettings):
     @property
     def policy_path(self) -> Path:
         """Where the policy is: as set, else beside the packages, else inside the installation."""
-        if self.policy is not None:
-            return self.policy
-        package = Path(__file__).parent
-        beside = package.parent / "policy"
-        return beside if beside.is_dir() else package / "policy"
+        return shipped_policy() if self.policy is None else self.policy
 
 
 def sinks_in_use(settings: Settings) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Which windows and index values are rated, where raw and corrected series stand side by side."""
+"""What is rated, readings, windows and indices, where raw and corrected series stand together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from lamppost.batch import FIXED, AggregateBatch, IndexBatch, Int32Array, Int64Array
+from lamppost.batch import (
+    FIXED,
+    AggregateBatch,
+    IndexBatch,
+    Int32Array,
+    Int64Array,
+    JudgedBatch,
+)
 from lamppost.flags import GOOD
 from lamppost.grouping import BoolArray
 from lamppost.rating import Rating, measured_thing
@@ -67,6 +74,11 @@ class RatedSeries:
         """Return the index values that are rated, by their newest hour."""
         kept = self._rated(indices.series, indices.end - HOUR_NS, np.int64(HOUR_NS))
         return indices if kept is None else indices.take(kept)
+
+    def readings(self, judged: JudgedBatch) -> JudgedBatch:
+        """Return the readings that are rated, by the windows that had closed before them."""
+        kept = self._rated(judged.series, judged.time, np.int64(0))
+        return judged if kept is None else judged.take(kept)
 
     def snapshot(self) -> Snapshot:
         """Return when series were valid first and last."""

@@ -89,7 +89,8 @@ def _page(component: Component, root: Path) -> str:
         *(f"## {part}\n\n{said[part]}\n" for part in _PARTS if part in said),
         *_reasons(getattr(component.cls, "reasons", ())),
         *_settings(component.settings.model_json_schema()),
-        *_switched_on(component, root / "policy"),
+        *_switched_on(component, root / "policy", ".", "In the default policy"),
+        *_switched_on(component, root / "policy", "everything", "In the policy with everything on"),
     ]
     return "\n".join(parts)
 
@@ -132,19 +133,20 @@ def _settings(schema: Mapping[str, Any]) -> Iterator[str]:
             yield f"`{name}`:\n\n{model_table(inner, None, schema['$defs'])}"
 
 
-def _switched_on(component: Component, policy: Path) -> Iterator[str]:
-    """Yield what the default policy says of a component, with its comments."""
+def _switched_on(component: Component, policies: Path, folder: str, heading: str) -> Iterator[str]:
+    """Yield what a policy that comes with Lamppost says of a component, with its comments."""
     section = _section(component)
     named = re.compile(rf"use: {component.name}\n" if component.kind == "alert" else "(?!)")
-    for path in sorted(policy.glob("*.yaml")):
+    for path in sorted((policies / folder).glob("*.yaml")):
         entries = [
             text
             for name, text in _entries(path.read_text(encoding="utf-8"), section)
             if name == component.name or named.search(text)
         ]
+        place = path.relative_to(policies)
         if entries:
             yield (
-                f"## In the default policy\n\n[`{path.name}`](../../../policy/{path.name}):\n\n"
+                f"## {heading}\n\n[`{place}`](../../../policy/{place}):\n\n"
                 f"```yaml\n{section}:\n{''.join(entries)}```\n"
             )
 

@@ -83,7 +83,7 @@ def _gross_range() -> Example:
 def _sentinel() -> Example:
     value = _daily(_steps(144, 600), 12, 6) + _noise(144, 0.3)
     value[[40, 41, 42, 90]] = -127
-    said = "A sensor that has lost its cable answers -127 Cel."
+    said = "A sensor that has lost its cable answers -127 °C."
     settings = {"quantities": {"temperature": [-127]}}
     return Example(said, settings, (_line("temperature", value, 600),))
 
@@ -107,7 +107,7 @@ def _climatology() -> Example:
         {"period": "month", "span": [month, month], "suspect_span": span}
         for month, span in sorted(months.items())
     ]
-    said = "24 Cel would be usual in May and is suspect in January; frost in July likewise."
+    said = "24 °C would be usual in May and is suspect in January; frost in July likewise."
     settings = {"quantities": {"temperature": seasons}}
     return Example(said, settings, (_line("temperature", value, _DAY),))
 

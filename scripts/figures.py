@@ -23,6 +23,7 @@ from lamppost.flags import FAIL, GOOD, MISSING, NOT_EVALUATED, SUSPECT
 from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesTable
 from lamppost.times import SECOND_NS
+from lamppost.wording import unit_of
 from processors.quality.stage import QualityStage
 
 from .figure_examples import EXAMPLES, Example, Floats, Line
@@ -173,7 +174,7 @@ def _panel(
 ) -> list[str]:
     values = np.concatenate([line.value for line, _ in shown])
     low, high, step = _scale(float(values.min()), float(values.max()))
-    title = f"{QUANTITIES[quantity].label}, {QUANTITIES[quantity].unit}"
+    title = f"{QUANTITIES[quantity].label}, {unit_of(quantity)}"
     parts = [
         (
             f'<rect x="{_LEFT}" y="{top}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_PANEL}"'

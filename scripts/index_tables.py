@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lamppost.component import Component, registered
 from lamppost.quantities import QUANTITIES
+from lamppost.wording import printed_unit
 from processors.indices._bands import Bands
 from processors.indices._breakpoints import Breakpoints
 from processors.indices._sub_indices import SubIndex
@@ -70,7 +71,7 @@ def _breakpoints(quantity: str, sub: SubIndex) -> Iterator[Sequence[str]]:
         yield (
             QUANTITIES[quantity].label,
             sub.period,
-            f"{sub.table.unit}, {sub.table.step}",
+            f"{printed_unit(sub.table.unit)}, {sub.table.step}",
             "; ".join(f"{low} to {high}" for low, high in sub.table.bands),
             "; ".join(f"{low} to {high}" for low, high in sub.table.index),
         )

@@ -13,7 +13,7 @@ from .weather import Weather
 
 @dataclass(frozen=True)
 class Air:
-    """True concentrations in ug/m3."""
+    """True concentrations in µg/m³."""
 
     pm2_5: Floats
     pm10: Floats
@@ -22,7 +22,7 @@ class Air:
 
 
 def air_at(weather: Weather, *, traffic: Floats, exposure: Floats, smoke: Floats) -> Air:
-    """Return the air at places with a road exposure of 0 to 1 and `smoke` ug/m3 of PM2.5."""
+    """Return the air at places with a road exposure of 0 to 1 and `smoke` µg/m³ of PM2.5."""
     stillness = 1.8 / (0.7 + 0.5 * weather.wind_speed)
     exhaust = exposure * traffic * stillness
     pm2_5 = weather.pm_background + 4.5 * exhaust + smoke

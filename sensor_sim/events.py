@@ -36,7 +36,7 @@ class Event:
         radius_m: distance within which it acts in full.
         start_ns: first instant.
         end_ns: first instant after it.
-        peak: ug/m3 of PM2.5 in a plume, or the blocked share of a road, 0 to 1.
+        peak: µg/m³ of PM2.5 in a plume, or the blocked share of a road, 0 to 1.
         ramp_ns: time it takes to rise, and to fade.
         note: what happened, for people.
         place: position in the fleet of the station it happens at, -1 where it is at none.

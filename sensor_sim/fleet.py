@@ -93,7 +93,7 @@ def _feature(station: Station) -> dict[str, Any]:
         "properties": {
             "name": station.name,
             "kind": station.kind,
-            "device": "ntcip_1209" if station.kind == "traffic" else "",
+            "device": "ntcip_1209" if station.kind == "traffic" else "sds011",
             "period_s": station.period_s,
             "owner": station.owner,
             "licence": station.licence,

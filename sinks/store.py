@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
@@ -16,7 +16,7 @@ from lamppost.balance import Tally
 from lamppost.component import Settings, register
 from lamppost.errors import NotConnected, StorageFailed
 from lamppost.log import OUTBOX_KINDS, Entry
-from lamppost.times import DAY_NS, HOUR_NS, MINUTE_NS
+from lamppost.times import DAY_NS, HOUR_NS, SECOND_NS
 
 from . import store_layout as layout
 from .store_file import (
@@ -29,13 +29,14 @@ from .store_file import (
     prepare,
     sized,
 )
-from .store_order import sort_a_week
+from .store_order import lay_together
+from .store_parts import parts
 from .store_reader import StoreReader
 from .store_retention import checked_days, window_limits
-from .store_writes import apply_entries, forget_superseded
+from .store_writes import ARROW_KINDS, apply_entries, forget_superseded
 
 _RETENTION_EVERY_NS: Final = HOUR_NS
-_SORTING_EVERY_NS: Final = 5 * MINUTE_NS
+_SORTING_EVERY_NS: Final = 20 * SECOND_NS
 _NEVER: Final = "1000 TB"
 _WINDOWS: Final = (layout.AGGREGATES.name, layout.AGGREGATES_HISTORY.name)
 
@@ -68,7 +69,7 @@ class StoreSettings(Settings):
 class Store:
     """Keeps a queryable copy of the outbox in one DuckDB file.
 
-    Each write is one transaction that holds the rows and the cursor. A row replaces the one with
+    Each transaction holds rows and the cursor they belong to. A row replaces the one with
     its key only when its revision is higher, or equal and from a later entry; so writing anything
     again changes nothing.
     """
@@ -97,7 +98,7 @@ class Store:
         return self._cursor
 
     def write(self, entries: Sequence[Entry], cursor: int) -> Tally:
-        """Store entries and the cursor in one transaction.
+        """Store entries and the cursor: in one transaction, or in several where it is much.
 
         Returns:
             The accepted readings among them that the store holds now.
@@ -106,34 +107,46 @@ class Store:
             NotConnected: the disk or the memory does not allow it now.
             StorageFailed: DuckDB has given up the file until it is opened anew.
         """
+        tally = Tally()
         with self._writing:
-            self._writer.begin()
-            try:
-                tally = apply_entries(self._writer, entries)
-                now = max((entry.at for entry in entries), default=0)
-                self._tidy(now)
-                self._lay_together(now)
-                self._writer.execute(
-                    "UPDATE meta SET value = greatest(value, ?) WHERE key = 'cursor'", [cursor]
-                )
-                self._writer.commit()
-            except (duckdb.FatalException, duckdb.InternalException) as error:
-                raise StorageFailed(f"{self._settings.path}: {error}") from error
-            except (
-                duckdb.IOException,
-                duckdb.OutOfMemoryException,
-                duckdb.TransactionException,
-            ) as error:
-                self._roll_back()
-                raise NotConnected(f"the store cannot write: {error}") from error
-            except BaseException as error:
-                self._roll_back()
-                if is_damage(error):
-                    problem = f"{self._settings.path} is damaged: {first_line(error)}"
-                    raise NotConnected(f"{problem}; {DAMAGED_ADVICE}") from error
-                raise
-            self._cursor = max(self._cursor, cursor)
-            return tally
+            for part, upto in parts(entries, cursor, ARROW_KINDS):
+                written = self._write_part(part, upto)
+                tally.stored.update(written.stored)
+            self._lay_together(max((entry.at for entry in entries), default=0))
+        return tally
+
+    def _write_part(self, entries: Sequence[Entry], cursor: int) -> Tally:
+        with self._transaction():
+            tally = apply_entries(self._writer, entries)
+            self._tidy(max((entry.at for entry in entries), default=0))
+            self._writer.execute(
+                "UPDATE meta SET value = greatest(value, ?) WHERE key = 'cursor'", [cursor]
+            )
+        self._cursor = max(self._cursor, cursor)
+        return tally
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit what is done inside, or nothing of it."""
+        self._writer.begin()
+        try:
+            yield
+            self._writer.commit()
+        except (duckdb.FatalException, duckdb.InternalException) as error:
+            raise StorageFailed(f"{self._settings.path}: {error}") from error
+        except (
+            duckdb.IOException,
+            duckdb.OutOfMemoryException,
+            duckdb.TransactionException,
+        ) as error:
+            self._roll_back()
+            raise NotConnected(f"the store cannot write: {error}") from error
+        except BaseException as error:
+            self._roll_back()
+            if is_damage(error):
+                problem = f"{self._settings.path} is damaged: {first_line(error)}"
+                raise NotConnected(f"{problem}; {DAMAGED_ADVICE}") from error
+            raise
 
     def _roll_back(self) -> None:
         with contextlib.suppress(duckdb.TransactionException):  # a failed commit has ended it
@@ -178,10 +191,11 @@ class Store:
             self._root.close()
 
     def _lay_together(self, now: int) -> None:
-        """Write at most one week of windows anew every few minutes, so that no write takes long."""
+        """Write some windows of a past week anew now and then, so that no write takes long."""
         if now >= self._sorted_at + _SORTING_EVERY_NS:
             self._sorted_at = now
-            sort_a_week(self._writer, now)
+            with self._transaction():
+                lay_together(self._writer, now)
 
     def _tidy(self, now: int) -> None:
         """Delete what is past its time, at most once an hour of the entries' own time."""

@@ -24,6 +24,7 @@ from . import store_layout as layout
 from .index_tables import index_tables
 from .store_layout import Table
 from .store_order import MANY, note_unsorted
+from .store_parts import show_at_once
 
 _SQL_TO_ARROW: Final[dict[str, pa.DataType]] = {
     "VARCHAR": pa.string(),
@@ -52,14 +53,10 @@ _TARGETS: Final[dict[str, tuple[Table, ...]]] = {
     log.DETAILS: (layout.DETAILS,),
 }
 
-_ARROW_KINDS: Final = {
-    log.SERIES,
-    log.READINGS,
-    log.AGGREGATES,
-    log.INDICES,
-    log.QUARANTINE,
-    log.CLOCKS,
-}
+ARROW_KINDS: Final = frozenset(
+    {log.SERIES, log.READINGS, log.AGGREGATES, log.INDICES, log.QUARANTINE, log.CLOCKS}
+)
+"""Kinds of entries whose body is an Arrow batch; the others are JSON."""
 
 
 _FORGET_DROPPED: Final = """
@@ -214,6 +211,7 @@ def _comparable(column: pa.ChunkedArray[Any]) -> Any:  # noqa: ANN401 - a numpy 
 def _merge(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
     with _named(connection, staged=rows):
         connection.execute(table.merge, _bounds(table, rows))
+    show_at_once(connection, table, len(rows))
 
 
 def _ask(
@@ -244,7 +242,7 @@ def _named(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterato
 def _rows_of(entries: Sequence[Entry], table: Table) -> pa.Table | None:
     if not entries:
         return None
-    read = _arrow_rows if entries[0].kind in _ARROW_KINDS else _json_rows
+    read = _arrow_rows if entries[0].kind in ARROW_KINDS else _json_rows
     rows = pa.concat_tables([read(entry, table) for entry in entries])
     return rows if rows.num_rows else None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Counts the published vectors that were run, by topic, at the end of every report.
+"""Keeps logs of tests apart, and counts the published vectors that were run, by topic, at the end.
 
 ``@pytest.mark.vector(topic, source)`` stands on a test, or on a case of one, that holds the product
 against numbers of somebody else: ``source`` is a document, a standard or a test of another project
@@ -8,7 +8,9 @@ that a reader can find.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -39,6 +41,18 @@ TOPICS: Final = (
 """In the order of the report."""
 
 PROPERTY: Final = "published vector"
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """Let a command that a test runs in this process set up the log for no test but that one."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if type(handler).__module__ == "lamppost.events":
+            root.removeHandler(handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -19,6 +19,7 @@ from lamppost.policy import load_policy
 from lamppost.stations import Station
 
 POLICY = load_policy(Path(__file__).parent.parent / "policy")
+EVERYTHING = load_policy(Path(__file__).parent.parent / "policy" / "everything")
 STATIONS = {
     "aq-1": Station(
         sensor="aq-1",

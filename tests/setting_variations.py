@@ -38,6 +38,7 @@ _MORE: dict[str, list[dict[str, Any]]] = {
             "period_s": {"flow": 60},
             "no_hits": {"by_lane_type": {"exit": 28_800}},
             "locked_on": {"by_lane_type": {"exit": 1_800}},
+            "occupancy_spike": {"limit_s": None, "by_lane_type": {"mainline": 120}},
         }
     ],
     "gap": [{"quantities": {"pm2_5": {"suspect_s": 60}}}],

@@ -42,7 +42,8 @@ def check(
     if as_json:
         typer.echo(json.dumps(_document(checked, found), ensure_ascii=False, indent=2))
         return
-    typer.echo(f"policy {checked.policy.version} in {settings.policy_path}: right")
+    upon = "".join(f", upon {folder}" for folder in checked.extended)
+    typer.echo(f"policy {checked.policy.version} in {settings.policy_path}{upon}: right")
     for line in lines(found, min(shutil.get_terminal_size((_WIDEST, 0)).columns, _WIDEST)):
         typer.echo(printable(line) if line else "")
     typer.echo(f"\nstations: {len(checked.stations)}")
@@ -68,6 +69,7 @@ def _document(checked: Configuration, found: Sequence[Rule]) -> dict[str, object
     return {
         "policy": checked.policy.version,
         "folder": str(checked.settings.policy_path),
+        "extends": [str(folder) for folder in checked.extended],
         "stations": len(checked.stations),
         "rules": [asdict(rule) for rule in found],
     }

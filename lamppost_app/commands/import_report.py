@@ -26,6 +26,7 @@ from ingest.files import Archive
 from lamppost.decoded import Measurement
 from lamppost.quantities import QUANTITIES
 from lamppost.times import format_instant
+from lamppost.wording import printed_unit
 from lamppost_app.import_preview import Preview, SeriesSpan, preview, verdict
 from lamppost_app.importing import Progress
 
@@ -203,9 +204,9 @@ def _series(said: Preview) -> Table:
 
 def _series_cells(meaning: Measurement, span: SeriesSpan) -> list[str]:
     known = QUANTITIES.get(meaning.quantity)
-    unit = meaning.unit or (known.unit if known else "")
+    unit = printed_unit(meaning.unit or (known.unit if known else ""))
     if known is not None and meaning.unit and meaning.unit != known.unit:
-        unit = f"{meaning.unit} to {known.unit}"
+        unit = f"{meaning.unit} to {printed_unit(known.unit)}"
     return [
         meaning.sensor,
         meaning.quantity,

@@ -17,6 +17,7 @@ from lamppost.indices import Scale
 from lamppost.policy import Policy, load_policy
 from lamppost.quantities import QUANTITIES
 from lamppost.units import CONDITIONS, Conditions, canonical_unit, conversion
+from lamppost.wording import printed_unit
 from lamppost_app.components import discover_processing
 from processors.indices.working import Given, NoTableError, Worked, together, work
 
@@ -125,15 +126,17 @@ def read(quantity: str, text: str, conditions: Conditions) -> Given:
     if way is None:
         raise ConfigError(_about_unit(quantity, unit), where=where, hint="ug/m3, mg/m3, ppb or ppm")
     canonical = QUANTITIES[quantity].unit
-    known = canonical_unit(unit) if unit else canonical
+    known = (canonical_unit(unit) if unit else None) or canonical
     sentences = []
     if known != canonical:
-        sentences = [f"1 {known} is {way.scale:.6g} {canonical}"]
+        sentences = [f"1 {printed_unit(known)} is {way.scale:.6g} {printed_unit(canonical)}"]
         if known in {"ppb", "ppm"}:
             sentences = [f"{sentences[0]} at {CONDITIONS[conditions]}"]
     shown = ", ".join(_NOTHING if math.isnan(number) else f"{number:g}" for number in numbers)
     hours = tuple(number * way.scale + way.offset for number in numbers)
-    return Given(quantity, period.strip(), hours, (f"given: {shown} {known}", *sentences))
+    return Given(
+        quantity, period.strip(), hours, (f"given: {shown} {printed_unit(known)}", *sentences)
+    )
 
 
 def _about_unit(quantity: str, unit: str | None) -> str:

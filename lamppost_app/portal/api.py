@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -105,7 +106,7 @@ def get_latest(request: Request, query: Annotated[SeriesQuery, Query()]) -> Resp
             "received_at": instants(whole_numbers(page, "received")),
             "flag": mapped(column(page, "flag"), FLAG_NAMES.__getitem__),
             "reasons": mapped(column(page, "reasons"), _reasons_of(rules)),
-            "method": mapped(column(page, "qualifiers"), rules.method_version),
+            "method": _derived_by(page, context_of(request).rulebook),
             **_reported(page, eea.VALIDITY),
         }
         return Found(from_columns(LatestItem, page, given), following)
@@ -197,6 +198,13 @@ def codes(raw: pa.Table, *names: str) -> Callable[[int], Key]:
 
 def _units(page: pa.Table, rules: Rulebook) -> Any:  # noqa: ANN401 - an Arrow array
     return mapped(column(page, "quantity"), rules.unit)
+
+
+def _derived_by(page: pa.Table, rules_of: Callable[[str], Rulebook]) -> Any:  # noqa: ANN401
+    """Return the method of each row as its own policy had it."""
+    version = cache(lambda policy, qualifiers: rules_of(policy).method_version(qualifiers))
+    names = (column(page, name).to_pylist() for name in ("policy", "qualifiers"))
+    return pa.array([version(*pair) for pair in zip(*names, strict=True)], pa.string())
 
 
 def _reported(page: pa.Table, codes: Mapping[int, int]) -> dict[str, object]:

@@ -43,7 +43,7 @@ class ApiDoor:
         elif scope["method"] in _READING:
             await self._read(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _allowing_all(send))
 
     async def _read(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client") or ("",)
@@ -107,3 +107,16 @@ def _without_body(send: Send) -> Send:
         await send(message)
 
     return send_head
+
+
+def _allowing_all(send: Send) -> Send:
+    """Name in the header Allow also the methods that are answered here."""
+
+    async def send_allowed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            if headers.get("allow") == "GET":
+                headers["allow"] = "GET, HEAD, OPTIONS"
+        await send(message)
+
+    return send_allowed

@@ -90,13 +90,15 @@ def _rule(_reader: StoreReader, rules: Rulebook, asked: str) -> dict[str, Any] |
     return None if asked in known else _unknown("there is no rule", asked, known)
 
 
-def _of_stations(column: str) -> Check:
+def _column(table: str, column: str) -> Check:
+    problem = f"no {'station' if table == 'stations' else 'series'} has the {column}"
+
     def check(reader: StoreReader, _rules: Rulebook, asked: str) -> dict[str, Any] | None:
         rows = reader.rows(
-            f"SELECT DISTINCT {column} AS name FROM stations WHERE {column} <> '' ORDER BY name"  # noqa: S608 - one of two columns
+            f"SELECT DISTINCT {column} AS name FROM {table} WHERE {column} <> '' ORDER BY name"  # noqa: S608 - names of this module only
         )
         known = [row["name"] for row in rows]
-        return None if asked in known else _unknown(f"no station has the {column}", asked, known)
+        return None if asked in known else _unknown(problem, asked, known)
 
     return check
 
@@ -119,8 +121,9 @@ _CHECKS: Final[dict[str, Check]] = {
     "window": _window,
     "quantity": _quantity,
     "station": _station,
-    "area": _of_stations("area"),
-    "kind": _of_stations("kind"),
+    "area": _column("stations", "area"),
+    "kind": _column("stations", "kind"),
+    "qualifiers": _column("series", "qualifiers"),
     "code": _code,
     "rule": _rule,
 }

@@ -359,7 +359,7 @@ def _columns(
         "in_force": (chosen.in_force(*year), pa.bool_()),
         "averaging": (rule.averaging, pa.string()),
         "limit": (rule.limit, pa.float64()),
-        "unit": (rule.printed_unit, pa.string()),
+        "unit": (rule.limit_unit, pa.string()),
         "gas_conditions": (rule.conditions, pa.string()),
         "permitted": (rule.permitted, pa.int64()),
         "capture_required": (_required(rule), pa.float64()),

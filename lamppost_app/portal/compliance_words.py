@@ -137,7 +137,7 @@ def _lacking(row: Row, rule: ComplianceRule) -> str:
 
 
 def _limit(rule: ComplianceRule) -> str:
-    return "" if rule.limit is None else f"{rule.limit:,g} {printed_unit(rule.printed_unit)}"
+    return "" if rule.limit is None else f"{rule.limit:,g} {printed_unit(rule.limit_unit)}"
 
 
 def _what(rule: ComplianceRule) -> str:

@@ -123,12 +123,14 @@ class Rulebook:
         """Return what is said of the method a series was derived by; None for what was measured."""
         known = qualifiers_mapping(qualifiers)
         name = next((known[kind] for kind in METHOD_QUALIFIERS if kind in known), None)
-        return None if name is None else {"name": name, **self.methods.get(name, {})}
+        if name is None:
+            return None
+        return {"version": name, "formula": "", **self.methods.get(name, {})}
 
     def method_version(self, qualifiers: str) -> str | None:
         """Return the version of the method a series was derived by; None for what was measured."""
         method = self.method_of(qualifiers)
-        return None if method is None else str(method.get("version", method["name"]))
+        return None if method is None else str(method["version"])
 
     def label(self, quantity: str) -> str:
         """Return the printed name of a quantity."""

@@ -6,8 +6,7 @@ from __future__ import annotations
 import math
 
 from lamppost.quantities import QUANTITIES
-
-_WITHOUT_UNIT = frozenset({"", "1"})
+from lamppost.wording import printed_unit
 
 
 def number(value: float) -> str:
@@ -26,12 +25,12 @@ def number(value: float) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """Return a number with its unit.
+    """Return a number with its printed unit.
 
     >>> amount(75, "ug/m3"), amount(12, "1")
-    ('75 ug/m3', '12')
+    ('75 µg/m³', '12')
     """
-    return number(value) if unit in _WITHOUT_UNIT else f"{number(value)} {unit}"
+    return f"{number(value)} {printed_unit(unit)}".rstrip()
 
 
 def label(quantity: str, qualifiers: str = "") -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from lamppost.alerts import Signal
-from lamppost.batch import JudgedBatch
+from lamppost.batch import DERIVED, JudgedBatch
 from lamppost.component import Observed, Settings, register
 from lamppost.flags import OUT_OF_ORDER
 from lamppost.grouping import BoolArray, Groups
@@ -86,6 +86,10 @@ class Anomaly:
     The condition begins with ``at_least`` of the ``of_last`` newest readings that arrived in order,
     and ends when none of them counts any more.
 
+    Corrected readings are judged by what is usual for their own series, where a detector has scored
+    them. Where a station has raw ones beside them, the policy's ``rating`` says which are judged:
+    one cause is one alert, and what only fog does to a raw sensor is none.
+
     Source: Lamppost's own, so that one odd reading is no alert and one usual reading does not end
     it; limits are the policy's.
 
@@ -136,7 +140,9 @@ class Anomaly:
         self._state.grow(len(self._series))
         judged = observed.judged
         rows = np.flatnonzero(~np.isnan(self._least.of(judged.series)[0]))
-        fresh = (judged.revision[rows] == 0) & (judged.reasons[rows] & OUT_OF_ORDER.mask == 0)
+        revision, scored = judged.revision[rows], ~np.isnan(judged.score[rows])
+        fresh = (revision == 0) | ((revision == DERIVED) & scored)
+        fresh &= judged.reasons[rows] & OUT_OF_ORDER.mask == 0
         fresh &= observed.now - judged.time[rows] <= self._settings.stale_s * SECOND_NS
         rows = rows if fresh.all() else rows[fresh]
         signals = self._judge(judged, rows) if len(rows) else []
@@ -268,7 +274,7 @@ class Anomaly:
             band_low=np.nan,
             band_high=np.nan,
             unit=QUANTITIES[key.quantity].unit,
-            sentence=f"{what} has not been received since {since}; it is no longer judged",
+            sentence=f"{what} is no longer judged: nothing that is rated has come since {since}",
             clears_when=self._clears_when(),
         )
 

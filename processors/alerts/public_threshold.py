@@ -99,7 +99,7 @@ class PublicThreshold:
     complete a row, or show that there was none. Windows that ended longer ago than ``consecutive``
     and two more are not judged.
 
-    Source: ozone 180 and 240 ug/m3 (one hour), NO2 400 and SO2 500 (three hours in a row):
+    Source: ozone 180 and 240 µg/m³ (one hour), NO2 400 and SO2 500 (three hours in a row):
     2008/50/EC, Annex XII. Those of 2024/2881, Annex I, section 4, by one source.
 
     Known failures: the law means places that stand for 100 square kilometres or a whole zone; one

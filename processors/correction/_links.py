@@ -54,6 +54,7 @@ class Links:
         *,
         humidity: bool,
         proof: Callable[[str], str] = lambda _: "",
+        wanted: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """Take the table of series, which may grow, and what is to be corrected.
 
@@ -62,11 +63,13 @@ class Links:
             is_input: tells what is to be corrected.
             humidity: whether units need humidity.
             proof: the quantity that must stand beside the one to correct of a sensor, or none.
+            wanted: whether a sensor is ever corrected; else its series are linked with nothing.
         """
         self._series = series
         self._is_input = is_input
         self._humidity = humidity
         self._proof = proof
+        self._wanted = wanted
         self._known = 0
         self._own: list[int] = []
         self._units_of: dict[str, list[int]] = {}
@@ -127,6 +130,8 @@ class Links:
         if is_input and qualifiers.get(_CHANNEL, "a") == "a":
             unit = len(self._own)
             self._own.append(code)
+            if not self._wanted(key.sensor):
+                return
             self._units_of.setdefault(key.sensor, []).append(unit)
             self._pairs.append((code, unit, OWN))
             for partner in self._partners_of.get(key.sensor, ()):

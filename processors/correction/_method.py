@@ -24,6 +24,7 @@ from lamppost.times import SECOND_NS
 from lamppost.wording import exactly, listed, percent, span, with_unit
 
 from ._links import HUMIDITY, OWN, PROOF, TWIN, Links
+from ._numbers import version_with
 from ._pairs import Paired, Pairs
 
 HUMIDITY_UNUSABLE: Final = Reason(
@@ -48,7 +49,7 @@ class Method:
     """What a correction says of itself; published with the rules.
 
     Attributes:
-        version: of the formula and its numbers; another number is another version.
+        version: of the formula; with the numbers of the policy it makes the version of a result.
         formula: as a person reads it; x is the input, RH the humidity in %.
         source: where the numbers come from.
         inputs: quantities it may be given; the channel (CF=1 or ATM) is part of the quantity.
@@ -69,7 +70,13 @@ class Method:
 
 
 class CorrectionSettings(Settings):
-    """Where a correction applies, and how far to trust it."""
+    """Where a correction applies, and how far to trust it.
+
+    The settings ``where`` names say which sensors are corrected; all others have a part in what a
+    corrected reading says, so they make its version.
+    """
+
+    where: ClassVar[frozenset[str]] = frozenset({"sensors", "except_sensors", "areas"})
 
     sensors: tuple[str, ...] = Field(
         default=("*",), description="Sensors to correct: names, or patterns with `*` and `?`."
@@ -109,6 +116,10 @@ class CorrectionSettings(Settings):
         spared = f" but {listed(self.except_sensors)}" if self.except_sensors else ""
         return f"{sensors}{where}{spared}"
 
+    def numbers(self) -> dict[str, object]:
+        """Return the numbers in force, by name, as JSON allows."""
+        return self.model_dump(mode="json", exclude=set(self.where))
+
     def doubts(self) -> Iterator[tuple[str, str]]:
         """Yield what cannot be meant."""
         if self.valid is not None and not self.valid[0] < self.valid[1]:
@@ -138,7 +149,7 @@ class Correction:
             believed = f"; from an input outside {span(settings.valid, 'µg/m³')} it is suspect"
         return (
             f"{listed(cls.inputs_under(settings))} of {settings.concerned()} {becomes}"
-            f" by {method.formula}{cls.details(settings)},"
+            f" by {cls.formula_under(settings)},"
             f" from {beside} at most {near} apart{believed}; its standard uncertainty is"
             f" {with_unit(settings.uncertainty, 'µg/m³')} and"
             f" {percent(settings.relative_uncertainty)} of the result ({method.source})."
@@ -149,6 +160,11 @@ class Correction:
         """Return the quantities that are corrected under some settings."""
         del settings
         return cls.method.inputs
+
+    @classmethod
+    def formula_under(cls, settings: CorrectionSettings) -> str:
+        """Return the formula with the numbers in force."""
+        return cls.method.formula + cls.details(settings)
 
     @classmethod
     def details(cls, settings: CorrectionSettings) -> str:
@@ -165,7 +181,11 @@ class Correction:
         self._stations = stations
         self._corrected = DerivedSeries(series, self._named)
         self._links = Links(
-            series, self.is_input, humidity=self.method.humidity, proof=self.proof_of
+            series,
+            self.is_input,
+            humidity=self.method.humidity,
+            proof=self.proof_of,
+            wanted=self.is_named,
         )
         self._pairs = Pairs(self._links, round(settings.tolerance_s * SECOND_NS))
         self._chosen: BoolArray = np.empty(0, np.bool_)
@@ -200,12 +220,14 @@ class Correction:
         return self._correct(paired)
 
     def about(self) -> dict[str, object]:
-        """Return what is published of the method beside its results."""
+        """Return what is published of the method beside its results, with the numbers in force."""
+        numbers = self._settings.numbers()
         return {
             **asdict(self.method),
-            "valid": self._settings.valid,
-            "uncertainty": self._settings.uncertainty,
-            "relative_uncertainty": self._settings.relative_uncertainty,
+            "version": version_with(self.method.version, numbers),
+            "formula": self.formula_under(self._settings),
+            "inputs": list(self.inputs_under(self._settings)),
+            "numbers": numbers,
         }
 
     def stations_changed(self) -> None:
@@ -222,13 +244,15 @@ class Correction:
 
     def applies(self, sensor: str) -> bool:
         """Return whether the policy wants a sensor corrected."""
-        wanted = self._settings
-        if not any(fnmatchcase(sensor, pattern) for pattern in wanted.sensors):
-            return False
-        if any(fnmatchcase(sensor, pattern) for pattern in wanted.except_sensors):
-            return False
-        station = self._stations.get(sensor)
-        return not wanted.areas or (station is not None and station.area in wanted.areas)
+        areas, station = self._settings.areas, self._stations.get(sensor)
+        inside = not areas or (station is not None and station.area in areas)
+        return inside and self.is_named(sensor)
+
+    def is_named(self, sensor: str) -> bool:
+        """Return whether the policy wants a sensor corrected that stands in the right area."""
+        named = any(fnmatchcase(sensor, pattern) for pattern in self._settings.sensors)
+        spared = self._settings.except_sensors
+        return named and not any(fnmatchcase(sensor, pattern) for pattern in spared)
 
     def is_input(self, key: SeriesKey) -> bool:
         """Return whether a series is what the method corrects."""

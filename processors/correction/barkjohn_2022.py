@@ -16,6 +16,7 @@ from lamppost.stations import Station
 from lamppost.wording import digits
 
 from ._method import Correction, CorrectionSettings, Method
+from ._numbers import sum_of
 from .barkjohn_2021 import Barkjohn2021Settings
 
 
@@ -78,13 +79,11 @@ class Barkjohn2022(Correction):
         """Return the parabola, and where it counts."""
         if not isinstance(settings, Barkjohn2022Settings):
             return ""
-        square, slope, constant = map(digits, settings.quadratic)
+        parabola = sum_of(*zip(settings.quadratic, ("x^2", "x", ""), strict=True))
+        share = sum_of(*zip(settings.blend, ("x", ""), strict=True))
         low, high = map(digits, settings.bend)
-        of_x, more = settings.blend
-        line = f"{digits(of_x)} x {'-' if more < 0 else '+'} {digits(abs(more))}"
         return (
-            f" (the parabola is {square} x^2 + {slope} x + {constant} from {high} µg/m³ on, and"
-            f" weighs {line} from {low} on)"
+            f" (the parabola is {parabola} from {high} µg/m³ on, and weighs {share} from {low} on)"
         )
 
     def __init__(

@@ -22,6 +22,8 @@ from ._method import Correction, CorrectionSettings, Method
 class FireAndSmokeSettings(CorrectionSettings):
     """Where to correct, and how far to trust it."""
 
+    where: ClassVar[frozenset[str]] = CorrectionSettings.where | {"atm_sensors"}
+
     atm_sensors: tuple[str, ...] = Field(
         default=(),
         description="Sensors whose PM2.5 is known to be the ATM channel of a Plantower sensor,"

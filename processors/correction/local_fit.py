@@ -23,6 +23,7 @@ from lamppost.times import DAY_NS, HOUR_NS
 from lamppost.wording import counted, digits, exactly, listed
 
 from ._method import BEYOND_METHOD
+from ._numbers import version_with
 from ._robust import NO_LINE, Line, best_lag, theil_sen
 
 _VERSION: Final = "local_fit/theil-sen-hourly"
@@ -65,6 +66,8 @@ class FittedPair(Settings):
 
 class LocalFitSettings(Settings):
     """Which sensors stand beside a reference, and when a line between them is believed."""
+
+    where: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
     def doubts(self) -> Iterator[tuple[str, str]]:
         """Yield what cannot be meant."""
@@ -121,6 +124,14 @@ class LocalFitSettings(Settings):
         ge=1,
         description="A value above so many times the largest hour of the fit is suspect. A choice.",
     )
+
+    def numbers(self) -> dict[str, object]:
+        """Return the numbers in force, by name; whom they concern is not among them."""
+        return self.model_dump(mode="json", exclude=set(self.where))
+
+    def version(self) -> str:
+        """Return the version of the method with these numbers."""
+        return version_with(_VERSION, self.numbers())
 
 
 @register("derivation")
@@ -202,11 +213,12 @@ class LocalFit:
         return made
 
     def about(self) -> dict[str, object]:
-        """Return what is published of the method beside its results."""
+        """Return what is published of the method beside its results, with the numbers in force."""
         return {
-            "version": _VERSION,
+            "version": self._settings.version(),
             "formula": "slope x + offset, fitted to a reference beside the sensor",
             "source": "Theil 1950, Sen 1968; the lines are published as fits",
+            "numbers": self._settings.numbers(),
         }
 
     def snapshot(self) -> Snapshot:
@@ -400,7 +412,7 @@ class _Pair:
             quantity=pair.input or pair.quantity,
             qualifiers=pair.qualifiers,
             reference=pair.reference,
-            method=_VERSION,
+            method=self._settings.version(),
             first_hour=first_hour,
             end=end,
             start=start,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamppost.batch import FloatArray
-from lamppost.quantities import QUANTITIES
+from lamppost.wording import unit_of
 
 from ._rating import NUDGE, Values
 
@@ -72,7 +72,7 @@ class Bands:
 
     def explain(self, concentration: float) -> list[str]:
         """Return how the level of one concentration comes about."""
-        unit = QUANTITIES[self.quantity].unit
+        unit = unit_of(self.quantity)
         taken = float(self._taken(np.array([concentration]))[0])
         lines = [f"rounded half up to {taken:.0f} {unit}"] if self.rounded else []
         band = int(np.searchsorted(np.array(self.bounds) + NUDGE, taken, side="left"))

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from lamppost.batch import FloatArray, Int64Array
-from lamppost.quantities import QUANTITIES
 from lamppost.units import conversion
+from lamppost.wording import printed_unit, unit_of
 
 from ._rating import NUDGE, Values
 
@@ -118,22 +118,22 @@ class Breakpoints:
     def explain(self, concentration: float) -> list[str]:
         """Return how the value of one concentration comes about."""
         at = np.array([concentration])
-        steps = int(self._truncated(at)[0])
+        steps, unit = int(self._truncated(at)[0]), printed_unit(self.unit)
         inside = concentration / self.per_unit
         lines = []
         if self.per_unit != 1:
-            canonical = QUANTITIES[self.quantity].unit
+            canonical = unit_of(self.quantity)
             lines.append(
-                f"{concentration:.6g} {canonical} / {self.per_unit:.6g} = {inside:.6g} {self.unit}"
+                f"{concentration:.6g} {canonical} / {self.per_unit:.6g} = {inside:.6g} {unit}"
                 f" ({canonical} at 20 °C and 101.325 kPa)"
             )
         truncated = Decimal(steps) * Decimal(self.step)
-        lines.append(f"truncated to {self.step}: {truncated} {self.unit}")
+        lines.append(f"truncated to {self.step}: {truncated} {unit}")
         if steps < self._low[0]:
-            return [*lines, f"below {self.bands[0][0]} {self.unit} this table has no value"]
+            return [*lines, f"below {self.bands[0][0]} {unit} this table has no value"]
         number = int(np.searchsorted(self._high[:-1], steps, side="left"))
         (low, high), (index_low, index_high) = self.bands[number], self.index[number]
-        lines.append(f"band {low} to {high} {self.unit}: index {index_low} to {index_high}")
+        lines.append(f"band {low} to {high} {unit}: index {index_low} to {index_high}")
         if steps > self._high[-1] and not self.reaches_500:
             ends = f"above this table, which ends at {index_high}"
             return [*lines, f"{ends}: more is for another averaging to say"]

@@ -36,7 +36,7 @@ def _bands(quantity: str, *bounds: int) -> Bands:
 class Daqi(HourlyIndex):
     """UK daily air quality index of PM2.5, PM10, O3, NO2 and SO2, from 1 to 10.
 
-    Formula: the mean, rounded half up to a whole ug/m3, is 1 more than the number of bounds it lies
+    Formula: the mean, rounded half up to a whole µg/m³, is 1 more than the number of bounds it lies
     above. Averaging: running means of 24 hours (PM2.5, PM10) and of 8 hours (O3: this hour and the
     seven before, at least six of them), the newest hour (NO2), its highest quarter (SO2).
     Categories: 1 to 3 low, 4 to 6 moderate, 7 to 9 high, 10 very high.

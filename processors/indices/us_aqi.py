@@ -134,7 +134,7 @@ class UsTableSettings(Settings):
 
     pm10_hazardous: Literal["one_band", "two_bands"] = Field(
         default="one_band",
-        description="How 425 to 604 ug/m3 of PM10 become 301 to 500: in one band, or in two that "
+        description="How 425 to 604 µg/m³ of PM10 become 301 to 500: in one band, or in two that "
         "meet at 504 and 400, as until 2024. Which one the table of 2024 has is not verified.",
     )
     above_500: Literal["extended", "capped"] = Field(
@@ -175,7 +175,7 @@ class UsAqi(HourlyIndex):
     newest hour (NO2, SO2, and O3 from 0.125 ppm). Of several the highest counts; SO2 of an hour
     never says more than 200, O3 of 8 hours never more than 300. Above 500 the last band goes on, or
     the index stays there, and ``beyond`` is 1. Gases are converted to ppb or ppm at the conditions
-    their ug/m3 are given at (20 °C, 101.325 kPa), which gives back the mixing ratio that was
+    their µg/m³ are given at (20 °C, 101.325 kPa), which gives back the mixing ratio that was
     measured.
 
     Source: table of May 2024 (40 CFR 58 Appendix G; EPA-454/B-24-002, table 6), as

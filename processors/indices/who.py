@@ -30,7 +30,7 @@ SCALE: Final = Scale(
 _LEVELS: Final = {"guideline": 1, "4": 2, "3": 3, "2": 4, "1": 5}
 _ABOVE: Final = 6
 
-# Guideline and interim targets in ug/m3, by averaging period. CO is published in mg/m3.
+# Guideline and interim targets in µg/m³, by averaging period. CO is published in mg/m3.
 GUIDELINES: Final[Mapping[str, Mapping[str, Mapping[str, float]]]] = {
     "pm2_5": {
         "24h": {"guideline": 15, "4": 25, "3": 37.5, "2": 50, "1": 75},

@@ -17,9 +17,9 @@ import numpy as np
 from lamppost.batch import FloatArray
 from lamppost.component import Component, Settings
 from lamppost.indices import Category, IndexTable, Scale, combine
-from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.units import CONDITIONS, Conditions, to_conditions
+from lamppost.wording import unit_of
 
 from . import _ozone
 from ._hourly_index import HOURS, QUARTER, HourlySettings
@@ -244,7 +244,7 @@ class _Question:
         """Return how a mean becomes the value."""
         if math.isnan(mean):
             return []
-        unit = QUANTITIES[self._given.quantity].unit
+        unit = unit_of(self._given.quantity)
         said = f"mean {mean / self._to_eu:.6g} {unit}"
         if self._to_eu != 1.0:
             said += f" at {CONDITIONS[self._conditions]}, {mean:.6g} at {CONDITIONS['eu_20c']}"

@@ -15,6 +15,8 @@ from lamppost.stations import Station
 
 ANY_DEVICE: Final = 0
 """The number of a type that has no table of its own; those that have one follow in order."""
+UNNAMED: Final = -1
+"""The number of a type that neither a series nor its station names."""
 
 
 class Devices:
@@ -39,7 +41,7 @@ class Devices:
         self._of_series: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
     def of(self, codes: Int32Array) -> Int64Array:
-        """Return the number of each series' type, ANY_DEVICE for one that has no table."""
+        """Return the number of each series' type: ANY_DEVICE without table, else UNNAMED."""
         # Comparing lists of the very same objects costs next to nothing.
         stations = list(self._stations.values())
         if stations != self._known:
@@ -56,4 +58,4 @@ class Devices:
         if named is None:
             station = self._stations.get(key.sensor)
             named = "" if station is None else station.device
-        return self._number.get(named.casefold(), ANY_DEVICE)
+        return self._number.get(named.casefold(), ANY_DEVICE) if named else UNNAMED

@@ -71,7 +71,7 @@ def reaches(
     opens = groups.is_first.copy()
     with np.errstate(over="ignore"):
         step = np.abs(np.diff(value))
-    opens[1:] |= step >= _each(limits.tolerance, groups, slice(1, None))
+    opens[1:] |= step >= each(limits.tolerance, groups, slice(1, None))
     first = np.flatnonzero(opens)
     last = np.append(first[1:], len(value)) - 1
     mine = group_of(groups, first)
@@ -86,7 +86,7 @@ def reaches(
         value[rows],
         np.repeat(begins, size),
         *(
-            _each(limit, groups, rows)
+            each(limit, groups, rows)
             for limit in (limits.tolerance, limits.longest_ns, limits.least)
         ),
     )
@@ -116,12 +116,13 @@ def group_of(groups: Groups, rows: Int64Array | slice) -> Int64Array:
     """Return the group of each of some rows."""
     if len(groups.places) > 1:
         return groups.group[rows]
-    return np.zeros(len(groups.series[rows]), np.int64)
+    size = len(groups.series[rows]) if isinstance(rows, slice) else len(rows)
+    return np.zeros(size, np.int64)
 
 
-def _each(limit: _Array, groups: Groups, rows: Int64Array | slice) -> _Array:
-    """Return the limit of each of some rows, or one for all where there is one group only."""
-    return limit if len(limit) == 1 else limit[groups.group[rows]]
+def each(of_group: _Array, groups: Groups, rows: Int64Array | slice) -> _Array:
+    """Return what is given for the group of each row, or one for all where there is one only."""
+    return of_group if len(of_group) == 1 else of_group[groups.group[rows]]
 
 
 class _Back:
@@ -194,15 +195,17 @@ class _Back:
         shift = reach + 1 - (1 << level)
         span = self._level(level)
         with np.errstate(over="ignore"):
-            high, low = np.maximum(span[:, reach:], span[:, reach - shift : len(found) - shift])
-            found[reach:] &= high + low < self._tolerance[-len(high) :]
+            tops = np.maximum(span[:, reach:], span[:, reach - shift : len(found) - shift])
+            spread = np.add(tops[0], tops[1], out=tops[0])
+        found[reach:] &= spread < self._tolerance[-len(spread) :]
         return found
 
     def _level(self, number: int) -> FloatArray:
         """Return the highest of the last 2 to some power rows up to each."""
         while len(self._levels) <= number:
             size, former = 1 << (len(self._levels) - 1), self._levels[-1]
-            wider = former.copy()
+            wider = np.empty_like(former)
+            wider[:, :size] = former[:, :size]
             np.maximum(former[:, size:], former[:, :-size], out=wider[:, size:])
             self._levels.append(wider)
         return self._levels[number]

@@ -17,15 +17,20 @@ from ._chosen import Chosen
 from ._latest import NOBODY
 
 _EARTH_M: Final = 6_371_000.0
+_HAIR: Final = 1e-9  # what rounding may make of two chords of one length
 _UNKNOWN: Final = -2  # a station whose neighbours were not looked for yet
 
 
-def distances_m(latitude: FloatArray, longitude: FloatArray, here: int) -> FloatArray:
-    """Return the great-circle distance of every place (degrees) from one of them, metres."""
-    phi, lam = np.radians(latitude), np.radians(longitude)
-    across = np.sin((phi - phi[here]) / 2) ** 2
-    along = np.cos(phi) * np.cos(phi[here]) * np.sin((lam - lam[here]) / 2) ** 2
-    distance: FloatArray = 2 * _EARTH_M * np.arcsin(np.sqrt(np.minimum(across + along, 1.0)))
+def distances_m(places: FloatArray, here: FloatArray) -> FloatArray:
+    """Return the great-circle distance of places from one, metres.
+
+    Args:
+        places: latitude and longitude, radians, shape (2, n).
+        here: the same of the one, shape (2, 1).
+    """
+    across, along = np.square(np.sin((places - here) / 2))
+    haversine = across + np.cos(places[0]) * np.cos(here[0]) * along
+    distance: FloatArray = 2 * _EARTH_M * np.arcsin(np.sqrt(np.minimum(haversine, 1.0)))
     return distance
 
 
@@ -117,9 +122,17 @@ class Nearest:
         """Start anew with other stations."""
         self._known = stations
         self._number = {station.sensor: number for number, station in enumerate(stations)}
-        self._latitude = np.array([station.latitude for station in stations], np.float64)
-        self._longitude = np.array([station.longitude for station in stations], np.float64)
-        self._kind = np.array([station.kind for station in stations], np.str_)
+        degrees = [(station.latitude, station.longitude) for station in stations]
+        self._place_rad = np.radians(np.array(degrees, np.float64).reshape(-1, 2).T)
+        latitude, longitude = self._place_rad
+        across = np.cos(latitude)
+        self._on_sphere = np.stack(
+            [across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)]
+        )
+        kinds = {
+            name: number for number, name in enumerate(dict.fromkeys(s.kind for s in stations))
+        }
+        self._kind = np.array([kinds[station.kind] for station in stations], np.int64)
         self._near: npt.NDArray[np.int64] = np.full((len(stations), self._most), _UNKNOWN)
         self._distance = np.full((len(stations), self._most), np.inf)
         self._groups = {}
@@ -129,11 +142,24 @@ class Nearest:
     def _look(self, places: Int64Array) -> None:
         """Find the neighbours of the stations that have none yet."""
         for here in places[self._near[places, 0] == _UNKNOWN].tolist():
-            distance = distances_m(self._latitude, self._longitude, here)
-            distance[(self._kind != self._kind[here]) | (distance > self._radii_m[-1])] = np.inf
-            distance[here] = np.inf
-            nearest = np.argsort(distance, kind="stable")[: self._most]
-            nearest = nearest[np.isfinite(distance[nearest])]
+            some = self._hardly_further(here)
+            distance = distances_m(self._place_rad[:, some], self._place_rad[:, [here]])
+            order = np.argsort(distance, kind="stable")[: self._most]
+            nearest, distance = some[order], distance[order]
+            inside = distance <= self._radii_m[-1]
             self._near[here] = NOBODY
-            self._near[here, : len(nearest)] = nearest
-            self._distance[here, : len(nearest)] = distance[nearest]
+            self._near[here, : inside.sum()] = nearest[inside]
+            self._distance[here, : inside.sum()] = distance[inside]
+
+    def _hardly_further(self, here: int) -> Int64Array:
+        """Return the nearest stations of the same kind through the Earth, and all as near as these.
+
+        A chord is as good as an arc for finding them, at a tenth of the cost.
+        """
+        chord = np.square(self._on_sphere - self._on_sphere[:, [here]]).sum(axis=0)
+        chord[self._kind != self._kind[here]] = np.inf
+        chord[here] = np.inf
+        edge = np.inf
+        if self._most < len(chord):
+            edge = np.partition(chord, self._most - 1)[self._most - 1] * (1 + _HAIR)
+        return np.flatnonzero((chord <= edge) & np.isfinite(chord))

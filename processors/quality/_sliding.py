@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows
 from lamppost.grouping import BoolArray
 from lamppost.state import Snapshot
 
+from ._series_last import SeriesLast, in_blocks
 from ._stretches import Stretches, accumulate_each
 
 Activity = Literal["sd", "range"]
@@ -35,7 +35,6 @@ _FILLS: Final[dict[str, Any]] = {
     "former": np.int64(0),
     "at": np.int64(0),
 }
-_Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Sliding:
         self.by_sd = activity == "sd"
         self._add: np.ufunc = np.add if self.by_sd else np.minimum
         self._nothing = 0.0 if self.by_sd else np.inf
-        self._state: dict[str, _Array] = {
+        arrays = {
             **{name: np.empty(0, fill.dtype) for name, fill in _FILLS.items()},
             "parts": np.empty((_PARTS, 0)),
             "time": np.empty((0, 0), np.int64),
@@ -72,18 +71,11 @@ class Sliding:
             "former_time": np.empty((0, 0), np.int64),
             "former_parts": np.empty((_PARTS, 0, 0)),
         }
+        self._state = SeriesLast(arrays, {**_FILLS, "parts": self._nothing})
 
     def grow(self, size: int) -> None:
-        """Make room for a number of series, and for some more."""
-        known = len(self._state["pane"])
-        if size <= known:
-            return
-        room = max(size, 2 * known)
-        for name, array in self._state.items():
-            fill = _FILLS.get(name, self._nothing if name == "parts" else 0)
-            grown = np.full((*array.shape[:-1], room), fill, array.dtype)
-            grown[..., :known] = array
-            self._state[name] = grown
+        """Make room for a number of series."""
+        self._state.grow(size)
 
     def origin(self, number: int) -> float:
         """Return the first value ever of a series."""
@@ -103,14 +95,7 @@ class Sliding:
             rows: finite numbers; codes are numbers the state has room for.
             window_ns: length of each row's window, the same for all rows of a series, shape (n,).
         """
-        blocks = [
-            self._follow(
-                Rows(rows.groups.take(part), rows.time[part], rows.value[part], rows.flag[part]),
-                window_ns[part],
-            )
-            for start in range(0, max(len(rows), 1), _BLOCK)
-            for part in (slice(start, start + _BLOCK),)
-        ]
+        blocks = [self._follow(block, window_ns[part]) for part, block in in_blocks(rows, _BLOCK)]
         if len(blocks) == 1:
             return blocks[0]
         count, activity = zip(*((block.count, block.activity) for block in blocks), strict=True)
@@ -337,11 +322,11 @@ class Sliding:
 
     def snapshot(self) -> Snapshot:
         """Return both panes of every series."""
-        return {name: array.copy() for name, array in self._state.items()}
+        return self._state.snapshot()
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over both panes of every series."""
-        self._state = {name: np.array(snapshot[name]) for name in self._state}
+        self._state.restore(snapshot)
 
 
 @dataclass(frozen=True, slots=True)

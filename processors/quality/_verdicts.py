@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lamppost.batch import FlagArray, ReasonArray
+from lamppost.batch import FlagArray, FloatArray, ReasonArray
+from lamppost.component import Rows
 from lamppost.flags import FAIL, GOOD, MISSING, MISSING_VALUE, NOT_EVALUATED, SUSPECT, Reason
 from lamppost.grouping import BoolArray
 
@@ -39,6 +40,12 @@ def answer(
     absent = np.flatnonzero(missing)
     flag[absent], reasons[absent] = MISSING, MISSING_VALUE.mask
     return flag, reasons
+
+
+def without_failed(rows: Rows) -> FloatArray:
+    """Return the values, NaN where one has failed before: nothing is to be held against those."""
+    failed = rows.flag == FAIL
+    return np.where(failed, np.nan, rows.value) if failed.any() else rows.value
 
 
 def unsaid(missing: BoolArray) -> tuple[FlagArray, ReasonArray]:

@@ -14,20 +14,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lamppost.batch import FloatArray, Int64Array
 from lamppost.component import Rows
 from lamppost.grouping import BoolArray, Groups
 from lamppost.state import Snapshot
 
-from ._look_back import SIDES, Limits, Reach, between, group_of, reaches
+from ._look_back import SIDES, Limits, Reach, between, each, group_of, reaches
+from ._series_last import SeriesLast, in_blocks
 from ._stretches import accumulate_each
 
-_BLOCK: Final = 16_384  # rows whose columns stay in a core's cache
+_BLOCK: Final = 65_536  # rows at a time: more leave the caches, fewer cost calls
 _LARGEST: Final = np.finfo(np.float64).max
 _KEPT: Final = ("value", "since", "first")
-_Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,39 +66,32 @@ class Within:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._state: dict[str, _Array] = {
-            "value": np.empty((1, SIDES, 0)),
-            "since": np.empty((1, SIDES, 0), np.int64),
-            "first": np.empty((1, SIDES, 0), np.int64),
-            "head": np.empty((SIDES, 0), np.int64),
-            "tail": np.empty((SIDES, 0), np.int64),
-            "seen": np.empty(0, np.int64),
-        }
+        self._state = SeriesLast(
+            {
+                "value": np.empty((1, SIDES, 0)),
+                "since": np.empty((1, SIDES, 0), np.int64),
+                "first": np.empty((1, SIDES, 0), np.int64),
+                "head": np.empty((SIDES, 0), np.int64),
+                "tail": np.empty((SIDES, 0), np.int64),
+                "seen": np.empty(0, np.int64),
+            }
+        )
 
     def grow(self, size: int) -> None:
-        """Make room for a number of series, and for some more."""
-        known = len(self._state["seen"])
-        if size <= known:
-            return
-        room = max(size, 2 * known)
-        for name, array in self._state.items():
-            grown = np.zeros((*array.shape[:-1], room), array.dtype)
-            grown[..., :known] = array
-            self._state[name] = grown
+        """Make room for a number of series."""
+        self._state.grow(size)
 
     def follow(self, rows: Rows, limits: Limits) -> Stay:
         """Return the stays of rows that may be in a long one, and remember all.
 
         Args:
-            rows: numbers; codes are numbers the state has room for.
+            rows: numbers, at least one; codes are numbers the state has room for.
             limits: of each group.
         """
         blocks = []
-        for start in range(0, len(rows), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            block = Rows(rows.groups.take(part), rows.time[part], rows.value[part], rows.flag[part])
+        for part, block in in_blocks(rows, _BLOCK):
             found = self._follow(block, limits.take(_groups_of(rows.groups, part)))
-            blocks.append(Stay(found.rows + start, found.began, found.readings))
+            blocks.append(Stay(found.rows + part.start, found.began, found.readings))
         if len(blocks) == 1:
             return blocks[0]
         columns = zip(*((one.rows, one.began, one.readings) for one in blocks), strict=True)
@@ -111,8 +103,8 @@ class Within:
         continues = self._continues(groups, value, limits.tolerance)
         reach = reaches(groups, rows.time, value, limits, continues)
         began, first, near = self._begin(groups, rows.time, reach, limits, continues)
-        ordinal = reach.rows - groups.starts[group_of(groups, reach.rows)]
-        ordinal += self._state["seen"][groups.series[reach.rows]]
+        before = self._state["seen"][groups.places] - groups.starts
+        ordinal = reach.rows + each(before, groups, reach.rows)
         stay = Stay(reach.rows, began, ordinal - first + 1)
         if not groups.once:
             newest = np.searchsorted(reach.rows, groups.lasts)
@@ -145,13 +137,14 @@ class Within:
         Those are the first ones near enough, shape (2, rows), of rows that stay with former ones.
         """
         near = np.zeros((SIDES, len(reach.rows)), np.int64)
-        group = group_of(groups, reach.rows)
-        start = groups.starts[group]
         began = time[reach.begin]
-        first = self._state["seen"][groups.series[reach.rows]] + reach.begin - start
-        back = np.flatnonzero((reach.begin == start) & continues[group])
+        before = self._state["seen"][groups.places] - groups.starts
+        first = reach.begin + each(before, groups, reach.rows)
+        # -1 is no row: what does not stay with former values has none before the batch.
+        start = each(np.where(continues, groups.starts, -1), groups, reach.rows)
+        back = np.flatnonzero(reach.begin == start)
         if len(back):
-            mine = group[back]
+            mine = group_of(groups, reach.rows[back])
             column = self._columns(groups.places[mine])
             step = self._near(column, reach.top[::-1, back].ravel(), limits.tolerance[mine])
             near[:, back] = step.reshape(SIDES, -1)
@@ -298,11 +291,11 @@ class Within:
 
     def snapshot(self) -> Snapshot:
         """Return the staircases."""
-        return {name: array.copy() for name, array in self._state.items()}
+        return self._state.snapshot()
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over staircases."""
-        self._state = {name: np.array(snapshot[name]) for name in self._state}
+        self._state.restore(snapshot)
 
 
 @dataclass(frozen=True, slots=True)

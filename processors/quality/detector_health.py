@@ -55,6 +55,7 @@ OCCUPANCY_SPIKE: Final = Reason(
 )
 
 _JUMP: Final = 25.0  # points of occupancy that earn one period of credit
+_NEVER: Final = 2**62
 
 
 class _Rule(Settings):
@@ -70,8 +71,16 @@ class _Rule(Settings):
 class _RuleByLane(_Rule):
     by_lane_type: dict[LaneType, float] = Field(
         default_factory=dict,
-        description="By type of lane in place of trigger_s, seconds.",
+        description="By type of lane in place of the time of all others, seconds.",
     )
+
+    def times_ns(self, usual_s: float | None) -> Int64Array:
+        """Return the time of each type of lane; where none is given, none is long enough."""
+        usual_ns = _NEVER if usual_s is None else round(usual_s * SECOND_NS)
+        given: dict[str, int] = {
+            name: round(seconds * SECOND_NS) for name, seconds in self.by_lane_type.items()
+        }
+        return np.array([given.get(name, usual_ns) for name in LANE_TYPES])
 
     def by_lane(self) -> str:
         """Return in words how long it must last on lanes of some types."""
@@ -117,11 +126,27 @@ class NoChange(_Rule):
     clear_s: float = Field(default=30.0, ge=0, description="Time with changes that clears it.")
 
 
-class OccupancySpike(_Rule):
+class OccupancySpike(_RuleByLane):
     """Jumps of 25 points and more, which add up faster than time takes them away."""
 
-    limit_s: float = Field(default=60.0, ge=0, description="More credit than this, seconds.")
+    limit_s: float | None = Field(
+        default=60.0,
+        ge=0,
+        description="More credit than this, seconds; without it only what by_lane_type names is"
+        " judged.",
+    )
     clear_s: float = Field(default=3_600.0, ge=0, description="Time below that clears it.")
+
+    def longer(self) -> str:
+        """Return in words how much credit is too much."""
+        usual = "its type of lane allows" if self.limit_s is None else exactly(self.limit_s)
+        return f"{usual}{self.by_lane()}"
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot be meant."""
+        yield from super().doubts()
+        if self.limit_s is None and not self.by_lane_type:
+            yield "limit_s", "must be given, or by_lane_type: no lane would be judged"
 
 
 class DetectorHealthSettings(Settings):
@@ -163,7 +188,7 @@ class DetectorHealthSettings(Settings):
             ends = self.no_change.ends(self.no_change.clear_s, "changes")
             yield f"its occupancy stays the same above 0 % for more than {longer}{ends}"
         if self.occupancy_spike:
-            longer = exactly(self.occupancy_spike.limit_s)
+            longer = self.occupancy_spike.longer()
             ends = self.occupancy_spike.ends(self.occupancy_spike.clear_s, "less")
             yield f"its occupancy jumps by {digits(_JUMP)} points for more than {longer}{ends}"
 
@@ -211,10 +236,8 @@ class _Counter:
         self.reason = reason
         self.level = FAIL if rule.verdict == "fail" else SUSPECT
         usual_s = getattr(rule, "trigger_s", -1)
-        by_lane_type: Mapping[str, float] = getattr(rule, "by_lane_type", {})
-        self._trigger_ns = np.array(
-            [round(by_lane_type.get(name, usual_s) * SECOND_NS) for name in LANE_TYPES]
-        )
+        times = rule if isinstance(rule, NoHits | LockedOn) else _RuleByLane()
+        self._trigger_ns = times.times_ns(usual_s)
         self._clear_ns = round(rule.clear_s * SECOND_NS)
         self._condition = condition
         self._roads = roads
@@ -309,6 +332,8 @@ class DetectorHealth:
         self._last = SeriesState(
             time=np.int64(NO_TIME), value=np.float64(np.nan), credit=np.int64(0)
         )
+        spike = settings.occupancy_spike or OccupancySpike()
+        self._credit_ns = spike.times_ns(spike.limit_s)
         self._counters: list[tuple[bool, _Counter]] = [
             (on_occupancy, _Counter(reason, rule, condition, self._roads))
             for reason, rule, on_occupancy, condition in (
@@ -378,8 +403,12 @@ class DetectorHealth:
 
     def _jumps(self, seen: _Detector) -> BoolArray:
         """Return where jumps have earned too much credit (Lindley's recursion, in whole ns)."""
-        rule = self._settings.occupancy_spike or OccupancySpike()
         groups = seen.groups
+        most = self._credit_ns.take(self._roads.lane_type(groups.places))
+        unjudged = most == _NEVER
+        if unjudged.all():
+            self._last["credit"][groups.places] = 0
+            return np.zeros(len(seen.value), np.bool_)
         with np.errstate(over="ignore", invalid="ignore"):
             points = np.nan_to_num(np.abs(seen.value - seen.before), nan=0.0, posinf=100.0)
         earned = np.floor(np.minimum(points, 100.0) / _JUMP).astype(np.int64) * seen.step
@@ -390,8 +419,8 @@ class DetectorHealth:
         # What is left is the walk above its lowest point so far, or above 0 at the start.
         lowest = -groups.running_max(-total, np.zeros(len(starts), np.int64))
         credit = total - np.minimum(lowest, total) + earned
-        self._last["credit"][codes] = credit[lasts]
-        above: BoolArray = credit > rule.limit_s * SECOND_NS
+        self._last["credit"][codes] = np.where(unjudged, 0, credit[lasts])
+        above: BoolArray = credit > (most if groups.once else most[groups.group])
         return above
 
     def snapshot(self) -> Snapshot:

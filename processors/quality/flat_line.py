@@ -22,7 +22,7 @@ from lamppost.wording import by_quantity, counted, exactly, in_common, listed, w
 from processors._per_series import PerSeries, QuantityName, optional
 
 from ._chosen import NOT_CHOSEN, Chosen
-from ._look_back import Limits
+from ._look_back import Limits, each
 from ._verdicts import answer
 from ._within import Stay, Within
 
@@ -188,18 +188,22 @@ class FlatLine:
         if not len(rows):
             return
         found = follow(rows)
-        limits = self._limits.of(rows.groups.series[found.rows])
-        suspect_ns, fail_ns, _, min_readings, ignore_up_to, ignore_from = limits
+        limits = self._limits.of(rows.groups.places)
+        suspect_ns, fail_ns, _, least, *spared = (
+            each(column, rows.groups, found.rows) for column in limits
+        )
         lasted = rows.time[found.rows] - found.began
-        value = rows.value[found.rows]
-        counted = (found.readings >= min_readings) & (value > ignore_up_to)
-        counted &= ~(value >= ignore_from)
+        long = np.flatnonzero((lasted >= suspect_ns) & (found.readings >= least))
+        if len(long):
+            value = rows.value[found.rows[long]]
+            low, high = (one if len(one) == 1 else one[long] for one in spared)
+            long = long[~((value <= low) | (value >= high))]
         flag, reasons = verdict
-        back = found.rows if where is None else where[found.rows]
-        suspect = counted & (lasted >= suspect_ns)
-        flag[back[suspect]] = SUSPECT
-        reasons[back[suspect]] |= FLAT_LINE.mask
-        flag[back[counted & (lasted >= fail_ns)]] = FAIL
+        back = found.rows if where is None else where.take(found.rows)
+        flag[back.take(long)] = SUSPECT
+        reasons[back.take(long)] |= FLAT_LINE.mask
+        fails = lasted[long] >= (fail_ns if len(fail_ns) == 1 else fail_ns[long])
+        flag[back.take(long[fails])] = FAIL
 
     def _follow_exact(self, rows: Rows) -> Stay:
         """Follow runs of equal values; single readings, the usual case, cost next to nothing."""

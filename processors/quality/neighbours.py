@@ -74,7 +74,11 @@ class NeighboursSettings(QuantitySettings):
         default=7_200.0, gt=0, description="How far apart in time two readings may lie, seconds."
     )
     most: int = Field(
-        default=8, ge=1, le=64, description="Only this many nearest stations are asked."
+        default=8,
+        ge=1,
+        le=1_000,
+        description="Only this many nearest stations are asked. AirGradient asks all within the"
+        " radius, which costs more the more there are; from 5 on nothing is widened. A choice.",
     )
 
     def doubts(self) -> Iterator[tuple[str, str]]:
@@ -197,8 +201,12 @@ class Neighbours:
     ``|x - m| > scales s f``. It never fails a value: a bonfire is real. What which neighbours
     showed, their median and the limit are published with the reason.
 
+    Source: AirGradient's map, PM2.5 outlier detection; it asks all stations within the radius, here
+    the ``most`` nearest are asked, so that a reading costs the same in a city of ten thousand.
+
     Known failures: a region that fails alike agrees with itself; a kerb or a valley differs from
-    its surroundings by right; without stations nothing is judged.
+    its surroundings by right; without stations nothing is judged. Where the nearest stations do not
+    measure the quantity, fewer than ``most`` are left to compare with.
     """
 
     name: ClassVar[str] = "neighbours"
@@ -224,7 +232,8 @@ class Neighbours:
         return (
             "A reading further from the median of the stations around than what is believed in"
             f" any case ({absolute}) and than {scales} robust standard deviations of theirs{alone}"
-            f" is suspect; asked are the {settings.most} nearest of the same kind within {radii}"
+            f" is suspect, and with n neighbours, fewer than {_ENOUGH}, both are √({_ENOUGH}/n)"
+            f" times as far; asked are the {settings.most} nearest of the same kind within {radii}"
             f" that have a reading at most {exactly(settings.max_age_s)} apart."
         )
 

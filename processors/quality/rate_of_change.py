@@ -18,7 +18,7 @@ from lamppost.times import NO_TIME, SECOND_NS
 from lamppost.wording import by_quantity, exactly, in_common, with_unit
 from processors._per_series import PerSeries, QuantityName
 
-from ._verdicts import answer
+from ._verdicts import answer, without_failed
 
 RATE_OF_CHANGE: Final = Reason(
     11,
@@ -66,10 +66,11 @@ class RateOfChange:
     """Flags values that changed faster than the threshold since the reading before.
 
     ``|x - before| / seconds`` strictly above the threshold is suspect; the test never fails a
-    value. As in QARTOD, the first reading of a series and the first after a missing one are good.
+    value. As in QARTOD, the first reading of a series and the first after a missing one are good,
+    and so is the first after one that an earlier check has failed.
 
-    Known failures: of a step down from a wrong value it flags the right one after it; readings a
-    second apart exceed any limit for noise alone.
+    Known failures: of a step down from a wrong value that no check has failed it flags the right
+    one after it; readings a second apart exceed any limit for noise alone.
     """
 
     name: ClassVar[str] = "rate_of_change"
@@ -106,7 +107,7 @@ class RateOfChange:
     def judge(self, rows: Rows) -> Verdict:
         """Compare every reading with the one before it."""
         self._state.grow(len(self._series))
-        groups, value, places = rows.groups, rows.value, rows.groups.places
+        groups, value, places = rows.groups, without_failed(rows), rows.groups.places
         limit, max_gap_s = self._limits.of_rows(groups)
         before = groups.previous(value, self._state["last"][places])
         before_time = groups.previous_int(rows.time, self._state["time"][places])

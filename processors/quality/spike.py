@@ -12,14 +12,14 @@ from pydantic import Field, model_validator
 from lamppost.batch import FlagArray, FloatArray, Int32Array, ReasonArray
 from lamppost.component import Rows, Scope, Settings, Verdict, register
 from lamppost.explained import QuantitySettings
-from lamppost.flags import FAIL, SUSPECT, Reason
+from lamppost.flags import FAIL, NOT_EVALUATED, SUSPECT, Reason
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME, SECOND_NS
 from lamppost.wording import by_quantity, exactly, in_common, with_unit
 from processors._per_series import PerSeries, QuantityName, optional
 
-from ._verdicts import answer, unsaid
+from ._verdicts import answer, unsaid, without_failed
 
 SPIKE: Final = Reason(
     10,
@@ -87,7 +87,8 @@ class Spike:
     Average: ``|x - (before + after) / 2|`` strictly above the threshold. Differential:
     ``min(|x - before|, |after - x|)`` strictly above it, where the value goes up and down again or
     down and up; else 0. The newest reading of a series is not evaluated; its verdict comes as an
-    amendment with the next reading. Beside a missing value nothing is evaluated.
+    amendment with the next reading. Beside a missing value nothing is evaluated, nor beside one
+    that an earlier check has failed.
 
     Known failures: by the average, a step and both neighbours of a spike stand apart, too; by the
     difference, a spike of two readings does not. A lorry or a bonfire is a spike.
@@ -136,7 +137,7 @@ class Spike:
     def judge(self, rows: Rows) -> Verdict:
         """Judge every reading whose successor is known, the carried ones included."""
         self._state.grow(len(self._series))
-        groups, value, places = rows.groups, rows.value, rows.groups.places
+        groups, value, places = rows.groups, without_failed(rows), rows.groups.places
         newest = slice(None) if groups.once else groups.lasts
         suspect, gap_ns = self._limits.of_rows(groups, slice(2))
         carried, carried_time = self._state["last"][places], self._state["time"][places]
@@ -154,13 +155,17 @@ class Spike:
             after[:-1] = np.where(far[1:], np.nan, value[1:])
             after[newest] = np.nan
             flag, reasons = self._judge(groups.series, value, (before, after), suspect)
+            if value is not rows.value:
+                failed = np.flatnonzero((rows.flag == FAIL) & ~rows.missing)
+                flag[failed], reasons[failed] = NOT_EVALUATED, 0
             suspect = self._limits.of(places)[0]
         around = self._state["before"][places], next_value
         amended = self._judge(groups.codes, carried, around, suspect)
         self._state["before"][places] = before[newest]
         self._state["last"][places] = value[newest]
         self._state["time"][places] = rows.time[newest]
-        known = carried_time != NO_TIME
+        # Of what was missing or had failed there is nothing more to say.
+        known = ~np.isnan(carried)
         if known.all():
             return Verdict(flag, reasons, groups.codes, *amended)
         return Verdict(flag, reasons, groups.codes[known], amended[0][known], amended[1][known])

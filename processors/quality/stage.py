@@ -11,19 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from lamppost.batch import FlagArray, Int64Array, ReadingBatch
-from lamppost.component import Check, Rows, Stateful, Verdict, restore_each, snapshot_of
+from lamppost.component import Check, Rows, Stateful, restore_each, snapshot_of
 from lamppost.details import Detail
 from lamppost.device_codes import FindsCodes
 from lamppost.flags import MISSING, MISSING_VALUE, Reason
 from lamppost.grouping import Groups
-from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.times import NO_TIME
+from lamppost.wording import unit_of
 
 from ._concern import Concern, Where
 from ._merging import Amended, Merged, explained, flags_of
-from ._verdicts import answer
 
 _OWN: Final = "stage"
 _ALL: Final = slice(None)
@@ -105,8 +104,8 @@ class QualityStage:
         found = {}
         for row in rows.tolist():
             code = int(batch.series[row])
-            unit = QUANTITIES[self._series[code].quantity].unit
-            text = f"It came as {batch.value[row]:.10g} {unit}."
+            unit = unit_of(self._series[code].quantity)
+            text = f"It came as {f'{batch.value[row]:.10g} {unit}'.rstrip()}."
             found[row] = Detail(code, int(batch.time[row]), reason.bit, text)
         return found
 
@@ -133,11 +132,7 @@ class QualityStage:
             if picked is None:
                 continue
             chosen, where = picked
-            if check in self._of_codes:
-                # What it has to say of a number it said when that arrived.
-                verdict = Verdict(*answer(chosen.missing, reason=check.reasons[0]))
-            else:
-                verdict = check.judge(replace(chosen, flag=merged.first_flag(where)))
+            verdict = check.judge(replace(chosen, flag=merged.first_flag(where)))
             merged.take_in(verdict, where)
             amended.take_in(verdict)
             details += verdict.details

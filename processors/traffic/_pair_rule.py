@@ -22,7 +22,7 @@ from lamppost.series import SeriesTable
 from lamppost.state import SeriesState, Snapshot
 from lamppost.stations import Station
 from lamppost.times import SECOND_NS
-from lamppost.wording import counted, exactly
+from lamppost.wording import counted, exactly, unit_of
 
 from ._intervals import Intervals
 from ._network import Network
@@ -266,6 +266,6 @@ class PairRule(Generic[S]):
         up, down = map(self.name_of, self.network.pairs[pair])
         if np.isnan(observed + expected) or not self.network.present[pair]:
             return f"what happens between {up} and {down} is no longer known"
-        unit = QUANTITIES[self.quantity].unit
+        unit = unit_of(self.quantity)
         measured = f"{self.quantity} {observed:.0f} {unit} and {expected:.0f} {unit}"
         return f"it is over between {up} and {down} ({measured})"

@@ -4,20 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from lamppost.batch import DERIVED, REDERIVED, ReadingBatch
-from lamppost.component import Component, all_reasons
-from lamppost.derived import METHOD_QUALIFIERS
+from lamppost.component import Component, Settings, all_reasons
+from lamppost.derived import METHOD_QUALIFIERS, SaysMethod
 from lamppost.flags import FAIL, MISSING
 from lamppost.quantities import QUANTITIES
 from lamppost.series import SeriesKey, SeriesTable, qualifiers_mapping
 from processors.derivation import DerivationStage, Derived
 from processors.quality.stage import Judgement
 from tests.processor_conformance import STATIONS, assert_described, components, law, make
+from tests.setting_variations import accepted, bases, options, places, varied
 from tests.strategies import Stream, derivation_streams
 
 every_derivation = pytest.mark.parametrize(
@@ -170,3 +171,32 @@ def test_a_restored_derivation_goes_on_as_if_nothing_had_been(
     assert after.keys() == wanted.keys()
     for name in wanted:
         np.testing.assert_array_equal(after[name], wanted[name])
+
+
+@every_derivation
+def test_another_number_is_another_version(component: Component) -> None:
+    """A value can be traced: only where a method applies leaves its version as it is."""
+    if not isinstance(component.cls, type) or not issubclass(component.cls, SaysMethod):
+        pytest.skip("says nothing of its method")
+    (settings, *_), words = reversed(bases(component)), options(component.settings)
+    raw = settings.model_dump(mode="json")
+    version = about(component, settings)["version"]
+
+    same = set()
+    for way in places(raw):
+        changed = [
+            about(component, other)["version"]
+            for other in accepted(component, varied(raw, way, words.get(str(way[0]), ())))
+            if other != settings
+        ]
+        assert changed, way
+        if version in changed:
+            same.add(way[0])
+
+    assert same == component.settings.where
+    assert set(about(component, settings)["numbers"]) == set(raw) - same
+
+
+def about(component: Component, settings: Settings) -> dict[str, Any]:
+    """Return what a method says of itself under some settings."""
+    return dict(component.cls(settings, SeriesTable(), STATIONS).about())

@@ -52,6 +52,7 @@ def test_a_rule_says_in_one_sentence_what_it_does(component: Component) -> None:
 
         assert re.fullmatch(r"[^\n]+[^ ]\.", said)
         assert not re.search(r"\. [A-Z]|  | [,;:.)]|\(\)|None|inf\b|nan\b", said), said
+        assert not re.search(r"[un]g/m3|\bCel\b|\b1/1\b", said), said
 
 
 @every_rule

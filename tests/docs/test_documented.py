@@ -179,7 +179,9 @@ def test_every_component_says_where_it_comes_from_and_how_it_fails(kind: str) ->
         assert "\nSource" in said or (kind == "check" and cited), component.name
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "policy").glob("*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "policy").rglob("*.yaml")), ids=lambda p: f"{p.parent.name}-{p.name}"
+)
 def test_comments_of_the_policy_speak_of_what_exists(path: Path) -> None:
     """Commands, and codes of quarantine."""
     text = path.read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ import pytest
 import typer
 import yaml
 
-from lamppost.policy import parse_policy
+from lamppost.policy import load_policy, parse_policy
 from lamppost.series import SeriesTable
 from lamppost_app.cli import app
 from lamppost_app.pipeline import Pipeline
@@ -39,7 +39,7 @@ ELSEWHERE = {
 PICTURE = "docs/images/console.png"
 
 # Variables that speak to the tests, not to Lamppost.
-OF_THE_TESTS = {"CHAOS", "SEED"}
+OF_THE_TESTS = {"CHAOS", "NAB", "SEED"}
 
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
@@ -153,8 +153,11 @@ def test_every_settings_file_is_right(page: Path) -> None:
 
 
 @every_page
-def test_every_policy_example_is_right(page: Path) -> None:
-    """YAML examples are policies the engine accepts, beside the default windows and indices."""
+def test_every_policy_example_is_right(page: Path, tmp_path: Path) -> None:
+    """YAML examples are policies the engine accepts, beside the default windows and indices.
+
+    One that extends a policy brings them along.
+    """
     default = {
         name: yaml.safe_load((ROOT / f"policy/{name}.yaml").read_text(encoding="utf-8"))[name]
         for name in ("windows", "indices")
@@ -162,7 +165,11 @@ def test_every_policy_example_is_right(page: Path) -> None:
     for block in blocks(page, "yaml"):
         if any(name in block for name in INVENTED):
             continue
-        policy = parse_policy({**default, **yaml.safe_load(block)})
+        if "extends:" in block:
+            (tmp_path / "p.yaml").write_text(block, encoding="utf-8")
+            policy = load_policy(tmp_path)
+        else:
+            policy = parse_policy({**default, **yaml.safe_load(block)})
         Pipeline(policy, SeriesTable(), {})
 
 
@@ -188,7 +195,7 @@ import importlib.util, pathlib, sys
 from lamppost.component import find
 from lamppost.decoded import Decoded
 from lamppost.frames import Deliveries
-from lamppost.policy import parse_policy
+from lamppost.policy import load_policy, parse_policy
 from lamppost.series import SeriesTable
 from lamppost_app.pipeline import Pipeline
 

@@ -144,4 +144,9 @@ def test_the_installed_command_runs_without_the_source(wheel: Path, tmp_path: Pa
 
     assert str(ROOT) not in run(python, "-c", places, cwd=tmp_path)
     assert run(python, "-c", policy, cwd=tmp_path).strip() == str(site / "lamppost_app" / "policy")
+    (tmp_path / "city").mkdir()
+    (tmp_path / "city" / "p.yaml").write_text("extends: shipped/everything\n", encoding="utf-8")
+    upon = run(environment / "bin" / "lamppost", "check", "--policy", "city", cwd=tmp_path)
+    shipped = (site / "lamppost_app" / "policy").resolve()
+    assert f"in city, upon {shipped / 'everything'}, upon {shipped}: right" in upon
     assert "Usage" in run(environment / "bin" / "lamppost", "--help", cwd=tmp_path)

@@ -110,8 +110,8 @@ def test_a_code_is_missing_with_its_reason_and_enters_nothing() -> None:
     assert np.isnan(found.score[np.isnan(found.value)]).all()
     assert (hour.count[0], hour.excluded[0], hour.mean[0], hour.max[0]) == (3, 2, 11.0, 12.0)
     assert [row["detail"] for row in run.details()] == [
-        "It came as 999.9 ug/m3.",
-        "It came as -999 ug/m3.",
+        "It came as 999.9 µg/m³.",
+        "It came as -999 µg/m³.",
     ]
 
 
@@ -166,7 +166,7 @@ def test_the_store_keeps_details_with_the_readings_and_as_long(tmp_path: Path) -
             "series": 0,
             "time": BEGIN + MINUTE_NS,
             "reason": SENTINEL.bit,
-            "detail": "It came as 999.9 ug/m3.",
+            "detail": "It came as 999.9 µg/m³.",
         }
     ]
     assert store.reader.number("SELECT count(*) FROM details") == 0

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -74,22 +75,58 @@ class Faulty:
         """Take over nothing."""
 
 
+class Clinging:
+    """Works until another policy takes it over; then it fails, and does not let go either."""
+
+    name: ClassVar[str] = "clinging"
+    Settings: ClassVar[type[Settings]] = Settings
+
+    def __init__(
+        self, _settings: Settings, _series: SeriesTable, _stations: Mapping[str, Station]
+    ) -> None:
+        """Begin under the first policy."""
+        self._taken_over = False
+
+    def evaluate(self, observed: Observed) -> list[Signal]:
+        """Raise at every tick once taken over."""
+        if self._taken_over and observed.ticked:
+            raise ZeroDivisionError
+        return []
+
+    def snapshot(self) -> Snapshot:
+        """Raise once taken over."""
+        if self._taken_over:
+            raise ZeroDivisionError
+        return {}
+
+    def restore(self, _snapshot: Mapping[str, Any]) -> None:
+        """Be taken over."""
+        self._taken_over = True
+
+
 @pytest.fixture(autouse=True)
 def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register the component for one test."""
     discover_processing()
     monkeypatch.setattr(component, "_REGISTRY", dict(component._REGISTRY))
     register("alert")(Faulty)
+    register("alert")(Clinging)
 
 
-def policy(on: str = "", horizon_s: float = 86_400.0) -> Policy:
-    """Return a policy, with a rule that raises where one is named."""
-    rule = {"use": "faulty", "title": "Faulty", "severity": "info", "settings": {"on": on}}
+def policy(on: str = "", horizon_s: float = 86_400.0, **rules: str) -> Policy:
+    """Return a policy, with a rule that raises where one is named, and others by component."""
+    alerts: dict[str, dict[str, Any]] = {
+        name: {"use": use, "title": name, "severity": "info"} for name, use in rules.items()
+    }
+    if on:
+        alerts["faulty"] = {
+            "use": "faulty", "title": "Faulty", "severity": "info", "settings": {"on": on}
+        }  # fmt: skip
     return Policy.model_validate(
         {
             "routes": [{"match": "#", "format": "native_json"}],
             "windows": {"event_time": {"correction_horizon_s": horizon_s}},
-            "alerts": {"faulty": rule} if on else {},
+            "alerts": alerts,
         }
     )
 
@@ -104,6 +141,7 @@ class Inbox:
         self.now = BEGIN
         self.failures = 0
         self.snapshot_s = 1e9
+        self.most_failures = 40
 
     def enter(self, given: Policy) -> None:
         """Enter a policy."""
@@ -132,9 +170,11 @@ class Inbox:
                     pass
             except ZeroDivisionError:
                 self.failures += 1
+                assert self.failures <= self.most_failures, "started again without end"
                 continue
+            break
+        with contextlib.suppress(ZeroDivisionError):
             role.keep_snapshot()
-            return
 
     def said(self, kind: str) -> list[Entry]:
         """Return what the outbox says of a kind."""
@@ -239,6 +279,54 @@ def test_a_single_policy_has_none_to_give_way_to(tmp_path: Path) -> None:
     assert made.codes() == ["engine_error"] * 3
     made.inbox.close()
     made.outbox.close()
+
+
+def test_a_policy_that_cannot_give_way_does_not_start_the_engine_again_without_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stays, it is said what to do, and entries are set aside one by one, as under the first."""
+    made = Inbox(tmp_path)
+    made.enter(policy(clings="clinging"))
+    made.minutes(3)
+    failing = policy(horizon_s=7200.0, clings="clinging")
+    made.enter(failing)
+    made.minutes(3)
+
+    made.run()
+
+    # The policy blamed, the way back, and the entry; then one for each that comes.
+    assert made.failures == 3 + 2
+    assert (made.in_force, made.codes()) == (failing.version, ["engine_error"] * 3)
+    assert made.alerts() == ["firing"]
+    assert "policy_cannot_give_way" in caplog.text
+    made.minutes(2)
+    right = policy(horizon_s=7200.0)
+    made.enter(right)
+    made.minutes(2)
+    made.run()
+    assert (made.failures, made.in_force) == (3 + 2 + 2, right.version)
+    assert made.alerts() == ["firing", "resolved"]
+    assert made.readings() == 10
+    made.inbox.close()
+    made.outbox.close()
+
+
+def test_a_policy_stays_when_what_the_one_before_needs_is_gone(
+    city: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for once, not before every entry that fails."""
+    city.enter(policy(gone="clinging"))
+    city.minutes(2)
+    city.run()
+    city.enter(policy("ticks"))
+    city.run()
+    city.minutes(3)
+    monkeypatch.delitem(component._REGISTRY, ("alert", "clinging"))
+
+    city.run()
+
+    assert city.in_force == policy("ticks").version
+    assert (city.failures, city.alerts()) == (3 + 1, ["firing"])
 
 
 @pytest.mark.parametrize("snapshot_s", [0.0, 1e9])

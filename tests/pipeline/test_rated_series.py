@@ -37,12 +37,14 @@ POLICY = Policy(
 RAW, CORRECTED = "", "corrected=lrapa"
 
 
-def frame(minutes: Sequence[int], *, corrected: bool = True) -> Record:
+def frame(
+    minutes: Sequence[int], *, raw: bool = True, corrected: bool = True, share: float = 1.0
+) -> Record:
     """Return a frame of smoke: ATM 150 and, where it can be corrected, CF=1 of 240."""
     at = BEGIN + minutes[-1] * MINUTE_NS
-    values = {"pm2_5": [150.0] * len(minutes)}
+    values = {"pm2_5": [150.0 * share] * len(minutes)} if raw else {}
     if corrected:
-        values["pm2_5_cf1"] = [240.0] * len(minutes)
+        values["pm2_5_cf1"] = [240.0 * share] * len(minutes)
     times = [format_instant(BEGIN + minute * MINUTE_NS) for minute in minutes]
     message = {"sensor": "pa-1", "time": times, "values": values}
     deliveries = Deliveries()
@@ -105,6 +107,43 @@ def test_what_is_rated_does_not_depend_on_where_batches_are_cut(cut: int) -> Non
     frames = [frame(range(start, min(start + cut, 60))) for start in range(0, 60, cut)]
 
     assert told(POLICY, frames) == ([CORRECTED], [CORRECTED])
+
+
+UNUSUAL = POLICY.model_copy(
+    update={
+        "detection": {"robust_baseline": {"quantities": {"pm2_5": {"warm_up": 60, "noise": 2}}}},
+        "alerts": {"unusual": AlertRule(use="anomaly", title="?", settings={"stale_s": 86_400})},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("series", "expected"),
+    [("corrected", [CORRECTED]), ("raw", [RAW]), ("both", [RAW, CORRECTED])],
+)
+@pytest.mark.parametrize("cut", [1, 60])
+def test_what_is_unusual_is_one_alert(cut: int, series: str, expected: list[str]) -> None:
+    """Of the series that is rated: four hours of clean air, and then smoke."""
+    records = []
+    for hour in range(5):
+        share, begin = 1.0 if hour == 4 else 0.05, 60 * hour
+        starts = range(begin, begin + 60, cut)
+        records += [frame(range(start, start + cut), share=share) for start in starts]
+        records.append(Record(log.TICK, BEGIN + (hour + 1) * HOUR_NS, b""))
+    rating = Rating.model_validate({"series": series})
+
+    alerts, _ = told(UNUSUAL.model_copy(update={"rating": rating}), records)
+
+    assert alerts == expected
+
+
+def test_a_device_that_sends_nothing_but_what_is_corrected_is_watched() -> None:
+    """Its particles have another name before they are corrected."""
+    records = [frame(range(240), raw=False, share=0.05), frame(range(240, 300), raw=False)]
+
+    alerts, _ = told(UNUSUAL, records)
+
+    assert alerts == [CORRECTED]
 
 
 def test_an_unknown_correction_to_prefer_is_a_configuration_error() -> None:

@@ -226,7 +226,7 @@ def test_check_explains_every_rule_in_a_sentence() -> None:
     found = POLICY.compliance.sets.items()
     assert {f"{chosen}.{name}" for chosen, own in found for name in own.rules} <= limits.keys()
     assert limits["eu_2008_50.no2_hour"] == (
-        "NO₂: the mean of an hour above 200 ug/m3 at 20 °C and 101.325 kPa (EU) is permitted 18"
+        "NO₂: the mean of an hour above 200 µg/m³ at 20 °C and 101.325 kPa (EU) is permitted 18"
         " times a year; 90 % must be measured; 2008/50/EC, Annex XI."
     )
     lacking = [name for name, sentence in limits.items() if "NO WINDOWS" in sentence]
@@ -238,16 +238,16 @@ def test_check_explains_every_rule_in_a_sentence() -> None:
     [
         (
             {"averaging": "year", "permitted": None, "limit": 40},
-            "PM10: the mean of the year may not exceed 40 ug/m3; 90 % must be measured",
+            "PM10: the mean of the year may not exceed 40 µg/m³; 90 % must be measured",
         ),
         (
             {"permitted": 0, "unit": "mg/m3", "limit": 1},
-            "PM10: the mean of a day above 1 mg/m3 is never permitted; 90 % must be measured",
+            "PM10: the mean of a day above 1 mg/m³ is never permitted; 90 % must be measured",
         ),
         (
             {"years": 3, "capture": {"share": 0.9, "of": "summer_months"}},
             (
-                "PM10: the mean of a day above 50 ug/m3 is permitted 35 times a year as a mean over"
+                "PM10: the mean of a day above 50 µg/m³ is permitted 35 times a year as a mean over"
                 " 3 years; 90 % of 5 summer months must be measured"
             ),
         ),
@@ -261,7 +261,7 @@ def test_check_explains_every_rule_in_a_sentence() -> None:
              "accumulate": {"above": 80, "months": [5, 6, 7]}},
             (
                 "O₃: the sum of what hours from 8:00 to 20:00 in May, June and July lie above 80"
-                " ug/m3 (AOT40) may not exceed 18000 (ug/m3).h at 20 °C and 101.325 kPa (EU) as a"
+                " µg/m³ (AOT40) may not exceed 18000 µg/m³·h at 20 °C and 101.325 kPa (EU) as a"
                 " mean over 5 years; 90 % must be measured"
             ),
         ),

@@ -38,6 +38,16 @@ def test_an_instant_survives_the_way_to_text_and_back(microseconds: int) -> None
 
 
 @LAW
+@given(MICROSECONDS)
+def test_small_letters_are_as_good_as_capitals(microseconds: int) -> None:
+    """RFC 3339, section 5.6: T and Z may also be small."""
+    text = format_instant(microseconds * 1000)
+
+    assert parse_instant(text.lower()) == parse_instant(text)
+    assert parse_instant("yesterday at z") == BAD_TIME
+
+
+@LAW
 @given(MICROSECONDS, st.integers(-23 * 60 - 59, 23 * 60 + 59))
 def test_the_zone_a_text_is_written_in_does_not_matter(microseconds: int, minutes: int) -> None:
     """One instant has one number, however many ways there are to write it."""

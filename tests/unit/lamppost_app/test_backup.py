@@ -183,6 +183,26 @@ def test_a_backup_of_what_does_not_run_is_the_same(settings: Settings, tmp_path:
     assert content(settings.store_path) == before
 
 
+@pytest.mark.parametrize(("extends", "copied"), [("../base", ["b.yaml"]), ("../nowhere", None)])
+def test_a_backup_holds_what_the_policy_extends(
+    extends: str, copied: list[str] | None, settings: Settings, tmp_path: Path
+) -> None:
+    """Its files, and nothing else that lies there; a policy that is wrong stops no back-up."""
+    (tmp_path / "city").mkdir()
+    (tmp_path / "city" / "p.yaml").write_text(f"extends: {extends}\n")
+    (tmp_path / "base" / "inner").mkdir(parents=True)
+    (tmp_path / "base" / "b.yaml").write_text("routes: []\n")
+    chosen = settings.model_copy(update={"policy": tmp_path / "city"})
+
+    manifest = back_up(chosen, tmp_path / "backup", nothing)
+
+    kept = tmp_path / "backup" / "configuration"
+    assert (kept / "policy" / "p.yaml").is_file()
+    below = kept / "policy-extended-1"
+    assert (sorted(one.name for one in below.iterdir()) if below.is_dir() else None) == copied
+    assert ("configuration/policy-extended-1/b.yaml" in manifest.files) == bool(copied)
+
+
 def test_the_store_alone_is_restored_and_the_logs_stay(settings: Settings, tmp_path: Path) -> None:
     """What the outbox has since is delivered again; what it has forgotten is named."""
     with closing(Store(StoreSettings(path=settings.store_path))) as store:

@@ -60,6 +60,20 @@ def test_check_explains_the_policy_that_comes_with_lamppost(lamppost: CommandLin
     assert max(map(len, ran.out.splitlines())) <= 110
 
 
+def test_check_explains_the_policy_with_everything_on(lamppost: CommandLine) -> None:
+    """What it adds, and what it stands upon."""
+    ran = lamppost("check", "--policy", ROOT / "policy" / "everything")
+
+    told = {line.split(": ")[0].strip() for line in ran.out.splitlines() if ": " in line}
+    assert (ran.code, ran.err) == (0, "")
+    assert f"everything, upon {ROOT / 'policy'}: right" in ran.out
+    assert {"spike", "climatology", "percentile_range", "attenuated_signal", "gap"} <= told
+    assert {"barkjohn_2021", "fire_and_smoke", "kappa_koehler_volume", "local_fit"} <= told
+    assert {"delay", "headway_from_flow", "density_from_occupancy"} <= told
+    assert {"who", "daqi", "eaqi_2017"} <= told
+    assert {"traffic_incident", "incident_california_8", "incident_apid"} <= told
+
+
 def test_check_tells_programs_the_same(lamppost: CommandLine) -> None:
     """As one JSON object: every rule with its stage, name and sentence."""
     ran = lamppost("check", "--json")
@@ -88,6 +102,22 @@ def test_check_reads_the_settings_beside_it(lamppost: CommandLine) -> None:
     assert "stations: 1" in own.out
     assert "sentinel: " not in own.out
     assert "sentinel: A reading that is a code counts as missing (o3 -1 µg/m³);" in tried.out
+
+
+def test_check_names_what_a_policy_extends(lamppost: CommandLine) -> None:
+    """Each rule is told, wherever it stands; a component's refusal names the file it is in."""
+    check = "quality: {sentinel: {quantities: {o3: [-1]}}}\n"
+    base = lamppost.write("base/b.yaml", WINDOWS + check).parent
+    city = lamppost.policy("extends: ../base\n")
+
+    ran, told = lamppost("check", "--policy", city), lamppost("check", "--policy", city, "--json")
+    lamppost.write("base/b.yaml", WINDOWS + check.replace("quantities", "vibes"))
+
+    assert f" in {city}, upon {base}: right" in ran.out
+    assert "sentinel: A reading that is a code" in ran.out
+    assert json.loads(told.out)["extends"] == [str(base)]
+    wrong = f"{base}/b.yaml: quality.sentinel.vibes: "
+    assert_refused(lamppost("check", "--policy", city), wrong)
 
 
 @pytest.mark.parametrize(
@@ -297,8 +327,11 @@ def test_decode_names_a_wrong_argument(
 # ---- replay
 
 
-def test_replay_writes_what_the_engine_says_about_a_recording(lamppost: CommandLine) -> None:
-    """Three hours of minutes, by the policy that comes with Lamppost."""
+@pytest.mark.parametrize("policy", ["policy", "policy/everything"])
+def test_replay_writes_what_the_engine_says_about_a_recording(
+    policy: str, lamppost: CommandLine
+) -> None:
+    """Three hours of minutes, by the policies that come with Lamppost."""
     rows = "".join(f"2026-01-31T{m // 60:02d}:{m % 60:02d}:00Z,{m % 7}\n" for m in range(180))
     recording = lamppost.write("r.csv", "when,dust\n" + rows)
 
@@ -308,6 +341,8 @@ def test_replay_writes_what_the_engine_says_about_a_recording(lamppost: CommandL
         recording,
         "--out",
         "out",
+        "--policy",
+        ROOT / policy,
         "--sensor",
         "aq-1",
         "--time-column",

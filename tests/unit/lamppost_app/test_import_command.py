@@ -60,7 +60,7 @@ def test_a_dry_run_shows_series_and_bad_rows_and_does_nothing(here: Path) -> Non
 
     assert shown.exit_code == SOME_REFUSED
     for words in (
-        "aq-1", "ppb to ug/m3", "2026-03-01T00:59:00Z", "unknown_quantity", "time_implausible",
+        "aq-1", "ppb to µg/m³", "2026-03-01T00:59:00Z", "unknown_quantity", "time_implausible",
         "62 rows: 61 readings of 2 series, 1 refused", "nothing was imported",
         "not imported: site",
     ):  # fmt: skip

@@ -34,8 +34,8 @@ def test_the_working_is_shown_with_its_numbers() -> None:
 
     assert "US AQI, table 2024-05: 40 CFR 58 Appendix G" in told
     assert "taken for the mean of 24h" in told
-    assert "truncated to 0.1: 35.4 ug/m3" in told
-    assert "band 9.1 to 35.4 ug/m3: index 51 to 100" in told
+    assert "truncated to 0.1: 35.4 µg/m³" in told
+    assert "band 9.1 to 35.4 µg/m³: index 51 to 100" in told
     assert "(100 - 51) / (35.4 - 9.1) * (35.4 - 9.1) + 51 = 100.0000" in told
     assert "US AQI 100, Moderate, PM2.5 responsible" in told
     assert "Advice: Unusually sensitive people" in told
@@ -45,7 +45,7 @@ def test_several_pollutants_make_one_value() -> None:
     """The highest counts, and is named; ppb are converted and that is said."""
     told = ask("us-aqi", "--pm2_5", "20", "--no2", "101ppb", "--o3", "0.13ppm@1h")
 
-    assert "1 ppb is 1.91251 ug/m3 at 20 °C and 101.325 kPa" in told
+    assert "1 ppb is 1.91251 µg/m³ at 20 °C and 101.325 kPa" in told
     assert "O₃, 1h" in told
     assert "US AQI 107, Unhealthy for sensitive groups, O₃ responsible" in told
 
@@ -59,11 +59,11 @@ def test_hours_are_averaged_as_the_index_does() -> None:
     """Newest first; the EPA's example of NowCast, and too few hours of eight."""
     hours = "21,-,35,49.2,48.6,53.7,66.2,69.2,64.9,50,43,34.9"
 
-    assert "mean 28.4098 ug/m3" in ask("nowcast", "--pm2_5", hours)
+    assert "mean 28.4098 µg/m³" in ask("nowcast", "--pm2_5", hours)
     assert "US AQI NowCast 87, Moderate" in ask("nowcast", "--pm2_5", hours)
     told = ask("daqi", "--o3", "60,60,-,60,60,-,60,60")
     assert "6 of the newest 8 hours count, 6 are needed" in told
-    assert "mean 60 ug/m3" in told
+    assert "mean 60 µg/m³" in told
     assert "UK DAQI: no value" in ask("daqi", "--o3", "60,60,-,60,-,-,60,60")
 
 
@@ -84,7 +84,7 @@ def test_json_has_everything() -> None:
     assert answer["responsible"] == ["no2"]
     assert answer["table"] == "2021"
     assert [found["period"] for found in answer["pollutants"]] == ["year", "24h"]
-    assert answer["pollutants"][0]["working"][0] == "given: 12 ug/m3"
+    assert answer["pollutants"][0]["working"][0] == "given: 12 µg/m³"
     assert answer["advice"]
 
 

@@ -87,6 +87,20 @@ def test_what_has_changed_enters_the_inbox_and_nothing_else(place: Place) -> Non
     assert (state.at, state.accepted, state.entered) == (77, True, begun)
 
 
+def test_a_change_of_what_the_policy_extends_enters_the_inbox(place: Place) -> None:
+    """The folder of the policy itself stays as it was; a mistake below is named there."""
+    base = place.folder / "base"
+    base.mkdir()
+    (base / "p.yaml").write_text(POLICY)
+    place.policy("extends: ../base\n")
+    assert reload(place.toml) == []
+    (base / "p.yaml").write_text(CHANGED)
+    assert reload(place.toml) == [log.POLICY]
+    (base / "p.yaml").write_text("windows: {event_time: {lengths: [5 parsecs]}}\n")
+    with pytest.raises(ConfigError, match=rf"^{base}/p\.yaml: windows\.event_time\.lengths"):
+        reload(place.toml)
+
+
 @pytest.mark.parametrize("wrong", ["policy", "stations", "settings", "toml"])
 def test_a_wrong_file_changes_nothing_and_is_named(wrong: str, place: Place) -> None:
     """Even where other files have changed and are right."""

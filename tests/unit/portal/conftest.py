@@ -20,6 +20,7 @@ from lamppost_app.portal.context import PortalContext
 from lamppost_app.settings import DataSettings, HttpSettings, Settings
 from lamppost_app.sqlite_log import SqliteLog
 from sinks.store import Store, StoreSettings
+from tests.unit.portal.limits_city import half_a_year
 from tests.unit.portal.seeded_city import city_entries
 
 NOW = 1_795_300_200_000_000_000
@@ -98,3 +99,9 @@ def make_portal(tmp_path: Path) -> Iterator[MakePortal]:
 def portal(make_portal: MakePortal) -> Portal:
     """A portal over a city that has run for two hours."""
     return make_portal()
+
+
+@pytest.fixture
+def city(make_portal: MakePortal) -> Portal:
+    """A portal over half a year of two stations."""
+    return half_a_year(make_portal)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,13 +11,15 @@ from lamppost.log import Entry
 from lamppost.series import SeriesKey
 from lamppost.stations import Station
 from lamppost.times import parse_instant
-from tests.unit.portal.conftest import MakePortal, Portal
 from tests.unit.portal.measured_years import (
     hours_entry,
     rules_entry,
     series_entry,
     stations_entry,
 )
+
+if TYPE_CHECKING:
+    from tests.unit.portal.conftest import MakePortal, Portal
 
 NOW = parse_instant("2026-07-02T09:00:00Z")
 YEAR_BEGAN = parse_instant("2025-12-31T23:00:00Z")  # 1 January, winter time in Berlin

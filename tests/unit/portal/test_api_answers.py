@@ -179,6 +179,17 @@ def test_tags_differ_by_format_and_page(portal: Portal) -> None:
     assert len(tags) == len(paths)
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
+def test_a_method_that_is_not_allowed_is_told_which_are(portal: Portal, method: str) -> None:
+    """The same ones as OPTIONS tells, HEAD among them."""
+    answer = portal.request(method, "/api/v1/latest")
+
+    assert answer.status_code == 405
+    assert answer.json()["type"].endswith("method-not-allowed")
+    told = portal.request("OPTIONS", "/api/v1/latest").headers["allow"]
+    assert answer.headers["allow"] == told == "GET, HEAD, OPTIONS"
+
+
 def test_browsers_may_ask_with_a_tag_and_may_not_push(portal: Portal) -> None:
     """The preflight of another site's page."""
     answer = portal.request("OPTIONS", "/api/v1/latest", headers={"Origin": "https://x.example"})

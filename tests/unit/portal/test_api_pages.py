@@ -135,6 +135,17 @@ def test_the_history_of_a_window_is_told(portal: Portal) -> None:
     assert portal.get(path.replace(start, "yesterday")).status_code == 422
 
 
+def test_qualifiers_that_no_series_has_are_not_a_window_without_readings(portal: Portal) -> None:
+    """A mistyped name is told as one."""
+    start = format_instant(HOUR - HOUR_NS)
+    path = f"/api/v1/aggregates/history?station=aq-001&quantity=pm2_5&start={start}"
+
+    answer = portal.get(f"{path}&qualifiers=chanel=a")
+
+    assert answer.status_code == 422
+    assert "no series has the qualifiers 'chanel=a'" in answer.json()["detail"]
+
+
 def test_revisions_come_the_oldest_first_on_pages(portal: Portal) -> None:
     """The newest is the one in force; those before it where the store keeps them."""
     start = HOUR - HOUR_NS

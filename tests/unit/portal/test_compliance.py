@@ -24,7 +24,6 @@ from tests.unit.portal.limits_city import (
     PROJECTED,
     YEAR_BEGAN,
     first_entries,
-    half_a_year,
     hourly,
     rows,
     write,
@@ -35,12 +34,6 @@ from tests.unit.portal.measured_years import (
     rules_entry,
     series_entry,
 )
-
-
-@pytest.fixture
-def city(make_portal: MakePortal) -> Portal:
-    """A portal over half a year of two stations."""
-    return half_a_year(make_portal)
 
 
 def test_a_row_says_everything_one_needs_to_check_it(city: Portal) -> None:

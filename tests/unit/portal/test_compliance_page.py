@@ -20,7 +20,6 @@ from tests.unit.portal.limits_city import (
     PROJECTED,
     STATIONS,
     YEAR_BEGAN,
-    half_a_year,
     hourly,
     rows,
     write,
@@ -32,12 +31,6 @@ from tests.unit.portal.measured_years import (
     series_entry,
     stations_entry,
 )
-
-
-@pytest.fixture
-def city(make_portal: MakePortal) -> Portal:
-    """A portal over half a year of two stations."""
-    return half_a_year(make_portal)
 
 
 # ---- the page

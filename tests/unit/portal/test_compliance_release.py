@@ -11,7 +11,6 @@ import threading
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from lamppost_app.portal.compliance_release import ComplianceRelease
 from sinks.open_data import fields
@@ -22,7 +21,6 @@ from tests.unit.portal.limits_city import (
     KEYS,
     NOW,
     YEAR_BEGAN,
-    half_a_year,
     write,
 )
 from tests.unit.portal.measured_years import (
@@ -30,12 +28,6 @@ from tests.unit.portal.measured_years import (
     rules_entry,
     series_entry,
 )
-
-
-@pytest.fixture
-def city(make_portal: MakePortal) -> Portal:
-    """A portal over half a year of two stations."""
-    return half_a_year(make_portal)
 
 
 # ---- the release

@@ -327,30 +327,35 @@ def test_the_page_of_a_station_shows_the_numbers_behind_a_reason(portal: Portal)
 
 
 def test_a_derived_value_is_shown_with_its_method_and_uncertainty(portal: Portal) -> None:
-    """Beside the raw one, never in its place."""
+    """Beside the raw one, with the numbers that were in force, whatever came later."""
     key = SeriesKey("aq-001", "pm2_5", "corrected=lrapa")
     code = 90
     rules = {**json.loads(rules_body()), "policy": "feedfacecafe"}
-    rules["methods"] = {"lrapa": {"version": "lrapa/1", "formula": "0.5 x - 0.66"}}
+    rules["methods"] = {"lrapa": {"version": "lrapa/1+0a", "formula": "0.5 x - 0.66"}}
+    later = {**rules, "policy": "feedfacedad0"}
+    later["methods"] = {"lrapa": {"version": "lrapa/1+0b", "formula": "0.6 x - 0.66"}}
     series = SeriesTable([*(SeriesKey("x", str(n)) for n in range(code)), key])
     batch = judged(code, np.array([NOW - SECOND_NS]), np.array([7.5]))
     bodies = {
         log.SERIES: arrow_bytes(series.to_arrow(code)),
         log.RULES: json.dumps(rules).encode(),
-        log.READINGS: columns_body(replace(batch, uncertainty=np.array([1.25])).to_arrow()),
+        log.READINGS: columns_body(
+            replace(batch, uncertainty=np.array([1.25])).to_arrow(), rules["policy"]
+        ),
     }
     entries = [Entry(60 + n, kind, NOW, body) for n, (kind, body) in enumerate(bodies.items())]
-    portal.context.store.write(entries, 62)
+    entries.append(Entry(63, log.RULES, NOW, json.dumps(later).encode()))
+    portal.context.store.write(entries, 63)
 
     page = portal.get("/stations/aq-001").text
     latest = portal.get("/api/v1/latest?station=aq-001").json()["items"]
 
     assert re.search(r"7\.5 ± 1\.[23]", page)
-    assert "worked out by lrapa/1" in page
+    assert "worked out by lrapa/1+0a" in page
     assert "0.5 x - 0.66" in page
     assert page.count("shown, not rated") == 1
     (derived,) = [item for item in latest if item["qualifiers"]]
-    assert (derived["method"], derived["uncertainty"]) == ("lrapa/1", 1.25)
+    assert (derived["method"], derived["uncertainty"]) == ("lrapa/1+0a", 1.25)
     assert all(item["method"] is None for item in latest if not item["qualifiers"])
 
 

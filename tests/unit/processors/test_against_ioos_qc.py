@@ -26,7 +26,14 @@ from ioos_qc import qartod
 
 TENTHS = st.integers(-60, 60).map(lambda tenths: tenths / 10)
 SERIES = st.lists(TENTHS, min_size=3, max_size=60)
-WITH_GAPS = st.lists(st.one_of(TENTHS, TENTHS, TENTHS, st.just(NAN)), min_size=3, max_size=60)
+WITH_GAPS = st.lists(
+    st.one_of(TENTHS, TENTHS, TENTHS, st.just(NAN), st.sampled_from([1e9, -1e9, 0.0, 0.0])),
+    min_size=1,
+    max_size=60,
+)
+STEPS = st.lists(st.sampled_from([1, 60, 60, 60, 300, 3600, 86_400]), min_size=60, max_size=60).map(
+    np.array
+)
 
 
 def same_flags(
@@ -124,14 +131,15 @@ def test_climatology(values: list[float], first: int, step_h: int) -> None:
 
 
 @pytest.mark.parametrize("method", ["average", "differential"])
-@same_flags(values=WITH_GAPS)
-def test_spike(method: str, values: list[float]) -> None:
-    """Either method; the last reading is not evaluated until the next one comes."""
+@same_flags(values=WITH_GAPS, steps=STEPS)
+def test_spike(method: str, values: list[float], steps: np.ndarray) -> None:
+    """Either method, however far apart; the last one is not evaluated until the next one comes."""
+    time = START_NS + np.cumsum(steps)[: len(values)] * SECOND_NS
     limits = {"suspect": 2.03, "fail": 4.01, "method": method}
 
     expected = qartod.spike_test(np.array(values), 2.03, 4.01, method)
 
-    assert ours("spike", limits, values, every(60, len(values))) == expected.tolist()
+    assert ours("spike", limits, values, time) == expected.tolist()
 
 
 @same_flags(values=WITH_GAPS, steps=st.lists(st.integers(1, 900), min_size=60, max_size=60))
@@ -251,6 +259,35 @@ def test_attenuated_signal(
 
     found = ours("attenuated_signal", {**limits, "min_readings": least}, values, time)
     assert found == expected.tolist()
+
+
+@pytest.mark.parametrize(("activity", "name"), [("sd", "std"), ("range", "range")])
+@same_flags(
+    values=st.lists(st.one_of(TENTHS, TENTHS, st.just(NAN)), min_size=1, max_size=60),
+    steps=STEPS,
+    least=st.integers(1, 6),
+)
+def test_attenuated_signal_with_missing_values(
+    activity: str, name: str, values: list[float], steps: np.ndarray, least: int
+) -> None:
+    """A missing value leaves its window to the others.
+
+    By the range ioos_qc evaluates no window with a missing value in it, because the range of its
+    numbers is none (its standard deviation leaves them out, as both do here).
+    """
+    limits = {"window_s": 600, "suspect": 3.0313, "fail": 1.0171, "activity": activity}
+    at, seen = np.cumsum(steps)[: len(values)], ~np.isnan(values)
+    time = START_NS + at * SECOND_NS
+
+    expected = qartod.attenuated_signal_test(
+        np.array(values), stamps(time), 3.0313, 1.0171, 600, min_obs=least, check_type=name
+    )
+
+    found = np.array(ours("attenuated_signal", {**limits, "min_readings": least}, values, time))
+    missed = [~seen[(at <= now) & (at > now - 600)].all() for now in at]
+    alike = ~(np.array(missed) & seen) if activity == "range" else np.ones(len(at), np.bool_)
+    np.testing.assert_array_equal(found[alike], expected[alike])
+    assert (expected[~alike] == 2).all()
 
 
 @same_flags(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lamppost.batch import DERIVED, REDERIVED
 from lamppost.errors import ConfigError
 from lamppost.flags import OUT_OF_ORDER
 from lamppost.times import HOUR_NS, MINUTE_NS
@@ -48,7 +49,7 @@ def test_the_sentence_says_what_was_expected() -> None:
     (signal,) = rule().evaluate(step(NOW, judged=scored([8, 8, 8])))
 
     assert signal.sentence == (
-        "PM2.5 130 ug/m3 is far above the expected 50 ug/m3 (usual 10 to 90, score 8)"
+        "PM2.5 130 µg/m³ is far above the expected 50 µg/m³ (usual 10 to 90, score 8)"
     )
     assert signal.clears_when == "none of the last 5 readings is unusual"
     assert (signal.observed, signal.expected) == (130, 50)
@@ -91,6 +92,15 @@ def test_late_amended_and_unscored_readings_do_not_count() -> None:
     assert rule().evaluate(step(NOW, judged=late)) == []
     assert rule().evaluate(step(NOW, judged=replace(judged, revision=np.ones(3, np.int32)))) == []
     assert states(rule(), [8, NAN, 8, NAN, NAN, 8]) == []
+
+
+def test_corrected_readings_count_when_they_are_first_told() -> None:
+    """With a score, and not again when something about them changes."""
+    judged = scored([8, 8, 8])
+    first, again = (replace(judged, revision=np.full(3, kind)) for kind in (DERIVED, REDERIVED))
+
+    assert [one.active for one in rule().evaluate(step(NOW, judged=first))] == [True]
+    assert rule().evaluate(step(NOW, judged=again)) == []
 
 
 def test_other_quantities_are_left_alone() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -143,6 +144,37 @@ def test_barkjohn_2022_bends_where_the_policy_says() -> None:
     found = component.correct(x, humidity, np.zeros(2, np.int64))
 
     assert found.tolist() == pytest.approx([53.316, 46.85])
+
+
+def test_a_method_names_the_numbers_in_force() -> None:
+    """In its version and its formula, so that a corrected value can be traced."""
+    usual = Barkjohn2022(Barkjohn2022Settings(), SeriesTable(), {}).about()
+    given = Barkjohn2022Settings(quadratic=(5e-4, 0.4, 3.5))
+    other = Barkjohn2022(given, SeriesTable(), {}).about()
+
+    assert re.fullmatch(r"barkjohn_2022/extended\+[0-9a-f]{8}", str(usual["version"]))
+    assert usual["version"] != other["version"]
+    assert "0.000421 x^2 + 0.392 x + 3.44 from 611" in str(usual["formula"])
+    assert "0.0005 x^2 + 0.4 x + 3.5 from 611" in str(other["formula"])
+    assert other["numbers"] == given.numbers()
+
+
+def test_where_a_method_applies_is_no_part_of_its_version() -> None:
+    """The same numbers are the same method, whichever sensors it corrects."""
+    everywhere, somewhere = (
+        Barkjohn2022(Barkjohn2022Settings(**one), SeriesTable(), {}).about()["version"]
+        for one in ({}, {"sensors": ("pa-*",), "except_sensors": ("pa-1",), "areas": ("hill",)})
+    )
+
+    assert everywhere == somewhere
+
+
+def test_the_form_of_2020_goes_by_the_numbers_of_the_policy() -> None:
+    """All of them stand in one source."""
+    given = {"linear": (1, -0.1, 2), "quadratic": (0.01, 0.5, 3), "bend": 100}
+
+    assert corrected("barkjohn_2020", 100, 50, **given) == pytest.approx(97)
+    assert corrected("barkjohn_2020", 101, 50, **given) == pytest.approx(155.51)
 
 
 # Its formulas worked out.
@@ -353,6 +385,19 @@ def test_the_policy_says_where_a_correction_applies() -> None:
     assert count("aq-1", sensors=["pa-*"]) == 0
     assert count("aq-1", except_sensors=["aq-1"]) == 0
     assert [count(f"aq-{n}", areas=["hill"]) for n in (1, 2, 3)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(("pattern", "remembered"), [("aq-*", 2), ("compare-*", 0)])
+def test_what_is_not_to_be_corrected_is_not_remembered_either(
+    pattern: str, remembered: int
+) -> None:
+    """A method for a few sensors costs nothing for the readings of all others."""
+    case = Case("kappa_koehler_density", {"sensors": [pattern]})
+
+    case.feed(("pm2_5", 0, 10.0, GOOD), ("humidity", 0, 50.0, GOOD))
+
+    (counts,) = (found for name, found in case.stage.snapshot().items() if name.endswith("count"))
+    assert counts.sum() == remembered
 
 
 def test_a_station_that_moves_to_another_area_is_corrected_from_then_on() -> None:

@@ -201,6 +201,28 @@ def test_a_ramp_may_be_occupied_for_longer_than_a_main_line(lane_type: str, minu
 
 
 @pytest.mark.parametrize(
+    ("lane_type", "values", "faulty"),
+    [
+        ("mainline", [10, 60, 10], [1, 1, 3]),
+        ("mainline", [10, 85, 60], [1, 3, 3]),
+        ("hov", [10, 40, 10, 40, 10, 40], [1] * 6),
+        ("queue", [10, 90, 10, 90], [1] * 4),
+        ("", [10, 90, 10, 90], [1] * 4),
+    ],
+)
+def test_occupancy_jumps_are_a_fault_where_no_signal_stops_the_traffic(
+    lane_type: str, values: list[float], faulty: list[int]
+) -> None:
+    """Minute by minute under the default policy; before a signal they are its platoons."""
+    rule = {"occupancy_spike": POLICY.quality["detector_health"]["occupancy_spike"]}
+    made = beside("occupancy", rule, lane_type=lane_type)
+
+    found = flags(made, [10.0, *values], 60)
+
+    assert found[1:] == faulty
+
+
+@pytest.mark.parametrize(
     ("facts", "qualifiers", "count", "faulty"),
     [
         pytest.param({"lanes": 3}, "", 111, False, id="37 a lane"),

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from lamppost.component import Check, Rows
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Station
-from processors.quality.neighbours import NEIGHBOURS, Neighbours, explain
+from processors.quality._chosen import Chosen
+from processors.quality._latest import NOBODY
+from processors.quality._nearest import Nearest, distances_m
+from processors.quality.neighbours import NEIGHBOURS, NeighbourLimits, Neighbours, explain
 from tests.processor_cases import build
 from tests.quality_cases import at_once
 
@@ -75,6 +78,14 @@ def test_an_explanation_names_its_numbers() -> None:
     assert explain(5, []).reason == "insufficient_neighbours"
 
 
+def test_the_rule_tells_how_it_widens_for_few() -> None:
+    """And how many are asked."""
+    told = Neighbours.describe(Neighbours.Settings(quantities={"pm2_5": NeighbourLimits()}))
+
+    assert "with n neighbours, fewer than 5, both are √(5/n) times as far" in told
+    assert "asked are the 8 nearest of the same kind within 10 km, 50 km or else 300 km" in told
+
+
 def test_without_neighbours_nothing_is_evaluated() -> None:
     """Alone, too far away, too old, of another kind: none of them is a neighbour."""
     far = station("aq-1", 400)
@@ -126,6 +137,36 @@ def test_the_nearest_station_need_not_measure_the_quantity() -> None:
     made = build("check", "neighbours", {"quantities": {"pm2_5": {}}}, series, stations)
 
     assert made.judge(at_once((1, 10, 0), (0, 60, 1))).flag.tolist() == [3, 2]
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), most=st.integers(1, 30), wide=st.sampled_from([0.01, 1, 90]))
+def test_the_nearest_stations_are_found(seed: int, most: int, wide: float) -> None:
+    """As great-circle distances say, the first of two as far; at pole and date line, too."""
+    random = np.random.default_rng(seed)
+    series = SeriesTable(SeriesKey(f"aq-{number}", "pm2_5") for number in range(20))
+    latitude = np.clip(random.uniform(-wide, wide, 20).round(2) + random.choice([0, 89]), -90, 90)
+    longitude = (random.uniform(-wide, wide, 20).round(2) + 360) % 360 - 180
+    stations = {
+        f"aq-{number}": Station(sensor=f"aq-{number}", kind=kind, latitude=north, longitude=east)
+        for number, (kind, north, east) in enumerate(
+            zip(random.choice(["air", "noise"], 20), latitude, longitude, strict=True)
+        )
+    }
+    places = np.radians([latitude, longitude])
+
+    found = Nearest(Chosen(series, {"pm2_5"}), stations, most=most, radii_m=[10_000, 300_000])
+
+    for here, row in enumerate(found.all().T):
+        distance = distances_m(places, places[:, [here]])
+        others = [
+            number
+            for number in np.argsort(distance, kind="stable").tolist()
+            if number != here
+            and distance[number] <= 300_000
+            and stations[f"aq-{number}"].kind == stations[f"aq-{here}"].kind
+        ]
+        assert row[row != NOBODY].tolist() == others[:most]
 
 
 @settings(max_examples=150, deadline=None)

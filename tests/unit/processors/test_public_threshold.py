@@ -88,10 +88,10 @@ def test_the_sentence_tells_level_row_and_advice() -> None:
     signals = after(made, [410, 420, 433.3])
 
     assert signals[-1].sentence == (
-        "NO₂ 433.3 ug/m3 in the last hour is above 400 ug/m3 for 3 hours in a row."
+        "NO₂ 433.3 µg/m³ in the last hour is above 400 µg/m³ for 3 hours in a row."
         " Keep away from busy roads."
     )
-    assert signals[-1].clears_when == "NO₂ in one hour is not above 400 ug/m3"
+    assert signals[-1].clears_when == "NO₂ in one hour is not above 400 µg/m³"
     assert (signals[-1].observed, signals[-1].expected) == (433.3, 400)
     assert signals[-1].at == START_NS + 3 * HOUR_NS
 
@@ -236,7 +236,7 @@ def test_a_gas_kept_at_25_degrees_is_brought_to_the_conditions_of_the_law() -> N
     assert above[0].active
     assert above[0].observed == pytest.approx(177.6 * 24.4654 / 24.0551)
     assert above[0].sentence == (
-        "O₃ 180.6 ug/m3 in the last hour is above 180 ug/m3 (both at 20 °C and 101.325 kPa (EU);"
+        "O₃ 180.6 µg/m³ in the last hour is above 180 µg/m³ (both at 20 °C and 101.325 kPa (EU);"
         " measured at 25 °C and 101.325 kPa (US))"
     )
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from processors.quality.rate_of_change import RateOfChange
-from tests.processor_cases import NAN, build, flags, table
+from tests.processor_cases import NAN, build, flags, rows, table
 
 IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, rate_of_change_test")
 
@@ -45,3 +48,12 @@ def test_thirds_are_told_as_what_they_stand_for() -> None:
         {"quantities": {"pressure": {"suspect_per_s": 0.0333333}}}
     )
     assert "more than 2 hPa a minute" in RateOfChange.describe(settings)
+
+
+def test_the_step_down_from_a_value_that_has_failed_is_no_change() -> None:
+    """As after a missing one."""
+    settings = {"quantities": {"pm2_5": {"suspect_per_s": 1}}}
+    check = build("check", "rate_of_change", settings, table("pm2_5"))
+    told = replace(rows([10, 6_000, 11, 500]), flag=np.array([1, 4, 1, 1], np.uint8))
+
+    assert check.judge(told).flag.tolist() == [1, 1, 1, 3]

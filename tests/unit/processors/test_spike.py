@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from lamppost.component import Rows
 from tests.processor_cases import NAN, build, flags, rows, table
 
 IOOS = pytest.mark.vector("QARTOD", "ioos/ioos_qc tests/test_qartod.py, spike_test")
@@ -75,3 +78,28 @@ def test_the_differential_method_asks_for_a_jump_there_and_back(
     settings = {"default": {"suspect": 24, "fail": 50, "method": "differential"}}
 
     assert flags(build("check", "spike", settings, table("pm2_5")), values) == expected
+
+
+def test_beside_a_value_that_has_failed_nothing_is_evaluated() -> None:
+    """A broken reading does not cast doubt on the right ones around it; nor is it judged twice."""
+    values, failed = [10.0, 11.0, 6_000.0, 12.0, 11.0, 11.0], [1, 1, 4, 1, 1, 1]
+    whole = build("check", "spike", LIMITS_OF_FAILED, table("pm2_5"))
+    apart = build("check", "spike", LIMITS_OF_FAILED, table("pm2_5"))
+
+    verdict = whole.judge(flagged(values, failed))
+    told = [
+        apart.judge(flagged(values[place : place + 1], failed[place : place + 1], place))
+        for place in range(len(values))
+    ]
+
+    assert verdict.flag.tolist() == [2, 2, 2, 2, 1, 2]
+    assert not verdict.reasons.any()
+    assert [one.amended_flag.tolist() for one in told] == [[], [2], [2], [], [2], [1]]
+
+
+def flagged(values: list[float], flag: list[int], start: int = 0) -> Rows:
+    """Return rows with what earlier checks said of them."""
+    return replace(rows(values, start=start), flag=np.array(flag, np.uint8))
+
+
+LIMITS_OF_FAILED = {"quantities": {"pm2_5": {"suspect": 50}}}

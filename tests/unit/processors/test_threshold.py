@@ -38,8 +38,8 @@ def test_above_is_strict_and_the_sentence_has_numbers_and_units() -> None:
 
     (signal,) = threshold.evaluate(step(NOW, aggregates=windows([182.34], first=1)))
 
-    assert signal.sentence == "PM2.5 15min mean 182.3 ug/m3 is above 75 ug/m3"
-    assert signal.clears_when == "PM2.5 15min mean falls to 55 ug/m3"
+    assert signal.sentence == "PM2.5 15min mean 182.3 µg/m³ is above 75 µg/m³"
+    assert signal.clears_when == "PM2.5 15min mean falls to 55 µg/m³"
     assert (signal.subject, signal.quantity, signal.unit) == ("aq-1", "pm2_5", "ug/m3")
     assert (signal.observed, signal.expected, signal.at) == (182.34, 75, START_NS + HOUR_NS // 2)
 
@@ -53,7 +53,7 @@ def test_hysteresis_makes_swinging_values_one_alert() -> None:
 
     assert said(signals) == [True, True]
     assert said(later) == [False]
-    assert later[0].sentence == "PM2.5 15min mean 55 ug/m3 is no longer above 75 ug/m3"
+    assert later[0].sentence == "PM2.5 15min mean 55 µg/m³ is no longer above 75 µg/m³"
 
 
 def test_below_works_the_other_way_round() -> None:
@@ -162,7 +162,7 @@ def test_a_limit_of_a_law_is_compared_at_the_conditions_it_is_written_for() -> N
     assert said == [
         [
             (
-                "NO₂ 1h mean 200.9 ug/m3 is above 200 ug/m3 (both at 20 °C and 101.325 kPa (EU);"
+                "NO₂ 1h mean 200.9 µg/m³ is above 200 µg/m³ (both at 20 °C and 101.325 kPa (EU);"
                 " measured at 25 °C and 101.325 kPa (US))"
             )
         ],
