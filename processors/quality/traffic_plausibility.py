@@ -107,7 +107,9 @@ class TrafficPlausibility:
     reason tells all of them, and the length they make. Series belong together when sensor and
     qualifiers are the same.
 
-    Known failures: a station that tells a wrong number of lanes is flagged for it; whole percents
+    Known failures: vehicles that stand on a loop for all of an interval are counted by nobody, so
+    that a speed of 0 is missing in a jam that stands still; its occupancy stays, and tells of it. A
+    station that tells a wrong number of lanes is flagged for it; whole percents
     of occupancy make the length of light traffic coarse, hence ``min_flow`` and ``min_occupancy``.
     """
 

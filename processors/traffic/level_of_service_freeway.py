@@ -69,8 +69,9 @@ class LevelOfServiceFreeway(RoadDerivation[LevelOfServiceFreewaySettings]):
     sources.
 
     Known failures: the manual means the busiest 15 minutes; a reading of a minute jumps between
-    levels, so look at the quantiles of 15 minutes or more. A mean of levels means nothing. Lorries
-    count as one car unless ``cars_per_vehicle`` says otherwise.
+    levels, so look at the quantiles of 15 minutes or more. A mean of levels means nothing. At a
+    speed of 0 there is no density and so no level, not F. Lorries count as one car unless
+    ``cars_per_vehicle`` says otherwise.
     """
 
     name: ClassVar[str] = "level_of_service_freeway"

@@ -84,8 +84,8 @@ class LevelOfServiceStreet(RoadDerivation[LevelOfServiceStreetSettings]):
     of the edition of 2010 are widely quoted, but were not confirmed.
 
     Known failures: the manual means the speed over a whole way, stops at signals included; a
-    detector between signals sees faster traffic, one before a signal slower. A mean of levels
-    means nothing: look at quantiles.
+    detector between signals sees faster traffic, one before a signal slower. At a speed of 0 there
+    is no level, not F, as the road may be empty. A mean of levels means nothing: look at quantiles.
     """
 
     name: ClassVar[str] = "level_of_service_street"
