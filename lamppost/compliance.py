@@ -38,6 +38,7 @@ _NAMED: Final = {
 }
 _HANDED_DOWN: Final = ("capture", "purpose", "source", "gas_conditions", "rounding_remark")
 _PER_WINDOW: Final = {"1h": "mean of an hour"}
+_TINY: Final = 1e-6
 
 
 class _Part(BaseModel):
@@ -167,6 +168,17 @@ class ComplianceRule(_Part):
             raise ValueError("a rule without a limit reports the mean or sum of a year")
         if list(self.interim) != sorted(self.interim, reverse=True):
             raise ValueError("interim: the weakest target comes first")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_are_steps(self) -> Self:
+        for limit in (self.limit or 0.0, *self.interim):
+            steps = limit / self.precision
+            if abs(steps - round(steps)) > _TINY:
+                raise ValueError(
+                    f"precision: {limit:g} is no multiple of {self.precision:g}, so that rounded"
+                    f" values would be held against {round(steps) * self.precision:g}"
+                )
         return self
 
     @property

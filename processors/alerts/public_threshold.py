@@ -30,6 +30,7 @@ from ._wording import amount, label
 
 _REMEMBERED: Final = 64
 _TINY: Final = 1e-9
+_ROUNDING: Final = 1e-6
 _EPOCH: Final = date(1970, 1, 1)
 _UNITS: Final = {"1h": "hour", "day": "day"}
 
@@ -70,6 +71,16 @@ class PublicThresholdSettings(Settings):
     def _in_order(self) -> Self:
         if self.in_force_from and self.in_force_until and self.in_force_until < self.in_force_from:
             raise ValueError("in_force_until must not lie before in_force_from")
+        return self
+
+    @model_validator(mode="after")
+    def _is_a_step(self) -> Self:
+        steps = self.above / self.precision
+        if abs(steps - round(steps)) > _ROUNDING:
+            raise ValueError(
+                f"precision: {self.above:g} is no multiple of {self.precision:g}, so that rounded"
+                f" means would be held against {round(steps) * self.precision:g}"
+            )
         return self
 
     @property

@@ -40,6 +40,8 @@ PM10: dict[str, Any] = {
         ({"limit": None}, "without a limit"),
         ({"limit": 0}, "greater than 0"),
         ({"interim": [50, 75]}, "the weakest target comes first"),
+        ({"limit": 0.5}, "precision: 0.5 is no multiple of 1, so that rounded values"),
+        ({"interim": [75, 37.5]}, "precision: 37.5 is no multiple of 1"),
         ({"years": 2, "years_needed": 3}, "years_needed must not exceed years"),
         ({"accumulate": {"above": 80}}, "accumulate goes with averaging: aot40"),
         ({"averaging": "aot40", "permitted": None}, "accumulate goes with averaging: aot40"),

@@ -251,3 +251,11 @@ def test_particles_are_compared_as_they_are() -> None:
 
     assert [signal.observed for signal in found] == [50.6]
     assert "°C" not in found[0].sentence
+
+
+def test_a_level_between_two_steps_of_rounding_is_refused() -> None:
+    """Rounded to whole numbers, 12.5 would be held against 12, and 13 said to be above it."""
+    with pytest.raises(ConfigError, match=r"12\.5 is no multiple of 1, .* held against 12"):
+        rule({"quantity": "pm2_5", "above": 12.5})
+
+    assert after(rule({"quantity": "pm2_5", "above": 12.5, "precision": 0.5}), [12.6]) == []
