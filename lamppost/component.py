@@ -107,8 +107,10 @@ class Verdict:
     """What a check says.
 
     Attributes:
-        flag: verdict on each row, shape (n,).
-        reasons: reason bits of each row; at least one wherever the flag is suspect or fail.
+        flag: verdict on each row, shape (n,). Missing, of a number that is there, says that it is
+            no measurement: that stands whatever else is said, and nothing is published of it.
+        reasons: reason bits of each row; at least one wherever the flag is suspect, fail, or
+            missing though there is a number.
         amended_series: series whose newest reading *before* this batch is judged only now, each at
             most once; they need not be in the batch. A check that looks ahead returns an array,
             even an empty one; None says it never does, and only then may detectors build on its

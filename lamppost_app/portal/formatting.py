@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from markupsafe import Markup
@@ -97,6 +98,19 @@ def printed_bytes(size: int) -> str:
             return f"{size} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
         amount /= 1024
     return f"{amount:.1f} GiB"
+
+
+def printed_setting(value: object) -> str:
+    """Return what a policy sets, as a person would write it down.
+
+    >>> printed_setting({"speed": 12, "flow": [1, 2]}), printed_setting(["no2", "o3"])
+    ('speed: 12; flow: 1, 2', 'no2, o3')
+    """
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {printed_setting(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(printed_setting, value))
+    return str(value)
 
 
 def clean(value: str) -> str:

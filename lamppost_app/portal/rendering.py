@@ -43,6 +43,7 @@ def _environment() -> Environment:
         "age": formatting.printed_age,
         "bytes": formatting.printed_bytes,
         "duration": formatting.printed_duration,
+        "setting": formatting.printed_setting,
         "flag": formatting.printed_flag,
         "instant": formatting.instant_markup,
         "instant_text": formatting.printed_instant,

@@ -22,7 +22,7 @@ class Inputs:
     Attributes:
         series, time, received, value, flag, reasons, revision: as in a judged batch; what is no
             number is NaN, and counts are flows.
-        newest: the newest receipt there was when it came.
+        newest: the newest receipt of its road when it came.
         made: receipt of what was derived of its road and instant by then.
     """
 

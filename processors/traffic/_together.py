@@ -20,7 +20,7 @@ from lamppost.batch import (
 )
 from lamppost.derived import METHOD_QUALIFIERS, derived, named
 from lamppost.flags import GOOD, MISSING, merge
-from lamppost.grouping import BoolArray
+from lamppost.grouping import BoolArray, Groups
 from lamppost.series import SeriesKey, SeriesTable, qualifiers_mapping
 from lamppost.state import Snapshot
 from lamppost.stations import RegistryWatch, Station
@@ -88,7 +88,8 @@ class Road:
 class Together:
     """Finds what belongs together: sensor, qualifiers and instant are the same.
 
-    Two inputs meet when the second comes at most ``wait_s`` after the first was received.
+    Two inputs meet when the second comes at most ``wait_s`` after the first was received. What a
+    road has received tells how late it is there: others may be imported long before or after it.
     """
 
     def __init__(
@@ -250,7 +251,11 @@ class Together:
     def _let_go(self) -> None:
         """Keep the inputs that may meet another."""
         held = Inputs.joined(self._held)
-        self._held = [held.take(self._newest - held.received <= self._wait_ns)]
+        target = self._target[held.series]
+        known = target != _NONE
+        newest = np.full(len(held), self._newest)
+        newest[known] = self._clocks[target[known]]
+        self._held = [held.take(newest - held.received <= self._wait_ns)]
         self._room = len(self._held[0]) + _LEAST_ROOM
 
     def _last_ones(self, held: Inputs) -> Int64Array:
@@ -268,8 +273,6 @@ class Together:
         series, received, flag = judged.series[at], judged.received[at], judged.flag[at]
         value = judged.value.take(at) * self._scale.take(series)
         value[np.flatnonzero(~np.isfinite(value) | (flag == MISSING))] = np.nan
-        newest = np.maximum(np.maximum.accumulate(received), self._newest)
-        self._newest = int(newest[-1])
         return Inputs(
             series=series,
             time=judged.time.take(at),
@@ -278,9 +281,22 @@ class Together:
             flag=flag,
             reasons=judged.reasons.take(at),
             revision=judged.revision.take(at),
-            newest=newest,
+            newest=self._clock(self._target.take(series), received),
             made=np.full(len(at), NO_TIME),
         )
+
+    def _clock(self, target: Int64Array, received: Int64Array) -> Int64Array:
+        """Return the newest receipt of each row's road by then, and keep the last one."""
+        if (received[1:] >= received[:-1]).all():
+            newest = np.maximum(received, self._clocks.take(target))
+        else:
+            groups = Groups.by_series(target.astype(np.int32))
+            order, newest = groups.order, np.empty_like(received)
+            before = groups.running_max(received[order], self._clocks[groups.places])
+            newest[order] = np.maximum(received[order], before)
+        self._clocks[target] = newest  # those of a road ascend
+        self._newest = max(self._newest, int(received.max()))
+        return newest
 
     def _road(self, rows: Inputs, used: Int64Array, chosen: Int64Array, again: BoolArray) -> Road:
         """Return what is derived when the chosen rows came, with the inputs used."""
@@ -329,6 +345,7 @@ class Together:
         self._facts: FloatArray = np.empty((0, 0))
         self._codes: Int32Array = np.empty(0, np.int32)
         self._latest: Int64Array = np.empty(0, np.int64)
+        self._clocks: Int64Array = np.empty(0, np.int64)
 
     def _grow(self) -> None:
         if self._watch.changed():
@@ -349,10 +366,12 @@ class Together:
             self._facts = np.concatenate([former, columns], axis=1)
             self._codes = np.append(self._codes, np.full(len(facts), _NONE, np.int32))
             self._latest = np.append(self._latest, np.full(len(facts), _LONG_AGO))
+            self._clocks = np.append(self._clocks, np.full(len(facts), _LONG_AGO))
             held = Inputs.joined(self._held)
             target = self._target[held.series]
             known_road = target != _NONE
             np.maximum.at(self._latest, target[known_road], held.time[known_road])
+            np.maximum.at(self._clocks, target[known_road], held.newest[known_road])
 
     def _belongs(self, key: SeriesKey, facts: list[Sequence[float]]) -> tuple[int, int, float]:
         """Return the road of a series, its place among the inputs, and what it is multiplied by."""

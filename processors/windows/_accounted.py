@@ -36,6 +36,7 @@ is the time accounted for by those that enter, ns, and ``due`` how many readings
 enters."""
 
 _ENDS: Final = ("from", "until")
+_DECIMALS: Final = 9
 
 
 def lift(readings: RowArray, enters: npt.NDArray[np.bool_], frames: Frames, into: RowArray) -> None:
@@ -98,7 +99,8 @@ def expected(
     """
     found = _per(length, _nanoseconds(states["until_pace"]))
     np.divide(length * due, cover, out=found, where=(cover > 0) & (due > 0))
-    return found
+    # A fifth of a reading is 0.2 wherever in the window it was.
+    return np.round(found, _DECIMALS)
 
 
 def _between(

@@ -126,11 +126,11 @@ def _tallied(
     new = np.ones(len(series), np.bool_)
     new[1:] = (series[1:] != series[:-1]) | (start[1:] != start[:-1])
     windows = Frames.beginning(new)
-    lowest = int(code.min(initial=0))
-    span = int(code.max(initial=0)) - lowest + 1
-    key = windows.group * span + (code.astype(np.int64) - lowest)
-    # Readings of a place lie close together: then counting into a table of all bins between the
-    # lowest and the highest takes a fraction of the time of sorting them.
+    number, known = _numbered(code)
+    span = len(known)
+    key = windows.group * span + number
+    # Readings of a place lie close together: then counting into a table of all bins there are
+    # takes a fraction of the time of sorting them.
     if len(windows.begins) * span <= min(_TABLE_PER_ROW * len(key), _LARGEST_TABLE):
         added = np.bincount(key, weights=count)
         bins = np.flatnonzero(added)
@@ -143,8 +143,20 @@ def _tallied(
     first = windows.begins[window]
     rows = np.empty(len(bins), ROW)
     rows["series"], rows["time"] = series[first], start[first]
-    rows["code"], rows["count"] = bins - window * span + lowest, total
+    rows["code"], rows["count"] = known[bins - window * span], total
     return rows
+
+
+def _numbered(code: CodeArray) -> tuple[Int64Array, Int64Array]:
+    """Return the number of each code among those there are, and these, ascending.
+
+    A zero among readings around ten leaves thousands of bins empty between them.
+    """
+    lowest = int(code.min(initial=0))
+    offset = code.astype(np.int64) - lowest
+    there = np.zeros(int(offset.max(initial=0)) + 1, np.bool_)
+    there[offset] = True
+    return (np.cumsum(there) - 1)[offset], np.flatnonzero(there) + lowest
 
 
 def quantiles(

@@ -14,6 +14,7 @@ from lamppost.batch import DERIVED, REDERIVED
 from lamppost.flags import FAIL, GOOD, MISSING, SUSPECT
 from lamppost.series import SeriesKey, SeriesTable
 from lamppost.stations import Registry, Station
+from lamppost.times import SECOND_NS
 from tests.processor_cases import NAN, build
 from tests.road_cases import STATION, STATIONS, batch, one
 
@@ -109,6 +110,27 @@ def test_inputs_that_come_too_far_apart_do_not_meet() -> None:
     assert len(derivation.snapshot()["series"]) == 1
 
 
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_a_road_that_is_imported_after_another_is_not_late(size: int) -> None:
+    """Files hold one detector after the other, and each was received when it was measured."""
+    series = SeriesTable()
+    derivation = build("derivation", "density_from_speed", {}, series, STATIONS)
+    rows = [
+        (f"{name}|lane={lane}", 3_600.0 * hour, 50.0)
+        for lane in (1, 2)
+        for hour in range(5)
+        for name in ("flow", "speed")
+    ]
+
+    made = [
+        derivation.derive(batch(series, rows[start : start + size]))
+        for start in range(0, len(rows), size)
+    ]
+
+    assert sum(map(len, made)) == 10
+    assert len(derivation.snapshot()["series"]) == 4
+
+
 def test_a_corrected_input_is_derived_anew() -> None:
     """And one whose verdict changes; both with the revision that says so."""
     series = SeriesTable()
@@ -177,27 +199,32 @@ _INPUT = st.tuples(
     st.sampled_from(["flow", "speed", "flow|lane=1", "speed|lane=1"]),
     st.sampled_from([0.0, 60.0, 120.0]),
     st.sampled_from([0.0, 900.0, 50.0, NAN]),
+    st.sampled_from([0, 0, 0, 800, 2_000]),
 )
 
 
 @settings(deadline=None)
 @given(st.lists(_INPUT, max_size=12), st.booleans())
 def test_whole_messages_and_single_readings_come_together_alike(
-    rows: list[tuple[str, float, float]],
+    rows: list[tuple[str, float, float, int]],
     whole: bool,  # noqa: FBT001 - hypothesis gives no keywords
 ) -> None:
     """Messages mostly have all inputs of an instant; that they have is only quicker."""
     if whole:
-        pairs = {(name.partition("|")[2], at) for name, at, _ in rows}
+        pairs = {(name.partition("|")[2], at) for name, at, _, _ in rows}
         lanes = [(f"|{lane}" if lane else "", at) for lane, at in sorted(pairs)]
-        rows = [(f"{name}{lane}", at, 50.0) for lane, at in lanes for name in ("speed", "flow")]
+        both = ("speed", "flow")
+        rows = [(f"{name}{lane}", at, 50.0, 0) for lane, at in lanes for name in both]
 
     def found(size: int) -> list[tuple[object, ...]]:
         series = SeriesTable()
         derivation = build("derivation", "density_from_speed", {}, series, STATIONS)
         said = []
         for start in range(0, len(rows), size):
-            made = derivation.derive(batch(series, rows[start : start + size]))
+            some = rows[start : start + size]
+            judged = batch(series, [row[:3] for row in some])
+            late = np.array([row[3] for row in some]) * SECOND_NS
+            made = derivation.derive(replace(judged, received=judged.received + late))
             columns = (made.time, made.value, made.flag, made.revision)
             names = [series[code].qualifiers for code in made.series.tolist()]
             said += list(zip(names, *(column.tolist() for column in columns), strict=True))
