@@ -117,8 +117,13 @@ def _folder_named(named: object, folder: Path, where: str) -> Path:
         raise ConfigError("must name the folder of a policy", where=where, hint=hint)
     first, _, rest = named.partition("/")
     base = shipped_policy() / rest if first == SHIPPED else folder / named
-    if not base.is_dir():
-        hint = f"it is looked for from {folder}" if first != SHIPPED else ""
+    hint = f"it is looked for from {folder}" if first != SHIPPED else ""
+    try:
+        found = base.is_dir()
+    except OSError as error:  # a name too long, or a folder that must not be looked into
+        problem = f"cannot look for the folder: {error.strerror}"
+        raise ConfigError(problem, where=where, hint=hint) from error
+    if not found:
         raise ConfigError(f"there is no folder {named}", where=where, hint=hint)
     return base.resolve()
 

@@ -49,6 +49,7 @@ class Ledger:
         self._places: dict[tuple[int, int], IntArray] = {}
         self._single: dict[tuple[str, str, int], Counter[int]] = {}
         self._published_at = 0
+        self._wait_ns = _SHORTEST_WAIT_NS
         self._strangers_hour = 0
         self._strangers = 0
 
@@ -132,10 +133,12 @@ class Ledger:
         return number < len(places) and bool(places[number] != _NO_ROW)
 
     def due(self, now: int) -> bool:
-        """Return whether the next rows are to be published."""
-        wait = len(self._rows) * SECOND_NS // _ROWS_PER_S
-        wait = min(max(wait, _SHORTEST_WAIT_NS), _LONGEST_WAIT_NS)
-        return now - self._published_at >= wait
+        """Return whether the next rows are to be published.
+
+        How long they wait was said when rows were published last. How many there are in between
+        goes by when a snapshot booked what the tally held, and so by the clock on the wall.
+        """
+        return now - self._published_at >= self._wait_ns
 
     def publish(self, now: int) -> LedgerRows:
         """Return, when it is time, the rows that changed, and forget those long closed.
@@ -152,6 +155,7 @@ class Ledger:
         rows = self._rows.take(self._touched()).ordered()
         self._changed[:] = False
         self._forget(now - 2 * HOUR_NS)
+        self._wait_ns = _wait_ns(len(self._rows))
         return rows
 
     def _touched(self) -> npt.NDArray[np.bool_]:
@@ -222,6 +226,7 @@ class Ledger:
             "rows": self._rows.ordered().as_lists(),
             "changed": [row[:3] for row in changed.as_lists()],
             "published_at": self._published_at,
+            "wait_ns": self._wait_ns,
             "strangers": [self._strangers_hour, self._strangers],
         }
 
@@ -233,4 +238,11 @@ class Ledger:
         is_changed = [tuple(row[:3]) in changed for row in facts["rows"]]
         self._fill(rows, np.array(is_changed, np.bool_))
         self._published_at = facts["published_at"]
+        # Snapshots of earlier versions lack it.
+        self._wait_ns = facts.get("wait_ns", _wait_ns(len(self._rows)))
         self._strangers_hour, self._strangers = facts.get("strangers", (0, 0))
+
+
+def _wait_ns(rows: int) -> int:
+    """Return how long so many rows wait to be published again."""
+    return min(max(rows * SECOND_NS // _ROWS_PER_S, _SHORTEST_WAIT_NS), _LONGEST_WAIT_NS)

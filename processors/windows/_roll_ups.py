@@ -158,6 +158,13 @@ class RollUp:
             found.append(sketch.merged(rows))
         return joined(found, sketch.ROW)
 
+    def begin_sketches(self, series_count: int) -> None:
+        """Make the sketches of windows that went out without, from those of the shorter ones."""
+        for block in seam.all_blocks(self.states, series_count):
+            states = picked(block, seam.says_something(block))
+            bins = self._merged(states, self.period.lengths(states["time"]))
+            self.sketches.insert(bins, states)
+
     def bring_back(self, since: IntArray, watermark: IntArray, at_least: float) -> None:
         """Work out closed windows anew, without publishing them, so that late rows find them.
 
@@ -351,6 +358,7 @@ class RollUps:
             return []  # nobody has been heard
         seam_at = self._seam(former, oldest)
         theirs = {level.period.name: level for level in former}
+        begin_sketches = former._lack_sketches and not self._lack_sketches
         withdrawn = []
         for level in self._levels:
             same = theirs.get(level.period.name)
@@ -367,7 +375,13 @@ class RollUps:
                 level.due.restore(same.due.rows(), series_count)
             else:
                 withdrawn.append(level.remake(same, seam_at, series_count))
+            if begin_sketches and _in_calendar(level):
+                level.begin_sketches(series_count)
         return withdrawn
+
+    @property
+    def _lack_sketches(self) -> bool:
+        return any(level.source.sketches is None for level in self._levels)
 
     def gone_out(self, others: RollUps, series_count: int) -> dict[str, Iterator[RowArray]]:
         """Return the windows that went out of periods that others do not go on with, in blocks."""

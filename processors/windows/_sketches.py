@@ -64,7 +64,9 @@ class Sketches:
 def quantile_columns(
     states: RowArray, rows: RowArray, low: FloatArray, high: FloatArray, rule: sketch.QuantileRule
 ) -> dict[str, FloatArray]:
-    """Return the quantiles of windows, NaN for those without a sketch.
+    """Return the quantiles of windows, NaN for those without a sketch of all their readings.
+
+    Where quantiles were asked for later than the windows, what made a long one may have none.
 
     Args:
         states: windows, sorted by series and time.
@@ -81,6 +83,7 @@ def quantile_columns(
         found[:, which] = sketch.quantiles(
             frames, rows["code"], rows["count"], low[which], high[which], rule
         )
+        found[:, which[frames.sums(rows["count"]) != states["count"][which]]] = np.nan
     return {f"q{percent:02d}": found[place] for place, percent in enumerate(sketch.PERCENTS)}
 
 

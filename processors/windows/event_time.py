@@ -442,7 +442,8 @@ class EventTimeWindows(EventTimeWords):
         return AggregateBatch.concat([self._published(*found) for found in withdrawn])
 
     def _adopt_sketches(self, former: EventTimeWindows) -> None:
-        theirs = {former._lengths[level]: found for level, found in former._sketches.items()}
+        kept = former._sketches if former._settings.quantiles_from is not None else {}
+        theirs = {former._lengths[level]: found for level, found in kept.items()}
         for level, found in self._sketches.items():
             same = theirs.get(self._lengths[level])
             if same is not None:

@@ -151,6 +151,7 @@ def test_folders_within_a_policy_are_no_part_of_it(base: Path) -> None:
         ("extends:", "extends", "must name the folder of a policy"),
         ("extends: [../base]", "extends", "must name the folder of a policy"),
         ('extends: "\\0"', "extends", "there is no folder"),
+        (f"extends: {'a' * 300}", "extends", "cannot look for the folder: File name too long"),
         ("quality: {vibes: null}", "quality.vibes", "null takes away what is not there"),
         ("detection: {vibes: null}", "detection.vibes", "null takes away what is not there"),
         ("quality:", "quality", "nothing stands here (write null behind each entry"),

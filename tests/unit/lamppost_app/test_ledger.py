@@ -163,6 +163,26 @@ def test_many_rows_wait_longer_than_few() -> None:
     assert (far_too_early, at_last) == (False, True)
 
 
+def test_a_snapshot_does_not_change_when_rows_are_published() -> None:
+    """It books what was counted so far, at some time by the clock on the wall; a replay does not.
+
+    Were the wait to go by it, a replay from an earlier snapshot would publish at other entries.
+    """
+    whole, looked_at = Ledger(), Ledger()
+    fresh = [("mqtt", f"sensor-{number}", T0, "accepted", 1) for number in range(1_000)]
+    for ledger in (whole, looked_at):
+        ledger.publish(T0)
+        book(ledger, fresh)
+
+    restored = Ledger()
+    restored.restore(looked_at.facts())
+    moments = [T0 + seconds * SECOND_NS for seconds in (9, 10, 11, 19, 20)]
+
+    due = [whole.due(at) for at in moments]
+    assert [looked_at.due(at) for at in moments] == due
+    assert [restored.due(at) for at in moments] == due
+
+
 def test_long_closed_hours_are_let_go() -> None:
     """Memory does not grow with the age of the installation; the hour before stays."""
     ledger = Ledger()

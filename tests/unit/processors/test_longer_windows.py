@@ -262,6 +262,47 @@ def test_a_period_that_is_switched_on_begins_with_the_window_under_way(tick: str
     assert found["8h", 3]["count"] == 480
 
 
+@pytest.mark.parametrize("former", ["never on", "on before"])
+def test_quantiles_switched_on_are_of_all_readings_of_a_window(former: str) -> None:
+    """Those of the windows under way come from what is held, not from what came since."""
+    before, hour = windows(quantiles_from=None), 60
+    if former == "on before":
+        kept = windows()
+        kept.add(judged(range(10 * hour)))
+        kept.advance(BEGIN + 10 * HOUR_NS)
+        before.adopt(kept)
+        before.add(judged(range(10 * hour, 34 * hour), first=BEGIN + 10 * HOUR_NS))
+    else:
+        before.add(judged(range(34 * hour)))
+    before.advance(BEGIN + 34 * HOUR_NS)
+    after = windows()
+    after.adopt(before)
+    after.add(judged(range(34 * hour, 48 * hour), first=BEGIN + 34 * HOUR_NS))
+
+    found = named(after.advance(BEGIN + 400 * DAY_NS))
+
+    for name, start, middle in (("8h", 28, 1919.5), ("day", 24, 2159.5), ("month", 0, 1439.5)):
+        assert found[name, start]["q50"] == pytest.approx(middle, rel=0.01)
+
+
+def test_where_not_all_readings_are_held_any_more_no_quantile_is_said() -> None:
+    """A month's mean is of all its readings; its median would be of the last days only."""
+    horizon: dict[str, Any] = {"correction_horizon_s": 3600.0, "lengths": ["15min", "1h"]}
+    before = windows(quantiles_from=None, **horizon)
+    for day in range(20):
+        before.add(judged(range(96), first=BEGIN + day * DAY_NS, step=15 * MINUTE_NS))
+        before.advance(BEGIN + (day + 1) * DAY_NS)
+    after = windows(**horizon)
+    after.adopt(before)
+    after.add(judged(range(96), first=BEGIN + 20 * DAY_NS, step=15 * MINUTE_NS))
+
+    found = named(after.advance(BEGIN + 400 * DAY_NS))
+
+    assert found["day", 480]["q50"] == pytest.approx(47.5, rel=0.01)
+    assert found["month", 0]["count"] == 21 * 96
+    assert np.isnan(found["month", 0]["q50"])
+
+
 def test_another_zone_makes_other_days() -> None:
     """The days of the new zone hold what is held of them."""
     before = windows()
