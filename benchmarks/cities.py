@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from lamppost.stations import Station
 from lamppost.times import MINUTE_NS, format_instant
 from sensor_sim.load import FIRST_AT_NS
 
-from .engine_rate import Taken, take
+from .engine_rate import take, through_windows
 from .frames import FRAME_MESSAGES, default_policy, frames_of
 from .rows import Row
 from .timing import Plan, Share, overall
@@ -30,10 +30,10 @@ _STATIONS_A_ROAD: Final = 10
 _ROUNDS: Final = 10
 _HOW: Final = (
     f"{_SERIES:,} series, each once a minute, frames of {FRAME_MESSAGES:,} messages, every station"
-    " in the registry; judging, derived series, alerts and the encoding of results, with ticks also"
-    " the windows closed and the ledger after each frame; CPU of one process for each reading that"
-    f" was sent, or for each that was sent or derived: after {_ROUNDS} rounds all of an hour, in"
-    " brackets the best and the worst quarter of it."
+    " in the registry; checks are arrival, checks, derived series and detectors, windows all there"
+    " are, and the engine also indices, alerts, the ledger and the encoding of results; CPU of one"
+    " process for each reading that was sent, or for each that was sent or derived: after"
+    f" {_ROUNDS} rounds all of an hour, in brackets the best and the worst quarter of it."
 )
 
 Readings = Mapping[str, "np.ndarray[Any, np.dtype[np.floating[Any]]]"]
@@ -63,28 +63,42 @@ class City:
 
 def measure(plan: Plan) -> list[Row]:
     """Measure cities that differ in what they measure and in what is switched on."""
-    return [row for city in cities() for row in _rows(city, _run(city, plan))]
+    return [row for city in cities() for row in _measured(city, plan)]
 
 
-def _rows(city: City, taken: Taken) -> list[Row]:
-    """Return what a reading of a city costs, without ticks and with them.
+def _measured(city: City, plan: Plan) -> list[Row]:
+    warm = frames_of(_ROUNDS, city.sensors) + 2
+    count = warm + plan.pick(frames_of(60, city.sensors), 4)
+    stations = {station.sensor: station for station in stations_of(city)}
+    through = through_windows(_frame_entries(city, count), city.policy, warm, stations)
+    whole = take(_entries(city, stations.values(), count), city.policy, warm)
+    return [
+        *_rows(f"{city.name}: checks", city, through.judging, through.published, _BUDGET_US),
+        *_rows(
+            f"{city.name}: checks and windows",
+            city,
+            through.judging_with_ticks,
+            through.published,
+            _BUDGET_US,
+        ),
+        *_rows(f"{city.name}: engine", city, whole.judging_with_ticks, whole.published, None),
+    ]
+
+
+def _rows(
+    what: str, city: City, seconds: Sequence[float], published: Sequence[int], budget: float | None
+) -> list[Row]:
+    """Return what a reading of a city costs.
 
     Where series are derived, also what each of the readings costs that went out in the end.
     """
-    sent = [FRAME_MESSAGES * len(city.quantities)] * len(taken.published)
-    counted = [("", sent)]
-    if sum(taken.published) > 1.1 * sum(sent):
-        counted.append((", each sent or derived", taken.published))
+    sent = [FRAME_MESSAGES * len(city.quantities)] * len(published)
+    counted: list[tuple[str, Sequence[int]]] = [("", sent)]
+    if sum(published) > 1.1 * sum(sent):
+        counted.append((", each sent or derived", published))
     return [
-        _row(
-            f"{city.name}: {words}{which}",
-            overall([1e6 * one for one in seconds], readings),
-        )
+        _row(f"{what}{which}", overall([1e6 * one for one in seconds], readings), budget)
         for which, readings in counted
-        for words, seconds in (
-            ("decoded readings", taken.judging),
-            ("decoded readings and ticks", taken.judging_with_ticks),
-        )
     ]
 
 
@@ -132,7 +146,7 @@ def every_check(quantities: tuple[str, ...]) -> Policy:
     return policy.model_copy(update={"quality": {**policy.quality, **added}})
 
 
-def _row(what: str, cost: Share) -> Row:
+def _row(what: str, cost: Share, budget: float | None) -> Row:
     return Row(
         group=GROUP,
         what=what,
@@ -142,21 +156,19 @@ def _row(what: str, cost: Share) -> Row:
         unit="µs CPU/reading",
         better="less",
         how=_HOW,
-        budget=_BUDGET_US,
+        budget=budget,
     )
 
 
-def _run(city: City, plan: Plan) -> Taken:
-    warm = frames_of(_ROUNDS, city.sensors) + 2
-    measured = plan.pick(frames_of(60, city.sensors), 4)
-    return take(_entries(city, warm + measured), city.policy, warm)
-
-
-def _entries(city: City, count: int) -> Iterator[Entry]:
+def _entries(city: City, stations: Iterable[Station], count: int) -> Iterator[Entry]:
     """Yield the inbox of a city: its policy, its stations, and frames of messages."""
     yield Entry(1, log.POLICY, FIRST_AT_NS, city.policy.canonical().encode())
-    stations = [station.model_dump() for station in stations_of(city)]
-    yield Entry(2, log.REGISTRATION, FIRST_AT_NS, json.dumps(stations).encode())
+    told = [station.model_dump() for station in stations]
+    yield Entry(2, log.REGISTRATION, FIRST_AT_NS, json.dumps(told).encode())
+    yield from _frame_entries(city, count)
+
+
+def _frame_entries(city: City, count: int) -> Iterator[Entry]:
     for number, frame in enumerate(_frames(city, count), start=3):
         yield Entry(number, log.FRAME, frame.received_at[-1], frame.to_bytes())
 

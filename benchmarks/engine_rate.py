@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Final
 
 from lamppost import log
+from lamppost.batch import ReadingBatch
 from lamppost.frames import Deliveries, arrow_batch
 from lamppost.log import Entry, Record
 from lamppost.policy import Policy
 from lamppost.series import SeriesTable
+from lamppost.stations import Station
 from lamppost_app.admission import Admission
 from lamppost_app.decoding import Decoder
 from lamppost_app.engine import Engine
-from lamppost_app.pipeline import Pipeline
+from lamppost_app.pipeline import Judged, Pipeline
 
 from .frames import (
     FRAME_MESSAGES,
@@ -114,7 +116,7 @@ def _rates(series: int, step_s: int, plan: Plan) -> dict[str, Share]:
     hour = frames_of(3600 // step_s, sensors)
     measured = plan.pick(min(max(hour, _LEAST_FRAMES), _MOST_FRAMES), 6)
     frames = partial(stream, warm + measured, sensors, step_s=step_s)
-    through = through_windows(frame_entries(frames()), default_policy(), warm)
+    through = through_windows(frame_entries(frames()), default_policy(), warm, {})
     taken = take(chain([policy_entry()], frame_entries(frames())), default_policy(), warm)
     both = zip(taken.judging_with_ticks, taken.decoding, strict=True)
     seconds = {
@@ -127,27 +129,36 @@ def _rates(series: int, step_s: int, plan: Plan) -> dict[str, Share]:
     return {kind: overall(readings, spent) for kind, spent in seconds.items()}
 
 
-def through_windows(entries: Iterable[Entry], policy: Policy, warm: int) -> Taken:
+def through_windows(
+    entries: Iterable[Entry], policy: Policy, warm: int, stations: Mapping[str, Station]
+) -> Taken:
     """Take readings through checks and windows only, and return what the frames cost.
 
     Args:
         entries: frames; a tick is put behind each.
         policy: of which alerts and indices are left out.
         warm: how many frames come before the first that is measured.
+        stations: the registry.
     """
     bare = policy.model_copy(update={"alerts": {}, "indices": {}})
     series = SeriesTable()
-    pipeline = Pipeline(bare, series, {})
+    pipeline = Pipeline(bare, series, stations)
     decoder = Decoder(policy, pipeline.formats, Admission(series, ()))
     taken = Taken()
     for number, entry in enumerate(entries):
         decoded = decoder.decode(Deliveries.from_bytes(entry.body), entry.at)
-        judging = seconds_of(partial(pipeline.judge, decoded.readings, entry.at))
+        judged: list[Judged] = []
+        judging = seconds_of(partial(_judge, pipeline, decoded.readings, entry.at, judged))
         tick = seconds_of(partial(pipeline.advance, entry.at))
         if number >= warm:
             taken.judging.append(judging)
             taken.judging_with_ticks.append(judging + tick)
+            taken.published.append(len(judged[0].readings))
     return taken
+
+
+def _judge(pipeline: Pipeline, readings: ReadingBatch, now: int, into: list[Judged]) -> None:
+    into.append(pipeline.judge(readings, now))
 
 
 def take(entries: Iterable[Entry], policy: Policy, warm: int) -> Taken:
