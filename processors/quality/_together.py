@@ -10,6 +10,7 @@ import numpy as np
 
 from lamppost.batch import FloatArray, Int32Array, Int64Array
 from lamppost.component import Rows
+from lamppost.grouping import BoolArray
 
 from ._latest import NOBODY, Latest, Siblings
 
@@ -25,12 +26,14 @@ class Together:
         series: whose reading it is, NOBODY where the family lacks the role.
         row: the sorted row of this batch that holds it, NOBODY where an earlier batch does.
         value: NaN where there is none that was usable.
+        awaited: where the family has such a series, which has not been heard at the instant yet.
         time: ns UTC, shape (instants,).
     """
 
     series: Int32Array
     row: Int64Array
     value: FloatArray
+    awaited: BoolArray
     time: Int64Array
 
     @classmethod
@@ -55,8 +58,9 @@ class Together:
         shown = np.append(np.where(rows.usable, rows.value, np.nan), np.nan)
         time = np.where(here, np.append(rows.time, 0)[row], before_time)
         value = np.where(here, shown[row], before_value)
-        value[time != rows.time[first]] = np.nan
-        return cls(members, row, value, rows.time[first])
+        silent = time != rows.time[first]
+        value[silent] = np.nan
+        return cls(members, row, value, silent & (members != NOBODY), rows.time[first])
 
 
 def _instants(rows: Rows, family: Int64Array) -> tuple[Int64Array, Int64Array]:

@@ -94,23 +94,26 @@ class TrafficPlausibilitySettings(Settings):
 class TrafficPlausibility:
     """Flags readings of one detector and instant that contradict each other.
 
-    Speed 0 while flow, count or occupancy is 0 is no measurement (``no_vehicle``): there was nobody
-    to be measured. It is missing (QARTOD 9), stays out of every statistic, and what is published
-    has no number; flow, count and occupancy stay as they are, for an empty road at night is real.
-    Suspect are speed above 0 without vehicles, speed 0
-    with vehicles and a known occupancy below 100 %, a flow above ``max_flow lanes``, a density
-    ``q / (v lanes)`` above ``max_density``, and a triple whose effective vehicle length
-    ``L = 10 v occ lanes / q`` (m; km/h, %, veh/h) lies outside ``vehicle_length_m``. A series with
-    the qualifier ``lane`` is about one lane, else its station says about how many; where neither
+    Speed 0 while occupancy is 0, or flow or count is 0 and no occupancy tells of a vehicle that
+    stands there, is no measurement (``no_vehicle``): there was nobody to be measured. Of a detector
+    with an occupancy, the one of that instant is waited for. Such a speed is missing (QARTOD 9),
+    stays out of every statistic, and what is published has no number; flow, count and occupancy
+    stay as they are, for an empty road at night is real. Suspect are speed above 0 without
+    vehicles, speed 0 with vehicles and a known occupancy below 100 %, a flow above
+    ``max_flow lanes``, a density ``q / (v lanes)`` above ``max_density``, and a triple whose
+    effective vehicle length ``L = 10 v occ lanes / q`` (m; km/h, %, veh/h) lies outside
+    ``vehicle_length_m``. A series with the qualifier ``lane`` is about one lane, else its station
+    says about how many; where neither
     does, whatever fits any number within ``lanes`` is believed. Whichever reading arrives last is
     judged with the newest of the others at the same instant, which are amended; the detail of the
     reason tells all of them, and the length they make. Series belong together when sensor and
     qualifiers are the same.
 
-    Known failures: vehicles that stand on a loop for all of an interval are counted by nobody, so
-    that a speed of 0 is missing in a jam that stands still; its occupancy stays, and tells of it. A
-    station that tells a wrong number of lanes is flagged for it; whole percents
-    of occupancy make the length of light traffic coarse, hence ``min_flow`` and ``min_occupancy``.
+    Known failures: vehicles that stand still for all of an interval are counted by nobody; where no
+    occupancy is sent, a speed of 0 is missing in such a jam, too. Where a detector has lost its
+    occupancy, its speeds of 0 at night stay. A station that tells a wrong number of lanes is
+    flagged for it; whole percents of occupancy make the length of light traffic coarse, hence
+    ``min_flow`` and ``min_occupancy``.
     """
 
     name: ClassVar[str] = "traffic_plausibility"
@@ -170,7 +173,7 @@ class TrafficPlausibility:
             # Those of a detector have the same qualifiers and station, so any of them will do.
             anyone = found.series.max(axis=0)
             lanes = self._lanes(anyone)
-            level, reasons = self._contradictions(found.value, lanes, self._roads.per_hour(anyone))
+            level, reasons = self._contradictions(found, lanes, self._roads.per_hour(anyone))
             contradicts = (level > 1) & (reasons & TRAFFIC_PLAUSIBILITY.mask != 0)
             details = _details(found, lanes, contradicts)
             row = found.row if isinstance(where, slice) else np.append(where, NOBODY)[found.row]
@@ -185,18 +188,20 @@ class TrafficPlausibility:
         return np.where(np.isnan(lanes), [[fewest], [most]], lanes)
 
     def _contradictions(
-        self, value: FloatArray, lanes: FloatArray, per_hour: FloatArray
+        self, found: Together, lanes: FloatArray, per_hour: FloatArray
     ) -> tuple[Levels, ReasonArray]:
         """Return what the rules say of each reading, and why; both of shape (roles, n).
 
         Whoever is known at an instant when its last reading arrives was known to no more rules
         before, so one look at the end is enough.
         """
-        settings = self._settings
+        settings, value = self._settings, found.value
         flow, count, occupancy, speed = value
         with np.errstate(all="ignore"):
             empty = (flow == 0) | (count == 0)
-            nobody = (speed == 0) & (empty | (occupancy == 0))
+            # An occupied detector that counts nobody has a vehicle standing on it.
+            occupied = (occupancy > 0) | found.awaited[_OCCUPANCY]
+            nobody = (speed == 0) & ((empty & ~occupied) | (occupancy == 0))
             busy = (flow > 0) | (count > 0)
             length_m = 10 * speed * occupancy * lanes / flow
             most = optional(settings.max_flow) * lanes[1]
@@ -219,12 +224,12 @@ class TrafficPlausibility:
         )
         level, reasons = np.zeros(value.shape, np.int8), np.zeros(value.shape, np.uint32)
         for evaluated, bad, worst, reason, roles in said:
-            found = np.flatnonzero(bad)
+            rows = np.flatnonzero(bad)
             for one in roles:
                 # Of what is not evaluated nothing is said, which is 0; evaluated and good is 1.
                 np.maximum(level[one], evaluated.view(np.int8), out=level[one])
-                level[one, found] = np.maximum(level[one, found], worst)
-                reasons[one, found] |= reason.mask
+                level[one, rows] = np.maximum(level[one, rows], worst)
+                reasons[one, rows] |= reason.mask
         level[np.isnan(value)] = 0
         return level, reasons
 

@@ -25,10 +25,16 @@ QUANTITIES = ("flow", "occupancy", "speed", "vehicle_count")
 
 
 def check(
-    stations: dict[str, Station] | None = None, qualifiers: str = "", **settings: Any
+    stations: dict[str, Station] | None = None,
+    qualifiers: str = "",
+    lacks: str = "",
+    **settings: Any,
 ) -> Check:
-    """Build the check for one detector."""
-    series = SeriesTable(SeriesKey("tr-1", quantity, qualifiers) for quantity in QUANTITIES)
+    """Build the check for one detector; what it lacks is somebody else's."""
+    series = SeriesTable(
+        SeriesKey("tr-2" if quantity == lacks else "tr-1", quantity, qualifiers)
+        for quantity in QUANTITIES
+    )
     around = {} if stations is None else stations
     made: Check = build("check", "traffic_plausibility", settings, series, around)
     return made
@@ -70,7 +76,7 @@ def test_a_policy_may_say_what_a_speed_of_zero_without_vehicles_is(
     empty_speed: str, flag: int
 ) -> None:
     """Where a city wants to see the zeros."""
-    made = check(empty_speed=empty_speed)
+    made = check(empty_speed=empty_speed, lacks="occupancy")
 
     assert made.judge(at_once((FLOW, 0, 0), (SPEED, 0, 0))).flag.tolist() == [1, flag]
 
@@ -84,6 +90,9 @@ def test_a_policy_may_say_what_a_speed_of_zero_without_vehicles_is(
         pytest.param([(OCCUPANCY, 0)], MISSING, id="a free loop"),
         pytest.param([(OCCUPANCY, 0), (COUNT, 2)], MISSING, id="nobody stands on the loop"),
         pytest.param([(OCCUPANCY, 100), (COUNT, 2)], 1, id="a standing queue"),
+        pytest.param([(OCCUPANCY, 100), (COUNT, 0)], 1, id="a queue that does not move at all"),
+        pytest.param([(COUNT, 0), (FLOW, 0), (OCCUPANCY, 0)], MISSING, id="an empty road"),
+        pytest.param([(COUNT, 0), (OCCUPANCY, -1)], MISSING, id="a broken occupancy"),
         pytest.param([(OCCUPANCY, 7)], 2, id="somebody is there, and nobody counts"),
         pytest.param([], 2, id="nothing else is known"),
     ],
@@ -96,7 +105,8 @@ def test_a_speed_of_zero_is_a_measurement_only_where_somebody_may_stand(
     """Whichever of count, occupancy and speed of an interval comes first, and in what batches."""
     others = [(number, value, 0.0) for number, value in beside]
     sent = [(SPEED, 0.0, 0.0), *others] if first else [*others, (SPEED, 0.0, 0.0)]
-    made, found = check(), {}
+    lacks = "" if any(number == OCCUPANCY for number, _ in beside) else "occupancy"
+    made, found = check(lacks=lacks), {}
 
     for start in range(0, len(sent), at_a_time):
         rows = at_once(*sent[start : start + at_a_time])
@@ -107,6 +117,19 @@ def test_a_speed_of_zero_is_a_measurement_only_where_somebody_may_stand(
         )
 
     assert found[SPEED] == flag
+
+
+@ZERO
+def test_where_an_occupancy_is_sent_it_is_waited_for() -> None:
+    """Until it tells, a speed of 0 may be that of a jam."""
+    made = check()
+
+    before = made.judge(at_once((COUNT, 0, 0), (SPEED, 0, 0)))
+    after = made.judge(at_once((OCCUPANCY, 0, 0)))
+
+    assert before.flag.tolist() == [1, 1]
+    amended = zip(after.amended_series.tolist(), after.amended_flag.tolist(), strict=True)
+    assert dict(amended) == {SPEED: MISSING, COUNT: 1}
 
 
 def test_the_number_of_another_instant_says_nothing() -> None:
