@@ -28,12 +28,14 @@ _BUDGET_US: Final = 2.0
 _SERIES: Final = 10_000
 _STATIONS_A_ROAD: Final = 10
 _ROUNDS: Final = 10
+_BEYOND_CHECKS: Final = ("derivations", "corrections", "detection")
 _HOW: Final = (
     f"{_SERIES:,} series, each once a minute, frames of {FRAME_MESSAGES:,} messages, every station"
-    " in the registry; checks are arrival, checks, derived series and detectors, windows all there"
-    " are, and the engine also indices, alerts, the ledger and the encoding of results; CPU of one"
-    " process for each reading that was sent, or for each that was sent or derived: after"
-    f" {_ROUNDS} rounds all of an hour, in brackets the best and the worst quarter of it."
+    " in the registry; checks alone are arrival and checks, checks also derived series and"
+    " detectors, windows all there are, and the engine also indices, alerts, the ledger and the"
+    " encoding of results; CPU of one process for each reading that was sent, or for each that was"
+    f" sent or derived: after {_ROUNDS} rounds all of an hour, in brackets the best and the worst"
+    " quarter of it."
 )
 
 Readings = Mapping[str, "np.ndarray[Any, np.dtype[np.floating[Any]]]"]
@@ -72,7 +74,10 @@ def _measured(city: City, plan: Plan) -> list[Row]:
     stations = {station.sensor: station for station in stations_of(city)}
     through = through_windows(_frame_entries(city, count), city.policy, warm, stations)
     whole = take(_entries(city, stations.values(), count), city.policy, warm)
+    bare = city.policy.model_copy(update={key: {} for key in _BEYOND_CHECKS})
+    alone = through_windows(_frame_entries(city, count), bare, warm, stations)
     return [
+        *_rows(f"{city.name}: checks alone", city, alone.judging, alone.published, _BUDGET_US),
         *_rows(f"{city.name}: checks", city, through.judging, through.published, _BUDGET_US),
         *_rows(
             f"{city.name}: checks and windows",
