@@ -96,6 +96,7 @@ def test_an_acknowledgement_goes_through_the_engine(demo: Demo, browser: Browser
     demo.wait_until(
         lambda: alert in {item["alert_id"] for item in demo.get("alerts?state=acknowledged")}
     )
+    page.goto(f"{demo.address}/alerts/{alert}")  # what came back at once may be from before
     assert "On our way" in page.inner_text("body")
     page.close()
 
