@@ -21,7 +21,6 @@ from ._rows import IntArray, RowArray, ordered, picked, whole
 from ._table import NO_ROWS, Table
 
 _SNAPSHOTS_KEEP: Final = 8
-_BLOCK_ROWS: Final = 500_000
 
 Reduce = Callable[[int, RowArray], RowArray]
 
@@ -83,11 +82,7 @@ class Memory:
 
     def blocks(self, level: int, series_count: int) -> Iterator[RowArray]:
         """Yield the kept states of a level, block by block, sorted."""
-        table = self._states[level]
-        series = np.arange(series_count, dtype=np.int32)
-        for codes in np.array_split(series, len(table) // _BLOCK_ROWS + 1):
-            span = np.full(len(codes), NO_ROWS)
-            yield table.between(codes, -span, span)
+        return self._states[level].blocks(series_count)
 
     def is_kept(self, level: int) -> bool:
         """Tell whether the states of a level are kept."""
@@ -240,10 +235,8 @@ class Memory:
             revisions: those above 0 of windows that went out; None where none did of late.
         """
         end = watermark // self._lengths[level] * self._lengths[level]
-        series = np.arange(len(end), dtype=np.int32)
         source = self.readings if level == self.first_kept else self._states[level - 1]
-        blocks = len(source) // _BLOCK_ROWS + 1
-        for codes in np.array_split(series, blocks):
+        for codes in source.series_blocks(len(end)):
             rows = source.between(codes, np.full(len(codes), -NO_ROWS), end[codes])
             for step in range(level + 1) if level == self.first_kept else (level,):
                 rows = self._reduce(step, rows)

@@ -35,7 +35,6 @@ from ._sketches import Sketches
 from ._table import NO_ROWS, Table
 
 _BLOCK: Final = 1_000
-_BLOCK_ROWS: Final = 200_000
 
 
 class Closed(NamedTuple):
@@ -160,7 +159,7 @@ class RollUp:
 
     def begin_sketches(self, series_count: int) -> None:
         """Make the sketches of windows that went out without, from those of the shorter ones."""
-        for block in seam.all_blocks(self.states, series_count):
+        for block in self.states.blocks(series_count):
             states = picked(block, seam.says_something(block))
             bins = self._merged(states, self.period.lengths(states["time"]))
             self.sketches.insert(bins, states)
@@ -173,8 +172,7 @@ class RollUp:
             watermark: of each series, ns.
             at_least: part of an hour that makes it valid.
         """
-        series = np.arange(len(since), dtype=np.int32)
-        for codes in np.array_split(series, len(self._source.states) // _BLOCK_ROWS + 1):
+        for codes in self._source.states.series_blocks(len(since)):
             shorter = self._source.states.between(codes, since[codes], watermark[codes])
             found = self.period.windows(shorter["time"])
             windows = np.zeros(len(found.row), WINDOW)
@@ -387,7 +385,7 @@ class RollUps:
         """Return the windows that went out of periods that others do not go on with, in blocks."""
         ours = {level.period.name: level for level in others}
         return {
-            level.period.name: seam.all_blocks(level.states, series_count)
+            level.period.name: level.states.blocks(series_count)
             for level in self
             if level.period.name not in ours or not _goes_on(level, ours[level.period.name])
         }

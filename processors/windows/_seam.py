@@ -26,7 +26,6 @@ from ._rows import BoolArray, IntArray, RowArray, picked
 from ._table import NO_ROWS, Table
 
 _LONGEST: Final = {MONTH: 32 * DAY_NS, YEAR: 367 * DAY_NS}
-_BLOCK_ROWS: Final = 200_000
 _ERA: Final = np.dtype([("until", "i4"), ("zone", "S64")])
 
 
@@ -91,22 +90,13 @@ def says_something(states: RowArray) -> BoolArray:
 
 def blocks_since(table: Table, start: int, series_count: int) -> Iterator[RowArray]:
     """Yield the rows of a table from an instant on, by blocks of series, sorted."""
-    series = np.arange(series_count, dtype=np.int32)
-    for codes in np.array_split(series, len(table) // _BLOCK_ROWS + 1):
+    for codes in table.series_blocks(series_count):
         rows = table.between(codes, np.full(len(codes), start), np.full(len(codes), NO_ROWS))
         yield (
             rows
             if not len(rows) or says_something(rows).all()
             else picked(rows, says_something(rows))
         )
-
-
-def all_blocks(table: Table, series_count: int) -> Iterator[RowArray]:
-    """Yield the rows of a table by blocks of series, sorted, those taken back as well."""
-    series = np.arange(series_count, dtype=np.int32)
-    for codes in np.array_split(series, len(table) // _BLOCK_ROWS + 1):
-        span = np.full(len(codes), NO_ROWS)
-        yield table.between(codes, -span, span)
 
 
 def due_rows(period: CalendarPeriod, rows: RowArray) -> RowArray:

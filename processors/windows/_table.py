@@ -24,6 +24,7 @@ NO_ROWS: Final = np.iinfo(np.int64).max
 # Small runs soon cost more to look through than to join, large ones the other way round.
 _FAN_IN: Final = ((16, 50_000), (64, NO_ROWS))
 _FILES_TO_MERGE: Final = 8
+_BLOCK_ROWS: Final = 200_000
 _LARGEST_FILE: Final = 16_000_000
 _SMALLEST_FILE: Final = 1_000_000
 _SHELVED: Final = np.dtype(
@@ -115,6 +116,17 @@ class Table:
                     rows, places = self._looked_up(run)
                     found.append(places.cut(rows, series[asked], start[asked], end[asked]))
         return ordered(joined(found, self._dtype))
+
+    def series_blocks(self, series_count: int) -> list[npt.NDArray[np.int32]]:
+        """Return the codes of all series in blocks, few enough that their rows fit into memory."""
+        series = np.arange(series_count, dtype=np.int32)
+        return np.array_split(series, len(self) // _BLOCK_ROWS + 1)
+
+    def blocks(self, series_count: int) -> Iterator[RowArray]:
+        """Yield all newest rows, by blocks of series, sorted."""
+        for codes in self.series_blocks(series_count):
+            span = np.full(len(codes), NO_ROWS)
+            yield self.between(codes, -span, span)
 
     def find(
         self, series: npt.NDArray[Any], time: IntArray
